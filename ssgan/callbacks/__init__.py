@@ -1,0 +1,1 @@
+"""What happens around training: progress, record, image grid, checkpoint, collapse watch."""

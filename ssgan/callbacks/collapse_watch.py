@@ -1,0 +1,80 @@
+"""Stops a run whose generator is dead."""
+
+from math import isfinite
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+MESSAGE = (
+    "Training collapsed at step {step}: {reason}. The classifier now tells generated images from real ones without "
+    "effort, so the unlabelled images teach it nothing more; such runs do not recover. The averaged weights of step "
+    "{good_step}, from before the collapse, were exported. What helped against it, in this order: "
+    "net.generator.output=softplus (a sigmoid output saturates: benchmarks/stability), "
+    "method.generator_optimizer.lr a third of its value, method.generator_optimizer.betas=[0.0,0.9999], "
+    "method.classifier_optimizer.eps=1e-4. Another seed may pass by luck; a mean should count the runs that did not."
+)
+
+
+class CollapseWatch(pl.Callback):
+    """Looks at the mean losses of every ``window`` steps, and at the end of an epoch if that comes first.
+
+    A run is dead when a loss is not finite, or when the unsupervised loss is below ``unsupervised_below`` (a healthy
+    run keeps it at 0.3 to 0.4) while the feature-matching loss is above ``feature_matching_above`` (with features of
+    unit scale, as data-dependent initialisation makes them, a healthy run stays near 1). It then stops the trainer,
+    ``reason`` says why, and ``good`` holds the averaged weights of the last healthy window.
+    """
+
+    def __init__(self, window: int, unsupervised_below: float, feature_matching_above: float):
+        self.window = window
+        self.unsupervised_below, self.feature_matching_above = unsupervised_below, feature_matching_above
+        self.reason: str | None = None
+        self.good: dict[str, Tensor] = {}
+        self.good_step = 0
+
+    @property
+    def message(self) -> str:
+        return MESSAGE.format(step=self.step, reason=self.reason, good_step=self.good_step)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self._remember(pl_module)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self.sums_before: dict[str, float] = {}
+        self.steps_before = 0
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.step = pl_module.step_number + 1
+        steps = pl_module.steps_summed - self.steps_before
+        last = batch_idx + 1 == trainer.num_training_batches
+        if self.reason is None and (steps >= self.window or (last and self.step >= self.window)):
+            sums = {name: float(total) for name, total in pl_module.sums.items()}
+            means = {name: (total - self.sums_before.get(name, 0)) / steps for name, total in sums.items()}
+            self.sums_before, self.steps_before = sums, pl_module.steps_summed
+            self.reason = self.diagnose(means)
+            if self.reason is None:
+                self._remember(pl_module)
+            else:
+                trainer.should_stop = True
+
+    def diagnose(self, means: dict[str, float]) -> str | None:
+        """Why a run with these mean losses is dead, or None."""
+        for name, value in means.items():
+            if not isfinite(value):
+                return f"the {name.replace('_', ' ')} loss is {value}"
+        unsupervised, matching = means.get("unsupervised"), means.get("feature_matching")
+        if unsupervised is None or matching is None:
+            return None
+        if unsupervised < self.unsupervised_below and matching > self.feature_matching_above:
+            return f"the unsupervised loss fell to {unsupervised:.3g} and the feature-matching loss rose to {matching:.3g}"
+        return None
+
+    def _remember(self, module: Any) -> None:
+        self.good = {k: v.detach().clone() for k, v in module.averaged_classifier.module.state_dict().items()}
+        self.good_step = getattr(self, "step", 0)
+
+    def restore_good(self, module: Any) -> None:
+        """Put the averaged weights from before the collapse back."""
+        with torch.no_grad():
+            module.averaged_classifier.module.load_state_dict(self.good)

@@ -1,0 +1,62 @@
+"""Progress of a whole run on the terminal."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+REFRESH_STEPS = 20
+
+
+class RunProgress(pl.Callback):
+    """One bar over all epochs with losses, validation error and time left; without a terminal, a line per tenth."""
+
+    def __init__(self, title: str):
+        self.title = title
+        self.console = Console()
+        self.progress: Progress | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self.validation = ""
+        if not (trainer.is_global_zero and self.console.is_terminal):
+            return
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("epochs  {task.fields[losses]}"),
+            TimeElapsedColumn(),
+            TextColumn("<"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=self.console,
+        )
+        self.task = self.progress.add_task(
+            self.title, total=trainer.max_epochs, completed=trainer.current_epoch, losses=""
+        )
+        self.progress.start()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.progress is not None and (batch_idx + 1) % REFRESH_STEPS == 0:
+            done = trainer.current_epoch + (batch_idx + 1) / float(trainer.num_training_batches)
+            self.progress.update(self.task, completed=round(done, 2), losses=self._losses(pl_module))
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        epoch, total = trainer.current_epoch + 1, trainer.max_epochs or 1
+        if "val/error" in trainer.callback_metrics:
+            self.validation = f"val error {trainer.callback_metrics['val/error'].item():.2%}"
+        if self.progress is not None:
+            self.progress.update(self.task, completed=epoch, losses=self._losses(pl_module))
+        elif trainer.is_global_zero and (epoch == total or epoch % max(1, total // 10) == 0):
+            print(f"{self.title}: epoch {epoch}/{total}  {self._losses(pl_module)}", flush=True)
+
+    def _losses(self, module: Any) -> str:
+        terms = "  ".join(f"{name.replace('_', ' ')} {mean:.3f}" for name, mean in module.mean_terms().items())
+        return f"{terms}  {self.validation}".rstrip()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if self.progress is not None:
+            self.progress.stop()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
+        self.on_train_end(trainer, pl_module)

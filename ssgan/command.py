@@ -1,0 +1,90 @@
+"""From a command line to an exit code: 0 done, 1 a mistake that the message explains, 3 collapsed, 130 interrupted."""
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Callable
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ssgan.config import CONFIG_DIR, register
+from ssgan.errors import SsganError
+
+
+def run(config_name: str, job: Callable[[DictConfig], int]) -> None:
+    """Compose ``conf/<config_name>.yaml`` with the overrides of the command line, run ``job`` once, or once per job of
+    a sweep, and exit with the highest code that a job returned. A job that fails does not end a sweep.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors come up to here, where they are told in one message
+    register()
+    codes: list[int] = []
+
+    def task(config: DictConfig) -> None:
+        try:
+            require(config)
+            codes.append(job(config))
+        except SsganError as error:
+            complain(str(error))
+            codes.append(1)
+        except (HydraException, OmegaConfBaseException) as error:
+            complain(explain(error, config_name))
+            codes.append(1)
+
+    try:
+        hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name=config_name)(task)()
+    except (HydraException, OmegaConfBaseException) as error:
+        complain(explain(error, config_name))
+        codes.append(1)
+    except KeyboardInterrupt:
+        complain("interrupted")
+        codes.append(130)
+    sys.exit(max(codes, default=0))
+
+
+def require(config: DictConfig) -> None:
+    """Raise `SsganError` if a mandatory key has no value."""
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise SsganError("missing: " + ", ".join(f"{key}=..." for key in missing))
+
+
+def complain(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr, flush=True)
+
+
+def explain(error: Exception, config_name: str) -> str:
+    """One message with the key, the value and the remedy from what Hydra or OmegaConf raised."""
+    text = str(error)
+    unknown = re.match(r"Could not override '([^']+)'", text) or re.match(r"Key '([^']+)' is not in struct", text)
+    if unknown:
+        key = unknown[1].split("@")[0]
+        similar = difflib.get_close_matches(key, known_keys(config_name), n=1)
+        hint = f"did you mean {similar[0]}? " if similar else ""
+        return f"{key}: there is no such key; {hint}--cfg job lists them all"
+    causes = [text.splitlines()[0]]
+    while error.__cause__ is not None:
+        error = error.__cause__  # type: ignore[assignment]
+        causes += [line for line in str(error).splitlines()[:1] if line not in causes[-1]]
+    if isinstance(error, OmegaConfBaseException) and error.full_key:
+        causes.append(f"key: {error.full_key}")
+    lines = [line.strip() for line in text.splitlines()[1:]]
+    return "; ".join([causes[0], *causes[1:], *(line for line in lines if line and line not in causes)])
+
+
+def known_keys(config_name: str) -> list[str]:
+    """All keys of a command's configuration, with dots."""
+    keys: list[str] = []
+
+    def walk(node: DictConfig, prefix: str) -> None:
+        for key in node:
+            keys.append(f"{prefix}{key}")
+            if not OmegaConf.is_missing(node, key) and isinstance(node._get_node(key), DictConfig):
+                walk(node[key], f"{prefix}{key}.")
+
+    with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+        walk(hydra.compose(config_name), "")
+    return keys

@@ -1,0 +1,158 @@
+"""The schema of every command's configuration: which keys there are and of what type. Their values are in conf/."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+_CHECKOUT = Path(__file__).resolve().parents[1]
+_IN_CHECKOUT = (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / "conf").is_dir()
+
+CONFIG_DIR = str(_CHECKOUT / "conf" if _IN_CHECKOUT else Path(__file__).resolve().parent / "conf")
+"""The absolute path of conf/: the checkout's own, else the copy that ships in the wheel."""
+
+
+@dataclass
+class DatasetConfig:
+    _target_: str = MISSING
+    name: str = MISSING
+
+
+@dataclass
+class FilesDatasetConfig(DatasetConfig):
+    """A data set that is read from ``data_dir``."""
+
+    data_dir: str = MISSING
+    download: bool = MISSING
+
+
+@dataclass
+class MLPClassifierConfig:
+    _target_: str = MISSING
+    hidden: list[int] = MISSING
+    input_noise: float = MISSING
+    hidden_noise: float = MISSING
+    init_std: float = MISSING
+
+
+@dataclass
+class MLPGeneratorConfig:
+    _target_: str = MISSING
+    latent: int = MISSING
+    hidden: list[int] = MISSING
+    output: str = MISSING
+
+
+@dataclass
+class NetConfig:
+    classifier: MLPClassifierConfig = field(default_factory=MLPClassifierConfig)
+    generator: MLPGeneratorConfig = field(default_factory=MLPGeneratorConfig)
+    initialisation_images: int = MISSING
+
+
+@dataclass
+class AdamConfig:
+    _target_: str = MISSING
+    _partial_: bool = MISSING
+    lr: float = MISSING
+    betas: list[float] = MISSING
+    eps: float = MISSING
+    fused: bool = MISSING
+
+
+@dataclass
+class MethodConfig:
+    """What every method has: how long, in which batches and in which number format it trains, and its averages."""
+
+    _target_: str = MISSING
+    name: str = MISSING
+    epochs: int = MISSING
+    batch_size: int = MISSING
+    precision: str = MISSING
+    classifier_optimizer: AdamConfig = field(default_factory=AdamConfig)
+    average_rate: float = MISSING
+    average_every: int = MISSING
+    constant_fraction: float = MISSING
+    noise_pool: int = MISSING
+
+
+@dataclass
+class ImprovedGANConfig(MethodConfig):
+    generator_optimizer: AdamConfig = field(default_factory=AdamConfig)
+    unlabeled_weight: float = MISSING
+    feature_norm: str = MISSING
+
+
+@dataclass
+class CollapseWatchConfig:
+    window: int = MISSING
+    unsupervised_below: float = MISSING
+    feature_matching_above: float = MISSING
+
+
+@dataclass
+class TrainerConfig:
+    accelerator: str = MISSING
+    limit_train_batches: int | None = MISSING
+    samples_every: int = MISSING
+    samples_count: int = MISSING
+
+
+@dataclass
+class FitConfig:
+    dataset: DatasetConfig = MISSING
+    net: NetConfig = field(default_factory=NetConfig)
+    method: MethodConfig = MISSING
+    supervised: MethodConfig = MISSING
+    collapse_watch: CollapseWatchConfig = field(default_factory=CollapseWatchConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    logger: Any = None
+    labels: int | str = MISSING
+    validation: int = MISSING
+    split_seed: int = MISSING
+    seed: int = MISSING
+    baseline: bool = MISSING
+    name: str = MISSING
+    data_dir: str = MISSING
+    download: bool = MISSING
+    runs_dir: str = MISSING
+
+
+@dataclass
+class EvaluateConfig:
+    classifier: str = MISSING
+    dataset: DatasetConfig = MISSING
+    data_dir: str = MISSING
+    download: bool = MISSING
+
+
+@dataclass
+class PredictConfig:
+    classifier: str = MISSING
+    images: str = MISSING
+    output: str = MISSING
+
+
+@dataclass
+class SampleConfig:
+    checkpoint: str = MISSING
+    output: str = MISSING
+    count: int = MISSING
+    per_row: int = MISSING
+    scale: int = MISSING
+    seed: int = MISSING
+
+
+def register() -> None:
+    """Store the schemas under the names by which the files in conf/ refer to them."""
+    store = ConfigStore.instance().store
+    for command in (FitConfig, EvaluateConfig, PredictConfig, SampleConfig):
+        store(name=f"{command.__name__.removesuffix('Config').lower()}_schema", node=command)
+    for group, nodes in {
+        "dataset": {"embedded": DatasetConfig, "files": FilesDatasetConfig},
+        "method": {"improved_gan": ImprovedGANConfig, "supervised": MethodConfig},
+    }.items():
+        for name, node in nodes.items():
+            store(group=group, name=f"{name}_schema", node=node)

@@ -1,0 +1,30 @@
+"""curves.png: losses and error over the epochs of a run."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from ssgan.checkpoint import write_atomically
+
+
+def draw_curves(rows: Sequence[dict[str, float]], path: Path, title: str) -> None:
+    """Plot the ``train/...`` columns of metrics.csv on a logarithmic scale, and ``val/error`` beside them if there is one."""
+    from matplotlib.figure import Figure
+
+    epochs = [row["epoch"] for row in rows]
+    names = [name for name in rows[0] if name.startswith("train/")]
+    watched = "val/error" in rows[0]
+    figure = Figure(figsize=(10 if watched else 5.5, 3.6), layout="constrained")
+    axes = figure.subplots(1, 2 if watched else 1, squeeze=False)[0]
+    for name in names:
+        axes[0].plot(epochs, [row[name] for row in rows], label=name.removeprefix("train/").replace("_", " "))
+    axes[0].set(title=title, xlabel="epoch", ylabel="loss", yscale="log")
+    axes[0].legend()
+    if watched:
+        axes[1].plot(epochs, [100 * row["val/error"] for row in rows], color="black")
+        axes[1].set(title="averaged weights", xlabel="epoch", ylabel="validation error (%)", ylim=(0, None))
+    for axis in axes:
+        axis.grid(alpha=0.3)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    write_atomically(path, buffer.getvalue())

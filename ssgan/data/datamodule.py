@@ -1,0 +1,115 @@
+"""The three training streams: labelled images, unlabelled ones, and unlabelled ones for the generator's turn."""
+
+from collections.abc import Iterator
+from typing import TypedDict
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from ssgan.data.datasets import ImageData
+from ssgan.errors import SsganError
+from ssgan.pixels import PixelRange, scale_pixels
+from ssgan.seeds import derive_seed
+from ssgan.splits import Split
+
+EVALUATION_BATCH = 1000
+
+
+class Batch(TypedDict):
+    """One step's images, (N, C, H, W), uint8 as drawn and float32 in the network's pixel range as trained on."""
+
+    labelled: Tensor
+    targets: Tensor
+    unlabelled: Tensor
+    generator_unlabelled: Tensor
+
+
+class SemiSupervisedData(pl.LightningDataModule):
+    """Batches of ``batch_size`` images from each stream, by one index_select per stream and step.
+
+    An epoch is one pass over the unlabelled pool, less what does not fill a batch. The pool is every training image
+    but the validation images: the labelled ones are in it. ``generator_unlabelled`` is a second, independent
+    permutation of the pool (authors' code: trainx_unl2). What is drawn depends on (seed, epoch, step) alone.
+    """
+
+    def __init__(self, data: ImageData, split: Split, batch_size: int, pixel_range: PixelRange, seed: int):
+        super().__init__()
+        self.data, self.split, self.pixel_range, self.seed = data, split, pixel_range, seed
+        self.batch_size = batch_size
+        held_out = torch.zeros(len(data.train_images), dtype=torch.bool)
+        held_out[list(split.validation)] = True
+        self.pool = (~held_out).nonzero().flatten()
+        self.labelled = torch.tensor(split.labelled)
+        self.validation = torch.tensor(split.validation, dtype=torch.int64)
+        if not 2 <= batch_size <= len(self.pool):
+            raise SsganError(f"method.batch_size={batch_size}: use 2 to {len(self.pool)}, the size of the unlabelled pool")
+        self.steps_per_epoch = len(self.pool) // batch_size
+
+    def train_dataloader(self) -> "TrainingBatches":
+        return TrainingBatches(self)
+
+    def val_dataloader(self) -> "EvaluationBatches":
+        data = self.data
+        return EvaluationBatches(data.train_images[self.validation], data.train_targets[self.validation])
+
+    def on_after_batch_transfer(self, batch: "Batch | tuple[Tensor, Tensor]", dataloader_idx: int):  # type: ignore[no-untyped-def]
+        if isinstance(batch, dict):
+            return {k: v if k == "targets" else scale_pixels(v, self.pixel_range) for k, v in batch.items()}
+        images, targets = batch
+        return scale_pixels(images, self.pixel_range), targets
+
+    def initialisation_images(self, count: int) -> Tensor:
+        """Up to ``count`` images of the pool, in the network's pixel range, for data-dependent initialisation."""
+        return scale_pixels(self.data.train_images[self.order("initialisation", 0)[:count]], self.pixel_range)
+
+    def order(self, stream: str, epoch: int) -> Tensor:
+        """The pool, permuted for one stream and epoch."""
+        return self.pool[torch.randperm(len(self.pool), generator=self._rng(stream, epoch))]
+
+    def labelled_order(self, epoch: int) -> Tensor:
+        """The labelled images, tiled to the length of an epoch; every tile is a permutation of its own."""
+        rng = self._rng("labelled", epoch)
+        tiles = -(-self.steps_per_epoch * self.batch_size // len(self.labelled))
+        return torch.cat([self.labelled[torch.randperm(len(self.labelled), generator=rng)] for _ in range(tiles)])
+
+    def _rng(self, stream: str, epoch: int) -> torch.Generator:
+        return torch.Generator().manual_seed(derive_seed(self.seed, stream, epoch))
+
+
+class TrainingBatches:
+    """The batches of the trainer's current epoch; iterating again gives the same ones."""
+
+    def __init__(self, source: SemiSupervisedData):
+        self.source = source
+
+    def __len__(self) -> int:
+        return self.source.steps_per_epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        source, size = self.source, self.source.batch_size
+        epoch = source.trainer.current_epoch if source.trainer else 0
+        labelled = source.labelled_order(epoch).split(size)
+        unlabelled = source.order("unlabelled", epoch).split(size)
+        for_generator = source.order("generator", epoch).split(size)
+        images, targets = source.data.train_images, source.data.train_targets
+        for step in range(len(self)):
+            yield Batch(
+                labelled=images.index_select(0, labelled[step]),
+                targets=targets.index_select(0, labelled[step]),
+                unlabelled=images.index_select(0, unlabelled[step]),
+                generator_unlabelled=images.index_select(0, for_generator[step]),
+            )
+
+
+class EvaluationBatches:
+    """Pairs of images and targets, in order, each image once: the last batch is smaller, not padded."""
+
+    def __init__(self, images: Tensor, targets: Tensor):
+        self.batches = list(zip(images.split(EVALUATION_BATCH), targets.split(EVALUATION_BATCH), strict=True))
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return iter(self.batches)

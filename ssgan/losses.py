@@ -1,0 +1,52 @@
+"""Every loss of the method as a pure function of tensors (Salimans et al. 2016, arXiv 1606.03498).
+
+Notation: ``logits`` are the K class scores l(x) of shape (N, K). The score of class K+1, "generated", is fixed
+at 0 without loss of generality (sec. 5), so that ``log Z(x) = logsumexp l(x)`` and ``D(x) = Z / (Z + 1)``.
+All functions compute in float32 whatever comes in, average over the batch, and stay finite for scores of +-300.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def log_partition(logits: Tensor) -> Tensor:
+    """log Z(x), the log-odds that an image is real: (N, K) -> (N,), float32."""
+    return torch.logsumexp(logits.float(), dim=1)
+
+
+def supervised(logits: Tensor, targets: Tensor) -> Tensor:
+    """-log p(y | x, y < K+1) (sec. 5, L_supervised); targets (N,) are classes in 0..K-1.
+
+    The K-way cross-entropy: the fake class, conditioned away here, does not enter.
+    """
+    return F.cross_entropy(logits.float(), targets)
+
+
+def real_images(logits: Tensor) -> Tensor:
+    """-1/2 mean log D(x) over real images (sec. 5, first half of L_unsupervised).
+
+    With log Z = LSE(l), -log D = softplus(LSE) - LSE = softplus(-LSE): one term that neither cancels nor overflows.
+    The authors' code writes the two terms apart and carries the factor 1/2.
+    """
+    return 0.5 * F.softplus(-log_partition(logits)).mean()
+
+
+def generated_images(logits: Tensor) -> Tensor:
+    """-1/2 mean log(1 - D(G(z))) over generated images (sec. 5, second half of L_unsupervised)."""
+    return 0.5 * F.softplus(log_partition(logits)).mean()
+
+
+def feature_matching(features_real: Tensor, features_fake: Tensor, norm: str) -> Tensor:
+    """Distance between the batch means of f(x), both (N, F) (sec. 3.1); gradients reach features_fake only.
+
+    ``norm="l2"`` is the mean over features of the squared difference, ``"l1"`` that of the absolute difference.
+    The paper writes the squared L2 norm and the authors' MNIST code divides it by F; their CIFAR and SVHN code is L1.
+    Not a distance between pairs of images: the batches may be permuted, or of different sizes.
+    """
+    difference = features_fake.float().mean(0) - features_real.detach().float().mean(0)
+    if norm == "l2":
+        return difference.square().mean()
+    if norm == "l1":
+        return difference.abs().mean()
+    raise ValueError(f"norm={norm!r}: use 'l1' or 'l2'")

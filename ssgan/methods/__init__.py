@@ -1,0 +1,1 @@
+"""One file per method; what they share is in `classification`."""

@@ -1,0 +1,123 @@
+"""What every method shares: descent on named terms, averaged weights, seeded noise, the learning rate, validation."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from torchmetrics.classification import MulticlassAccuracy
+
+from ssgan.data.datamodule import Batch
+from ssgan.nets.averaging import averaged
+from ssgan.nets.layers import NoisePool, share_noise
+from ssgan.seeds import derive_seed
+
+MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+Terms = dict[str, Tensor]
+
+
+class ClassifierTraining(pl.LightningModule):
+    """A classifier, its averaged weights, and the floor on which a method's ``training_step`` stands.
+
+    ``average_rate``: share of the current weights in each update of the average. It is updated every
+    ``average_every`` steps with the rate that comes to the same, 1 - (1 - average_rate)^average_every.
+    ``constant_fraction``: the learning rate stays constant for this fraction of all steps and then falls linearly to
+    0. ``noise_pool``: size of the pool from which noise layers draw on a CPU; 0 draws every number afresh.
+    Noise is a function of (seed, rank, step), z of (seed, step): neither depends on what was drawn before.
+    """
+
+    def __init__(
+        self,
+        classifier: nn.Module,
+        *,
+        seed: int,
+        average_rate: float,
+        average_every: int,
+        constant_fraction: float,
+        noise_pool: int,
+    ):
+        super().__init__()
+        self.automatic_optimization = False
+        self.classifier = classifier
+        self.average_rate = 1 - (1 - average_rate) ** average_every
+        self.averaged_classifier = averaged(classifier, self.average_rate)
+        self.seed, self.average_every, self.constant_fraction = seed, average_every, constant_fraction
+        self.pool = NoisePool(noise_pool) if noise_pool else None
+        classes = classifier.arguments["classes"]  # type: ignore[index]
+        self.validation_accuracy = MulticlassAccuracy(classes, average="micro")
+        self.latent_rng = torch.Generator()
+        self.sums: Terms = {}
+        self.steps_summed = 0
+
+    def averages(self) -> list[tuple[Any, nn.Module]]:
+        """Pairs of an averaged network and the network that it follows."""
+        return [(self.averaged_classifier, self.classifier)]
+
+    def with_schedule(self, *optimizers: Optimizer) -> tuple[list[Optimizer], list[LambdaLR]]:
+        total = int(self.trainer.estimated_stepping_batches)
+
+        def factor(step: int) -> float:
+            return min(1.0, max(0.0, 1 - step / total) / max(1 - self.constant_fraction, 1 / total))
+
+        return list(optimizers), [LambdaLR(optimizer, factor) for optimizer in optimizers]
+
+    def descend(self, player: int, objective: Callable[[Batch], Terms], batch: Batch) -> None:
+        """One step of optimizer ``player`` on the sum of the terms of ``objective(batch)``.
+
+        Inside, the parameters of the other player need no gradient, so none is computed or left behind.
+        """
+        optimizers = self.optimizers()
+        optimizer = optimizers[player] if isinstance(optimizers, list) else optimizers
+        with self.toggled_optimizer(optimizer):
+            terms = objective(batch)
+            optimizer.zero_grad()
+            self.manual_backward(torch.stack(list(terms.values())).sum())
+            optimizer.step()
+        torch.clear_autocast_cache()  # it holds half-precision copies of the weights as they were before the step
+        for name, term in terms.items():
+            self.sums[name] = self.sums.get(name, 0) + term.detach()
+
+    def end_step(self) -> None:
+        """What follows both players' turns: averages and learning rate."""
+        self.steps_summed += 1
+        if (self.step_number + 1) % self.average_every == 0:
+            for average, network in self.averages():
+                average.update_parameters(network)
+        schedulers = self.lr_schedulers()
+        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
+            scheduler.step()  # type: ignore[union-attr, call-arg]
+
+    def mean_terms(self) -> dict[str, float]:
+        """The mean of every logged loss term since the epoch began."""
+        return {name: float(total) / self.steps_summed for name, total in self.sums.items()}
+
+    def on_fit_start(self) -> None:
+        on_cpu = self.device.type == "cpu"
+        share_noise(self.classifier, self.pool if on_cpu else None)
+
+    def on_train_epoch_start(self) -> None:
+        self.sums, self.steps_summed = {}, 0
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        epoch = self.trainer.current_epoch
+        self.step_number = epoch * int(self.trainer.num_training_batches) + batch_idx
+        key = (self.seed, self.global_rank, self.step_number)
+        torch.manual_seed(derive_seed("noise", *key))
+        if self.pool is not None:
+            self.pool.refill("pool", self.seed, self.global_rank, epoch)
+            self.pool.seek("places", *key)
+        self.latent_rng.manual_seed(derive_seed("latent", self.seed, self.step_number))
+
+    def on_train_epoch_end(self) -> None:
+        self.log_dict({f"train/{name}": mean for name, mean in self.mean_terms().items()})
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        images, targets = batch
+        self.validation_accuracy.update(self.averaged_classifier(images), targets)
+
+    def on_validation_epoch_end(self) -> None:
+        self.log("val/error", 1 - self.validation_accuracy.compute())
+        self.validation_accuracy.reset()

@@ -1,0 +1,27 @@
+"""The baseline: the same classifier, taught by the labelled images alone."""
+
+from typing import Any
+
+from torch import nn
+
+from ssgan import losses
+from ssgan.data.datamodule import Batch
+from ssgan.methods.classification import ClassifierTraining, MakeOptimizer, Terms
+
+
+class Supervised(ClassifierTraining):
+    """Cross-entropy on the labelled stream; noise, averages and schedule as in the semi-supervised methods."""
+
+    def __init__(self, classifier: nn.Module, *, classifier_optimizer: MakeOptimizer, **shared: Any):
+        super().__init__(classifier, **shared)
+        self.make_classifier_optimizer = classifier_optimizer
+
+    def configure_optimizers(self):  # type: ignore[no-untyped-def]
+        return self.with_schedule(self.make_classifier_optimizer(self.classifier.parameters()))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        self.descend(0, self.classifier_loss, batch)
+        self.end_step()
+
+    def classifier_loss(self, batch: Batch) -> Terms:
+        return {"supervised": losses.supervised(self.classifier(batch["labelled"]), batch["targets"])}

@@ -1,0 +1,27 @@
+"""What a classifier is judged by."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics.functional.classification import multiclass_accuracy, multiclass_calibration_error
+
+
+def evaluate(log_probabilities: Tensor, targets: Tensor) -> dict[str, Any]:
+    """Error rate, calibration and likelihood of log p(y | x), (N, K), against targets (N,) in 0..K-1.
+
+    ``error`` and ``per_class_error`` are fractions (None for a class without images), ``ece`` the expected
+    calibration error in 15 equal bins of the top probability (Guo et al. 2017, eq. 3), ``nll`` is in nats per image.
+    """
+    classes = log_probabilities.shape[1]
+    probabilities = log_probabilities.exp()
+    per_class = 1 - multiclass_accuracy(probabilities, targets, classes, average="none")
+    counts = torch.bincount(targets, minlength=classes)
+    return {
+        "error": 1 - multiclass_accuracy(probabilities, targets, classes, average="micro").item(),
+        "n": len(targets),
+        "per_class_error": [e if n else None for e, n in zip(per_class.tolist(), counts.tolist(), strict=True)],
+        "ece": multiclass_calibration_error(probabilities, targets, classes, n_bins=15).item(),
+        "nll": F.nll_loss(log_probabilities, targets).item(),
+    }

@@ -1,0 +1,93 @@
+"""The fully connected pair of the paper's MNIST experiments (authors' train_mnist_feature_matching.py)."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ssgan.nets.layers import BatchNormNoGain, GaussianNoise, WeightNormLinear
+from ssgan.pixels import PixelRange
+
+
+class MLPClassifier(nn.Module):
+    """Images (N, C, H, W) in [0, 1] -> K logits (N, K); the fake class of the paper has no output, its logit is 0.
+
+    Noise, weight-normed layer, ReLU for each width of ``hidden``, then noise and the output layer, whose scale is
+    the only one trained.
+    """
+
+    pixel_range: PixelRange = (0.0, 1.0)
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        classes: int,
+        hidden: Sequence[int],
+        input_noise: float,
+        hidden_noise: float,
+        init_std: float,
+    ):
+        super().__init__()
+        self.arguments: dict[str, Any] = {
+            "image_shape": list(image_shape),
+            "classes": classes,
+            "hidden": list(hidden),
+            "input_noise": input_noise,
+            "hidden_noise": hidden_noise,
+            "init_std": init_std,
+        }
+        trunk: list[nn.Module] = [nn.Flatten()]
+        noise = input_noise
+        for inputs, outputs in pairwise([prod(image_shape), *hidden]):
+            trunk += [GaussianNoise(noise), WeightNormLinear(inputs, outputs, init_std=init_std), nn.ReLU()]
+            noise = hidden_noise
+        self.trunk = nn.Sequential(*trunk)
+        self.head = nn.Sequential(
+            GaussianNoise(hidden_noise), WeightNormLinear(hidden[-1], classes, train_scale=True, init_std=init_std)
+        )
+
+    def features(self, images: Tensor) -> Tensor:
+        """f(x) of sec. 3.1: the last hidden layer after its ReLU and before its noise, (N, hidden[-1])."""
+        return self.trunk(images)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.features(images))
+
+
+class MLPGenerator(nn.Module):
+    """z (N, latent), uniform on [0, 1) -> images (N, C, H, W) in [0, 1].
+
+    Batch-normed softplus layers, then a weight-normed output layer. ``output`` is its nonlinearity: ``sigmoid``
+    (authors' code) or ``softplus``, which has no upper end (see benchmarks/stability). Weights start
+    Glorot-uniform, the default of the authors' framework.
+    """
+
+    pixel_range: PixelRange = (0.0, 1.0)
+
+    def __init__(self, image_shape: Sequence[int], latent: int, hidden: Sequence[int], output: str):
+        super().__init__()
+        self.arguments: dict[str, Any] = {
+            "image_shape": list(image_shape),
+            "latent": latent,
+            "hidden": list(hidden),
+            "output": output,
+        }
+        self.latent, self.image_shape = latent, tuple(image_shape)
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise([latent, *hidden]):
+            dense = nn.Linear(inputs, outputs, bias=False)
+            nn.init.xavier_uniform_(dense.weight)
+            layers += [dense, BatchNormNoGain(outputs), nn.Softplus()]
+        last = WeightNormLinear(hidden[-1], prod(image_shape), train_scale=True)
+        nn.init.xavier_uniform_(last.v)
+        self.layers = nn.Sequential(*layers, last, {"sigmoid": nn.Sigmoid, "softplus": nn.Softplus}[output]())
+
+    def draw_latent(self, count: int, rng: torch.Generator | None = None) -> Tensor:
+        """``count`` samples of z on the CPU, whatever the network's device, so that a seed means the same everywhere."""
+        return torch.rand(count, self.latent, generator=rng)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z).unflatten(1, self.image_shape)

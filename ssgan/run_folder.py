@@ -1,0 +1,151 @@
+"""The files of a run folder that say what the run is and how it ended."""
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from ssgan.checkpoint import write_atomically
+from ssgan.errors import SsganError
+from ssgan.splits import Split
+
+PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "safetensors", "ssgan")
+FREE_TO_CHANGE = ("data_dir", "download", "runs_dir", "dataset.data_dir", "dataset.download", "logger", "trainer.samples")
+"""Keys that do not enter the result: a run may be resumed with other values of them."""
+
+
+class RunFolder:
+    """One run's folder. Files are written whole or not at all; nothing is locked, so a killed run leaves no lock."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def claim(self, config: DictConfig) -> None:
+        """Write config.yaml, or check that the one there is this configuration (else `SsganError`)."""
+        text = OmegaConf.to_yaml(config, resolve=True)
+        if (self / "config.yaml").exists():
+            was, now = flatten(OmegaConf.load(self / "config.yaml")), flatten(OmegaConf.create(text))
+            different = [
+                f"{key} was {was.get(key)!r}, is {now.get(key)!r}"
+                for key in sorted(was.keys() | now.keys())
+                if was.get(key) != now.get(key) and not key.startswith(FREE_TO_CHANGE)
+            ]
+            if different:
+                raise SsganError(
+                    f"{self.path} holds a run with another configuration: {'; '.join(different)}. "
+                    f"Give this one a name of its own (name=...), or move that folder away."
+                )
+        else:
+            write_atomically(self / "config.yaml", text.encode())
+        write_atomically(self / "environment.json", as_json(environment()))
+
+    def split(self, draw: Any) -> Split:
+        """The split frozen in split.json; on the first call it is made by ``draw()``."""
+        path = self / "split.json"
+        if path.exists():
+            try:
+                content = json.loads(path.read_text())
+            except ValueError:
+                content = None
+            return Split.from_json(content, str(path))
+        split: Split = draw()
+        write_atomically(path, as_json(split.to_json(), indent=None))
+        return split
+
+    def finish(self, metrics: dict[str, Any]) -> None:
+        write_atomically(self / "metrics.json", as_json(metrics))
+
+    def finished(self) -> dict[str, Any] | None:
+        """metrics.json of a run that ended, or None."""
+        path = self / "metrics.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def print_table(self, metrics: dict[str, Any]) -> None:
+        table = Table(title=f"{metrics['condition']}  {metrics['name']}  ({metrics['status']})", title_justify="left")
+        table.add_column("test error", justify="right")
+        table.add_column("supervised only", justify="right")
+        table.add_column("ECE", justify="right")
+        table.add_column("epochs", justify="right")
+        table.add_column("seconds", justify="right")
+        supervised = metrics["supervised_error"]
+        table.add_row(
+            f"{metrics['test_error']:.2%}",
+            "not run" if supervised is None else f"{supervised:.2%}",
+            f"{metrics['ece']:.3f}",
+            str(metrics["epochs"]),
+            f"{metrics['seconds']:.0f}",
+        )
+        console = Console()
+        console.print(table)
+        console.print(f"classifier: {self / 'classifier.safetensors'}", soft_wrap=True, highlight=False)
+
+
+def flatten(config: Any) -> dict[str, Any]:
+    """Nested configuration -> {dotted key: value}."""
+    flat: dict[str, Any] = {}
+
+    def walk(node: Any, prefix: str) -> None:
+        if isinstance(node, dict) and node:
+            for key, value in node.items():
+                walk(value, f"{prefix}.{key}" if prefix else str(key))
+        else:
+            flat[prefix] = node
+
+    walk(OmegaConf.to_container(config, resolve=True), "")
+    return flat
+
+
+def as_json(content: Any, indent: int | None = 2) -> bytes:
+    return (json.dumps(content, indent=indent) + "\n").encode()
+
+
+def environment() -> dict[str, Any]:
+    """What a reader needs to run it again: command, versions, commit, machine."""
+    return {
+        "command": command_line(),
+        "git_commit": git_commit(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in PACKAGES},
+        "machine": machine(),
+    }
+
+
+def command_line() -> str:
+    module = Path(sys.argv[0]).stem
+    return shlex.join([*(["python", "-m", f"ssgan.{module}"] if sys.argv[0].endswith(".py") else [module]), *sys.argv[1:]])
+
+
+def machine() -> str:
+    """Processor and number of cores that this process may use."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        name = models[0] if models else name
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{name}, {cores} cores"
+
+
+def git_commit() -> str | None:
+    """The commit of the checkout that this package runs from, with + if files differ from it; None outside of one."""
+    root = Path(__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+        status = subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+" if status.stdout.strip() else "")

@@ -6,7 +6,6 @@ writer adds (data set, method, split digest, errors).
 """
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,26 +18,11 @@ from torch import Tensor, nn
 
 import ssgan.nets
 from ssgan.errors import SsganError
+from ssgan.files import write_atomically
 from ssgan.pixels import scale_pixels
 
 FORMAT = 1
 BATCH = 1000
-
-
-def write_atomically(path: str | Path, content: bytes) -> None:
-    """``path`` holds either what it held before or all of ``content``. Raises `SsganError` if it cannot be written."""
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True) if partial.parent.is_dir() else None
-        raise SsganError(f"{path} cannot be written ({error.strerror}). Name a place that can.") from error
 
 
 def save_classifier(path: str | Path, network: nn.Module, class_names: Sequence[str], **record: Any) -> None:
@@ -70,7 +54,9 @@ def load_classifier(path: str | Path) -> "Classifier":
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise SsganError(f"classifier={path}: not a whole safetensors file ({error}). Copy or export it again.") from error
+        raise SsganError(
+            f"classifier={path}: not a whole safetensors file ({error}). Copy or export it again."
+        ) from error
     if "ssgan" not in metadata:
         raise SsganError(f"classifier={path}: a safetensors file, but not a classifier of ssgan")
     try:
@@ -79,7 +65,9 @@ def load_classifier(path: str | Path) -> "Classifier":
         if version == FORMAT:
             return Classifier(_build(header["network"], tensors), header)
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError, RecursionError) as error:
-        raise SsganError(f"classifier={path}: its header does not describe its tensors ({error}). Export it again.") from error
+        raise SsganError(
+            f"classifier={path}: its header does not describe its tensors ({error}). Export it again."
+        ) from error
     raise SsganError(
         f"classifier={path}: format {version!r}, written by ssgan {header.get('package_version')}; this version reads "
         f"format {FORMAT}. Install the version that wrote it, or export it again."
@@ -134,7 +122,9 @@ class Classifier:
     def predict_log_proba(self, images: Tensor | np.ndarray[Any, Any]) -> Tensor:
         """The logarithm of `predict_proba`, finite where a probability is too small for a float."""
         device = next(self.network.parameters()).device
-        logits = [self.network(self._scaled(part.to(device))) for part in self._checked(torch.as_tensor(images)).split(BATCH)]
+        logits = [
+            self.network(self._scaled(part.to(device))) for part in self._checked(torch.as_tensor(images)).split(BATCH)
+        ]
         return torch.cat(logits).float().log_softmax(1).cpu() if logits else torch.empty(0, len(self.class_names))
 
     def _scaled(self, images: Tensor) -> Tensor:

@@ -50,6 +50,7 @@ class NetConfig:
     classifier: MLPClassifierConfig = field(default_factory=MLPClassifierConfig)
     generator: MLPGeneratorConfig = field(default_factory=MLPGeneratorConfig)
     initialisation_images: int = MISSING
+    start_from_mean: bool = MISSING
 
 
 @dataclass
@@ -155,4 +156,4 @@ def register() -> None:
         "method": {"improved_gan": ImprovedGANConfig, "supervised": MethodConfig},
     }.items():
         for name, node in nodes.items():
-            store(group=group, name=f"{name}_schema", node=node)
+            store(group=f"schema/{name}", name=group, node=node)

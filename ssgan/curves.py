@@ -4,7 +4,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssgan.checkpoint import write_atomically
+from ssgan.files import write_atomically
 
 
 def draw_curves(rows: Sequence[dict[str, float]], path: Path, title: str) -> None:

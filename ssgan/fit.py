@@ -100,7 +100,9 @@ def run_method(
     watch = CollapseWatch(**config.collapse_watch)
     callbacks: list[pl.Callback] = [watch, RunProgress(condition), record]
     if hasattr(module, "averaged_generator"):
-        callbacks.append(SampleGrid(folder / "samples", config.trainer.samples_every, config.trainer.samples_count, config.seed))
+        callbacks.append(
+            SampleGrid(folder / "samples", config.trainer.samples_every, config.trainer.samples_count, config.seed)
+        )
     logger = instantiate(config.logger) if config.logger else False
     trainer = make_trainer(config, method, callbacks, logger=logger)
     last = folder / "last.ckpt"
@@ -140,13 +142,18 @@ def build(
         networks["generator"] = instantiate(config.net.generator, data.image_shape)
     pixel_range = networks["classifier"].pixel_range
     datamodule = SemiSupervisedData(data, split, method.batch_size, pixel_range, config.seed)
-    initialize_from_data(networks["classifier"], datamodule.initialisation_images(config.net.initialisation_images))
+    images = datamodule.initialisation_images(config.net.initialisation_images)
+    initialize_from_data(networks["classifier"], images)
+    if "generator" in networks and config.net.start_from_mean:
+        networks["generator"].start_from_mean(images)
     arguments = {key: value for key, value in method.items() if key not in TRAINING_KEYS}
     module: pl.LightningModule = instantiate(arguments, **networks, seed=config.seed)
     return module, datamodule
 
 
-def make_trainer(config: DictConfig, method: DictConfig, callbacks: list[pl.Callback], logger: Any = False) -> pl.Trainer:
+def make_trainer(
+    config: DictConfig, method: DictConfig, callbacks: list[pl.Callback], logger: Any = False
+) -> pl.Trainer:
     for name in ("pytorch_lightning", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", ".*(module.s. in eval mode at the start|treespec, LeafSpec).*")

@@ -14,12 +14,20 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from ssgan.checkpoint import write_atomically
+from ssgan.files import write_atomically
 from ssgan.errors import SsganError
 from ssgan.splits import Split
 
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "safetensors", "ssgan")
-FREE_TO_CHANGE = ("data_dir", "download", "runs_dir", "dataset.data_dir", "dataset.download", "logger", "trainer.samples")
+FREE_TO_CHANGE = (
+    "data_dir",
+    "download",
+    "runs_dir",
+    "dataset.data_dir",
+    "dataset.download",
+    "logger",
+    "trainer.samples",
+)
 """Keys that do not enter the result: a run may be resumed with other values of them."""
 
 
@@ -124,7 +132,9 @@ def environment() -> dict[str, Any]:
 
 def command_line() -> str:
     module = Path(sys.argv[0]).stem
-    return shlex.join([*(["python", "-m", f"ssgan.{module}"] if sys.argv[0].endswith(".py") else [module]), *sys.argv[1:]])
+    return shlex.join(
+        [*(["python", "-m", f"ssgan.{module}"] if sys.argv[0].endswith(".py") else [module]), *sys.argv[1:]]
+    )
 
 
 def machine() -> str:
@@ -132,7 +142,9 @@ def machine() -> str:
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        models = [
+            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
         name = models[0] if models else name
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{name}, {cores} cores"

@@ -67,7 +67,9 @@ class CollapseWatch(pl.Callback):
         if unsupervised is None or matching is None:
             return None
         if unsupervised < self.unsupervised_below and matching > self.feature_matching_above:
-            return f"the unsupervised loss fell to {unsupervised:.3g} and the feature-matching loss rose to {matching:.3g}"
+            return (
+                f"the unsupervised loss fell to {unsupervised:.3g} and the feature-matching loss rose to {matching:.3g}"
+            )
         return None
 
     def _remember(self, module: Any) -> None:

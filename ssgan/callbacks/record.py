@@ -8,7 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from ssgan.checkpoint import write_atomically
+from ssgan.files import write_atomically
 
 
 class RunRecord(pl.Callback):

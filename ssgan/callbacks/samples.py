@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.utils import make_grid, save_image
 
-from ssgan.checkpoint import write_atomically
+from ssgan.files import write_atomically
 from ssgan.nets.averaging import settle_batch_norm
 from ssgan.seeds import derive_seed
 

@@ -43,7 +43,9 @@ class SemiSupervisedData(pl.LightningDataModule):
         self.labelled = torch.tensor(split.labelled)
         self.validation = torch.tensor(split.validation, dtype=torch.int64)
         if not 2 <= batch_size <= len(self.pool):
-            raise SsganError(f"method.batch_size={batch_size}: use 2 to {len(self.pool)}, the size of the unlabelled pool")
+            raise SsganError(
+                f"method.batch_size={batch_size}: use 2 to {len(self.pool)}, the size of the unlabelled pool"
+            )
         self.steps_per_epoch = len(self.pool) // batch_size
 
     def train_dataloader(self) -> "TrainingBatches":

@@ -40,9 +40,7 @@ def digits(name: str) -> ImageData:
     order = np.random.RandomState(0).permutation(len(bunch.target))
     images = torch.from_numpy(np.rint(bunch.images[order] * (255 / 16)).astype(np.uint8)).unsqueeze(1)
     targets = torch.from_numpy(bunch.target[order].astype(np.int64))
-    return ImageData(
-        name, tuple(map(str, range(10))), images[500:], targets[500:], images[:500], targets[:500]
-    )
+    return ImageData(name, tuple(map(str, range(10))), images[500:], targets[500:], images[:500], targets[:500])
 
 
 def mnist(name: str, data_dir: str, download: bool) -> ImageData:
@@ -50,7 +48,9 @@ def mnist(name: str, data_dir: str, download: bool) -> ImageData:
     path = Path(data_dir) / "mnist.npz"
     arrays = read_npz(path, classes=10) if path.exists() else _torchvision_mnist(Path(data_dir), download)
     if arrays["x_train"].shape[1:] != (1, 28, 28):
-        raise SsganError(f"data_dir={data_dir}: {path} holds images of {tuple(arrays['x_train'].shape[1:])}, not 1x28x28")
+        raise SsganError(
+            f"data_dir={data_dir}: {path} holds images of {tuple(arrays['x_train'].shape[1:])}, not 1x28x28"
+        )
     return ImageData(
         name,
         tuple(map(str, range(10))),

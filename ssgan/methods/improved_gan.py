@@ -44,6 +44,10 @@ class ImprovedGAN(ClassifierTraining):
     def averages(self) -> list[tuple[Any, nn.Module]]:
         return [*super().averages(), (self.averaged_generator, self.generator)]
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say which generator the weights belong to, so that it can be sampled from the checkpoint alone."""
+        checkpoint["generator"] = {"class": type(self.generator).__name__, "arguments": self.generator.arguments}
+
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         self.descend(0, self.classifier_loss, batch)
         self.descend(1, self.generator_loss, batch)

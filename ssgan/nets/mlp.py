@@ -85,6 +85,17 @@ class MLPGenerator(nn.Module):
         nn.init.xavier_uniform_(last.v)
         self.layers = nn.Sequential(*layers, last, {"sigmoid": nn.Sigmoid, "softplus": nn.Softplus}[output]())
 
+    @torch.no_grad()
+    def start_from_mean(self, images: Tensor) -> None:
+        """Set the output's bias so that z = "nothing yet" gives the mean of ``images``, (N, C, H, W) in [0, 1].
+
+        From the grey that a bias of 0 gives, the first steps drive the outputs of a sigmoid into saturation, where no
+        gradient brings them back (benchmarks/stability). Means are kept 0.01 away from both ends.
+        """
+        mean = images.mean(0).flatten().clamp(0.01, 0.99)
+        inverse = torch.logit(mean) if self.arguments["output"] == "sigmoid" else mean.expm1().log()
+        self.layers[-2].b.copy_(inverse)
+
     def draw_latent(self, count: int, rng: torch.Generator | None = None) -> Tensor:
         """``count`` samples of z on the CPU, whatever the network's device, so that a seed means the same everywhere."""
         return torch.rand(count, self.latent, generator=rng)

@@ -1,0 +1,69 @@
+"""Pictures of a user's own, from files."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from ssgan.errors import SsganError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".npy")
+
+
+def find_pictures(images: str) -> list[Path]:
+    """The picture files of a folder and its sub-folders in order of name, or the one file that ``images`` names."""
+    root = Path(images)
+    if root.is_file():
+        return [root]
+    if not root.is_dir():
+        raise SsganError(f"images={images}: no such file or folder")
+    found = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not found:
+        raise SsganError(f"images={images}: holds no picture ({', '.join(SUFFIXES)})")
+    return found
+
+
+def read_picture(path: Path, image_shape: tuple[int, int, int]) -> tuple[Tensor, bool]:
+    """One picture as (C, H, W), uint8 or float in [0, 1], and whether it had to be resized to ``image_shape``.
+
+    A .npy file holds one image: (H, W), (C, H, W) or (H, W, C). Colour becomes grey and grey colour where the shape
+    asks for it. Resizing is bilinear and antialiased. Raises `SsganError` for a file that holds no such image.
+    """
+    channels, height, width = image_shape
+    try:
+        pixels = _from_npy(path, channels) if path.suffix.lower() == ".npy" else _from_picture(path, channels)
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise SsganError(f"{path}: not a picture that can be read ({error})") from error
+    if pixels.shape[1:] == (height, width):
+        return pixels, False
+    scaled = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
+    resized = F.interpolate(scaled[None], (height, width), mode="bilinear", antialias=True)[0]
+    return resized.clamp(0, 1), True
+
+
+def _from_picture(path: Path, channels: int) -> Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            with Image.open(path) as picture:
+                pixels = np.array(picture.convert("L" if channels == 1 else "RGB"))
+        except Image.DecompressionBombWarning as error:
+            raise ValueError(str(error)) from error
+    return torch.from_numpy(pixels).reshape(*pixels.shape[:2], channels).permute(2, 0, 1)
+
+
+def _from_npy(path: Path, channels: int) -> Tensor:
+    array = np.load(path, allow_pickle=False)
+    if array.ndim == 2:
+        array = array[None]
+    elif array.ndim == 3 and array.shape[-1] == channels and array.shape[0] != channels:
+        array = array.transpose(2, 0, 1)
+    if array.ndim != 3 or array.shape[0] != channels or 0 in array.shape:
+        raise ValueError(f"shape {array.shape}, but the classifier takes {channels} channels")
+    if array.dtype != np.uint8 and (array.dtype.kind != "f" or not (array.min() >= 0 and array.max() <= 1)):
+        raise ValueError(f"{array.dtype} values; use uint8 in 0..255 or float in [0, 1]")
+    return torch.from_numpy(np.ascontiguousarray(array))

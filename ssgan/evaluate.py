@@ -1,0 +1,32 @@
+"""python -m ssgan.evaluate: the error of a classifier file on the test images of a data set, as one JSON object."""
+
+import json
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from ssgan import command
+from ssgan.checkpoint import load_classifier
+from ssgan.errors import SsganError
+from ssgan.metrics import evaluate
+
+
+def evaluate_file(config: DictConfig) -> int:
+    classifier = load_classifier(config.classifier)
+    data = instantiate(config.dataset)
+    if classifier.image_shape != data.image_shape or classifier.class_names != data.class_names:
+        raise SsganError(
+            f"dataset={data.name}: {len(data.class_names)} classes of {data.image_shape} images, but {config.classifier} "
+            f"was trained on {len(classifier.class_names)} classes of {classifier.image_shape}; name its own data set"
+            f" ({classifier.header.get('dataset')})"
+        )
+    print(json.dumps(evaluate(classifier.predict_log_proba(data.test_images), data.test_targets)))
+    return 0
+
+
+def main() -> None:
+    command.run("evaluate", evaluate_file)
+
+
+if __name__ == "__main__":
+    main()

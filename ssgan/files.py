@@ -1,0 +1,39 @@
+"""Files that appear whole or not at all."""
+
+import os
+from pathlib import Path
+
+from ssgan.errors import SsganError
+
+
+def write_atomically(path: str | Path, content: bytes) -> None:
+    """``path`` holds either what it held before or all of ``content``. Raises `SsganError` if it cannot be written."""
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        try:
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise SsganError(f"{path} cannot be written ({error.strerror}). Name a file in a folder that can.") from error
+
+
+def require_writable(path: str | Path) -> None:
+    """Raise `SsganError` now if `write_atomically` could not write ``path`` later; what it holds stays as it is."""
+    path = Path(path)
+    if path.is_dir():
+        write_atomically(path, b"")
+    probe = path.with_name(f".{path.name}.{os.getpid()}.probe")
+    try:
+        write_atomically(probe, b"")
+    except SsganError as error:
+        raise SsganError(str(error).replace(str(probe), str(path))) from error
+    probe.unlink()

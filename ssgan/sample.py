@@ -1,0 +1,66 @@
+"""python -m ssgan.sample: a grid of generated images from a training checkpoint."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from torch import nn
+
+import ssgan.nets
+from ssgan import command
+from ssgan.callbacks.samples import sample_grid, write_grid
+from ssgan.errors import SsganError
+from ssgan.files import require_writable
+
+
+def load_generator(path: str | Path) -> nn.Module:
+    """The averaged generator of a ``last.ckpt``, read without unpickling objects; raises `SsganError` if it has none."""
+    if not Path(path).is_file():
+        raise SsganError(f"checkpoint={path}: no such file")
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        described = checkpoint["generator"]
+        name = described["class"]
+        if name not in ssgan.nets.__all__ or not name.endswith("Generator"):
+            raise ValueError(f"{name!r} is no generator of ssgan.nets")
+        with torch.device("meta"):
+            generator: nn.Module = getattr(ssgan.nets, name)(**described["arguments"])
+        prefix = "averaged_generator.module."
+        weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
+        generator.load_state_dict(weights, strict=True, assign=True)
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SsganError(
+            f"checkpoint={path}: not a whole checkpoint with a generator ({reason}). Name the last.ckpt of a run."
+        ) from error
+    return generator.requires_grad_(False).eval()
+
+
+def sample(config: DictConfig) -> int:
+    for key in ("count", "per_row", "scale"):
+        if config[key] < 1:
+            raise SsganError(f"{key}={config[key]}: use 1 or more")
+    generator = load_generator(config.checkpoint)
+    require_writable(config.output)
+    write_grid(Path(config.output), sample_grid(generator, config.count, config.per_row, config.seed, config.scale))
+    print(f"{config.count} images in {config.output}")
+    return 0
+
+
+def main() -> None:
+    command.run("sample", sample)
+
+
+if __name__ == "__main__":
+    main()

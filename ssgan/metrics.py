@@ -5,7 +5,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics.functional.classification import multiclass_accuracy, multiclass_calibration_error
+from torchmetrics.functional.classification import multiclass_calibration_error
 
 
 def evaluate(log_probabilities: Tensor, targets: Tensor) -> dict[str, Any]:
@@ -16,12 +16,13 @@ def evaluate(log_probabilities: Tensor, targets: Tensor) -> dict[str, Any]:
     """
     classes = log_probabilities.shape[1]
     probabilities = log_probabilities.exp()
-    per_class = 1 - multiclass_accuracy(probabilities, targets, classes, average="none")
-    counts = torch.bincount(targets, minlength=classes)
+    wrong = (log_probabilities.argmax(1) != targets).double()
+    counts = torch.bincount(targets, minlength=classes).tolist()
+    wrong_in_class = torch.bincount(targets, weights=wrong, minlength=classes).tolist()
     return {
-        "error": 1 - multiclass_accuracy(probabilities, targets, classes, average="micro").item(),
+        "error": wrong.mean().item(),
         "n": len(targets),
-        "per_class_error": [e if n else None for e, n in zip(per_class.tolist(), counts.tolist(), strict=True)],
-        "ece": multiclass_calibration_error(probabilities, targets, classes, n_bins=15).item(),
-        "nll": F.nll_loss(log_probabilities, targets).item(),
+        "per_class_error": [w / n if n else None for w, n in zip(wrong_in_class, counts, strict=True)],
+        "ece": round(multiclass_calibration_error(probabilities, targets, classes, n_bins=15).item(), 6),
+        "nll": round(F.nll_loss(log_probabilities, targets).item(), 6),
     }

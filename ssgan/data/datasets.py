@@ -88,7 +88,7 @@ def read_npz(path: Path, classes: int) -> dict[str, Tensor]:
     Raises `SsganError` for a file that is truncated or holds anything else.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in ("x_train", "y_train", "x_test", "y_test")}
     except KeyError as error:
         raise SsganError(f"{path}: {error.args[0]} It needs x_train, y_train, x_test, y_test.") from error

@@ -1,0 +1,97 @@
+"""Fixtures: networks and runs small enough for seconds, and commands called in this process."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ssgan.data.datasets import ImageData
+from ssgan.data.datasets import digits as load_digits_data
+from ssgan.nets import MLPClassifier, MLPGenerator
+
+TINY = (
+    "net.classifier.hidden=[24,16]",
+    "net.generator.hidden=[24]",
+    "method.batch_size=100",
+    "method.epochs=2",
+    "supervised.epochs=2",
+    "trainer.samples_count=4",
+)
+"""Overrides that make a run on digits take about a second."""
+
+
+@dataclass
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def ssgan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """ssgan("fit", "labels=50", ...) -> what `python -m ssgan.fit labels=50 ...` would give."""
+
+    def call(name: str, *arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", [f"ssgan/{name}.py", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            import_module(f"ssgan.{name}").main()
+        captured = capsys.readouterr()
+        return Outcome(exit_.value.code or 0, captured.out, captured.err)
+
+    monkeypatch.setenv("COLUMNS", "200")
+    return call
+
+
+@pytest.fixture(scope="session")
+def digits() -> ImageData:
+    return load_digits_data("digits")
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> str:
+    """The folder with mnist.npz."""
+    folder = os.environ.get("SSGAN_DATA", "")
+    if not (Path(folder) / "mnist.npz").is_file():
+        pytest.skip("SSGAN_DATA names no folder with mnist.npz")
+    return folder
+
+
+@pytest.fixture
+def classifier() -> MLPClassifier:
+    torch.manual_seed(0)
+    return make_classifier()
+
+
+def make_classifier(noise: float = 0.3) -> MLPClassifier:
+    return MLPClassifier((1, 8, 8), 10, [24, 16], input_noise=noise, hidden_noise=noise, init_std=0.1)
+
+
+@pytest.fixture
+def generator() -> MLPGenerator:
+    torch.manual_seed(1)
+    return MLPGenerator((1, 8, 8), latent=20, hidden=[24, 24], output="sigmoid")
+
+
+@pytest.fixture
+def write_npz(tmp_path: Path) -> Callable[..., Path]:
+    """write_npz(**arrays) writes tmp_path/mnist.npz: 40 valid training and test images, but for ``arrays``."""
+
+    def write(**arrays: np.ndarray) -> Path:
+        random = np.random.default_rng(0)
+        valid = {
+            "x_train": random.integers(0, 256, (40, 28, 28), np.uint8),
+            "y_train": np.arange(40) % 10,
+            "x_test": random.integers(0, 256, (40, 28, 28), np.uint8),
+            "y_test": np.arange(40) % 10,
+        }
+        np.savez(tmp_path / "mnist.npz", **{**valid, **arrays})
+        return tmp_path / "mnist.npz"
+
+    return write

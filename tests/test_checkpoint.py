@@ -1,0 +1,146 @@
+"""Classifier files round-trip exactly, and nothing in a foreign one is believed or executed."""
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from ssgan import SsganError, load_classifier
+from ssgan.checkpoint import save_classifier
+from ssgan.nets import MLPClassifier
+
+NAMES = [f"class {k}" for k in range(10)]
+
+
+@pytest.fixture
+def file(classifier: MLPClassifier, tmp_path: Path) -> Path:
+    save_classifier(tmp_path / "c.safetensors", classifier, NAMES, dataset="digits", split_digest="abc")
+    return tmp_path / "c.safetensors"
+
+
+def test_round_trip(file: Path, classifier: MLPClassifier) -> None:
+    loaded = load_classifier(file)
+    images = torch.randint(0, 256, (20, 1, 8, 8), dtype=torch.uint8)
+    with torch.no_grad():
+        expected = classifier.eval()(images.float() / 255).softmax(1)
+    torch.testing.assert_close(loaded.predict_proba(images), expected)
+    assert torch.equal(loaded.predict(images), expected.argmax(1))
+    assert loaded.class_names == tuple(NAMES)
+    assert loaded.header["split_digest"] == "abc"
+    assert not loaded.network.training
+
+
+def test_every_accepted_form_of_images_gives_the_same(file: Path) -> None:
+    loaded = load_classifier(file)
+    images = torch.randint(0, 256, (3, 1, 8, 8), dtype=torch.uint8)
+    expected = loaded.predict_proba(images)
+    for form in (images[:, 0], images.permute(0, 2, 3, 1), images / 255, images[:, 0].numpy(), images.double() / 255):
+        torch.testing.assert_close(loaded.predict_proba(form), expected)
+    assert loaded.predict(images[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (torch.zeros(8, 8, dtype=torch.uint8), "shape"),
+        (torch.zeros(2, 3, 8, 8, dtype=torch.uint8), "shape"),
+        (torch.zeros(2, 9, 9, dtype=torch.uint8), r"\(N, 1, 8, 8\), \(N, 8, 8, 1\), \(N, 8, 8\)"),
+        (torch.zeros(2, 8, 8, dtype=torch.int64), "int64; use uint8"),
+        (torch.full((2, 8, 8), 255.0), r"must lie in \[0, 1\]"),
+        (torch.full((2, 8, 8), -0.1), r"must lie in \[0, 1\]"),
+        (torch.full((2, 8, 8), torch.nan), r"must lie in \[0, 1\]"),
+        (np.zeros((2, 8, 8), bool), "bool; use uint8"),
+    ],
+)
+def test_images_that_cannot_be(file: Path, images: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load_classifier(file).predict(images)
+
+
+def header_of(file: Path) -> dict[str, Any]:
+    with safe_open(file, framework="pt") as content:
+        return json.loads(content.metadata()["ssgan"])
+
+
+def rewrite(file: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
+    header = header_of(file)
+    with safe_open(file, framework="pt") as content:
+        tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+    edited = edit(header)
+    save_file(tensors, file, metadata={"ssgan": json.dumps(header if edited is None else edited)})
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda h: h.update(format=99), "format 99"),
+        (lambda h: h.pop("format"), "does not describe"),
+        (lambda h: h["network"].update({"class": "os.system"}), "no classifier of ssgan.nets"),
+        (lambda h: h["network"].update({"class": "MLPGenerator"}), "no classifier of ssgan.nets"),
+        (lambda h: h["network"].update({"class": "layers"}), "no classifier of ssgan.nets"),
+        (lambda h: h["network"]["arguments"].update(hidden=[10**9, 10**9]), "does not describe"),
+        (lambda h: h["network"]["arguments"].update(hidden=[24]), "does not describe"),
+        (lambda h: h["network"]["arguments"].update(hidden="ab"), "does not describe"),
+        (lambda h: h["network"]["arguments"].update(surprise=1), "does not describe"),
+        (lambda h: h.update(class_names=["a"]), "1 class names for 10 classes"),
+        (lambda h: h.update(image_shape=[1, 4, 16]), "image shape"),
+        (lambda h: h.update(pixel_range=[0, 255]), "pixel range"),
+        (lambda h: [1, 2], "does not describe"),
+        (lambda h: "text", "does not describe"),
+    ],
+)
+def test_headers_that_cannot_be(file: Path, edit: Callable[[dict[str, Any]], Any], message: str) -> None:
+    """No size in the header is allocated before the file's own tensors have confirmed it."""
+    rewrite(file, edit)
+    with pytest.raises(SsganError, match=message) as error:
+        load_classifier(file)
+    assert str(file) in str(error.value)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, 3000])
+def test_truncated(file: Path, keep: int) -> None:
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(SsganError, match="not a whole safetensors file"):
+        load_classifier(file)
+
+
+def test_foreign_missing_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(SsganError, match="no such file"):
+        load_classifier(tmp_path / "none")
+    with pytest.raises(SsganError, match="no such file"):
+        load_classifier(tmp_path)
+    save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(SsganError, match="not a classifier of ssgan"):
+        load_classifier(tmp_path / "other.safetensors")
+    (tmp_path / "text").write_text("hello " * 100)
+    with pytest.raises(SsganError, match="not a whole safetensors file"):
+        load_classifier(tmp_path / "text")
+
+
+class Bomb:
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (self.path,))
+
+
+def test_a_pickle_executes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "bomb").write_bytes(pickle.dumps(Bomb(tmp_path / "exploded")))
+    with pytest.raises(SsganError):
+        load_classifier(tmp_path / "bomb")
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_a_place_that_cannot_be_written(classifier: MLPClassifier, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SsganError, match="cannot be written"):
+        save_classifier(tmp_path / "file" / "c.safetensors", classifier, NAMES)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file"]

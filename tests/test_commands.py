@@ -1,0 +1,206 @@
+"""Commands do what they say, and every mistake gets one clear message and exit code 1."""
+
+import csv
+import json
+import pickle
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, Outcome
+from PIL import Image
+
+from ssgan.checkpoint import save_classifier
+from ssgan.data.datasets import ImageData
+from ssgan.data.pictures import read_picture
+from ssgan.errors import SsganError
+from ssgan.nets import MLPClassifier
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def classifier_file(classifier: MLPClassifier, tmp_path: Path) -> Path:
+    save_classifier(tmp_path / "c.safetensors", classifier, tuple("0123456789"), dataset="digits")
+    return tmp_path / "c.safetensors"
+
+
+@pytest.fixture
+def pictures(digits: ImageData, tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    (folder / "deeper, with comma").mkdir(parents=True)
+    images = digits.test_images[:4, 0].numpy()
+    Image.fromarray(images[0]).save(folder / "a.png")
+    Image.fromarray(images[1]).resize((20, 30)).save(folder / "b.jpg")
+    Image.fromarray(images[2]).convert("RGBA").save(folder / "deeper, with comma" / "c.PNG")
+    np.save(folder / "d.npy", images[3])
+    (folder / "notes.txt").write_text("not a picture")
+    return folder
+
+
+def test_evaluate(ssgan: Command, classifier_file: Path) -> None:
+    outcome = ssgan("evaluate", f"classifier={classifier_file}", "dataset=digits")
+    assert outcome.code == 0, outcome.err
+    result = json.loads(outcome.out)
+    assert result.keys() == {"error", "n", "per_class_error", "ece", "nll"}
+    assert result["n"] == 500
+    assert len(result["per_class_error"]) == 10
+
+
+def test_evaluate_on_other_images(ssgan: Command, classifier_file: Path, write_npz: Callable[..., Path]) -> None:
+    data_dir = write_npz().parent
+    outcome = ssgan("evaluate", f"classifier={classifier_file}", "dataset=mnist", f"data_dir={data_dir}")
+    assert outcome.code == 1
+    assert "dataset=mnist: 10 classes of (1, 28, 28) images" in outcome.err
+    assert "(digits)" in outcome.err
+
+
+def test_predict(ssgan: Command, classifier_file: Path, pictures: Path, tmp_path: Path) -> None:
+    outcome = ssgan("predict", f"classifier={classifier_file}", f"images={pictures}", f"output={tmp_path / 'p.csv'}")
+    assert outcome.code == 0, outcome.err
+    assert "1 pictures were resized to (8, 8)" in outcome.err
+    with (tmp_path / "p.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [Path(row["path"]).name for row in rows] == ["a.png", "b.jpg", "d.npy", "c.PNG"]
+    assert all(row["class"] in "0123456789" and 0.1 <= float(row["probability"]) <= 1 for row in rows)
+
+
+def test_predict_skips_names_and_counts_broken_pictures(
+    ssgan: Command, classifier_file: Path, pictures: Path, tmp_path: Path
+) -> None:
+    (pictures / "a0.png").write_bytes((pictures / "a.png").read_bytes()[:60])
+    (pictures / "e.npy").write_bytes(pickle.dumps({"a": 1}))
+    np.save(pictures / "f.npy", np.zeros((2, 3, 4, 5), np.uint8))
+    np.save(pictures / "g.npy", np.full((8, 8), np.nan))
+    outcome = ssgan("predict", f"classifier={classifier_file}", f"images={pictures}", f"output={tmp_path / 'p.csv'}")
+    assert outcome.code == 1
+    for name in ("a0.png", "e.npy", "f.npy", "g.npy"):
+        assert f"{name}: not a picture that can be read" in outcome.err
+    assert "4 of 8 pictures could not be read and were skipped" in outcome.err
+    assert len((tmp_path / "p.csv").read_text().splitlines()) == 1 + 4
+
+
+def test_a_picture_of_the_right_size_is_not_touched(digits: ImageData, tmp_path: Path) -> None:
+    Image.fromarray(digits.test_images[0, 0].numpy()).save(tmp_path / "a.png")
+    pixels, resized = read_picture(tmp_path / "a.png", (1, 8, 8))
+    assert torch.equal(pixels, digits.test_images[0])
+    assert not resized
+
+
+def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("L", (100, 100)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 9_000)
+    with pytest.raises(SsganError, match="decompression bomb"):
+        read_picture(tmp_path / "a.png", (1, 8, 8))
+
+
+def test_sample(ssgan: Command, tmp_path: Path) -> None:
+    assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 0
+    folder = tmp_path / "digits@50/improved_gan/split0-seed0"
+    arguments = [f"checkpoint={folder / 'last.ckpt'}", "count=6", "per_row=3", "scale=1"]
+    for name in ("a", "b"):
+        outcome = ssgan("sample", *arguments, f"output={tmp_path / name}.png")
+        assert outcome.code == 0, outcome.err
+    with Image.open(tmp_path / "a.png") as grid:
+        assert grid.size == (3 * 10 + 2, 2 * 10 + 2)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        ((*FIT, "lables=1000"), ["lables: there is no such key; did you mean labels?"]),
+        ((*FIT, "method.unlabelled_weight=1"), ["did you mean method.unlabeled_weight?"]),
+        ((*FIT, "seed=abc"), ["seed=abc", "'abc' of type 'str' could not be converted to Integer", "key: seed"]),
+        ((*FIT, "method.epochs=1.5"), ["epochs", "could not be converted to Integer"]),
+        ((*FIT, "dataset=cifar11"), ["dataset/cifar11", "digits", "mnist"]),
+        ((*FIT, "experiment=nothing"), ["experiment/nothing", "mnist_100"]),
+        ((*FIT, "labels=many"), ["labels=many", "'all'"]),
+        ((*FIT, "labels=55"), ["labels=55: not divisible by the 10 classes; use 50 or 60"]),
+        ((*FIT, "labels=0"), ["labels=0: use a positive multiple"]),
+        ((*FIT, "labels=5000"), ["labels=5000", "use at most"]),
+        ((*FIT, "split_seed=-1"), ["split_seed=-1: use a whole number from 0"]),
+        ((*FIT, "seed=-1"), ["seed=-1: use 0 or more"]),
+        ((*FIT, "method.batch_size=1"), ["method.batch_size=1: use 2 to"]),
+        ((*FIT, "method.epochs=0"), ["method.epochs=0: use a positive number"]),
+        ((*FIT, "method.average_rate=2"), ["method.average_rate=2.0: use a fraction"]),
+        ((*FIT, "method.feature_norm=l7"), ["method.feature_norm=l7: use l1 or l2"]),
+        ((*FIT, "net.generator.output=relu"), ["net.generator.output=relu: use sigmoid or softplus"]),
+        ((*FIT, "method.precision=int3"), ["method.precision=int3", "32-true"]),
+        ((*FIT, "trainer.accelerator=abacus"), ["trainer.accelerator=abacus", "auto"]),
+        ((*FIT, "net.classifier.hidden=[]"), ["net.classifier.hidden=[]"]),
+        ((*MNIST, "data_dir=/nowhere"), ["data_dir=/nowhere", "mnist.npz", "download=true"]),
+        (("evaluate", "dataset=digits"), ["missing: classifier=..."]),
+        (("evaluate", "classifier=/nowhere.safetensors"), ["You must specify 'dataset'", "digits"]),
+        (
+            ("evaluate", "classifier=/nowhere.safetensors", "dataset=digits"),
+            ["classifier=/nowhere.safetensors: no such file"],
+        ),
+        (("sample", "checkpoint=/nowhere.ckpt", "output=x.png"), ["checkpoint=/nowhere.ckpt: no such file"]),
+        (("sample", "checkpoint=/nowhere.ckpt", "output=x.png", "count=0"), ["count=0: use 1 or more"]),
+        (("predict",), ["missing: classifier=..., images=..., output=..."]),
+    ],
+)
+def test_mistakes(ssgan: Command, arguments: tuple[str, ...], messages: list[str], tmp_path: Path) -> None:
+    folder = [f"runs_dir={tmp_path}"] if arguments[0] == "fit" else []
+    outcome = ssgan(*arguments, *folder)
+    assert outcome.code == 1
+    for message in messages:
+        assert message in outcome.err
+    assert outcome.err.count("error: ") == 1
+    assert "Traceback" not in outcome.err
+    assert not list(tmp_path.rglob("config.yaml")) or all(".hydra" in str(p) for p in tmp_path.rglob("config.yaml"))
+
+
+def test_mistakes_in_predict(ssgan: Command, classifier_file: Path, pictures: Path, tmp_path: Path) -> None:
+    def message(**changes: object) -> str:
+        arguments = {"classifier": classifier_file, "images": pictures, "output": tmp_path / "p.csv"} | changes
+        outcome = ssgan("predict", *(f"{key}={value}" for key, value in arguments.items()))
+        assert outcome.code == 1
+        assert "Traceback" not in outcome.err
+        return outcome.err
+
+    (tmp_path / "empty").mkdir()
+    assert "images=/nowhere: no such file or folder" in message(images="/nowhere")
+    assert "holds no picture" in message(images=tmp_path / "empty")
+    assert "cannot be written" in message(output=classifier_file / "p.csv")
+    assert "cannot be written" in message(output=tmp_path)
+    assert not list(tmp_path.glob("*.csv"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.safetensors", "empty", "pictures"]
+
+
+def test_a_checkpoint_that_is_none(ssgan: Command, tmp_path: Path, classifier_file: Path) -> None:
+    (tmp_path / "text.ckpt").write_text("hello")
+    torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
+    for path in (tmp_path / "text.ckpt", tmp_path / "other.ckpt", classifier_file):
+        outcome = ssgan("sample", f"checkpoint={path}", f"output={tmp_path / 's.png'}")
+        assert outcome.code == 1
+        assert f"checkpoint={path}: not a whole checkpoint with a generator" in outcome.err
+
+
+class Bomb:
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self) -> object:
+        return (Path.touch, (self.path,))
+
+
+def test_a_hostile_checkpoint_executes_nothing(ssgan: Command, tmp_path: Path) -> None:
+    torch.save({"generator": Bomb(tmp_path / "exploded")}, tmp_path / "bomb.ckpt")
+    outcome = ssgan("sample", f"checkpoint={tmp_path / 'bomb.ckpt'}", f"output={tmp_path / 's.png'}")
+    assert outcome.code == 1
+    assert "not a whole checkpoint" in outcome.err
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_files_keep_their_usual_permissions(ssgan: Command, classifier_file: Path) -> None:
+    plain = classifier_file.with_name("plain")
+    plain.write_text("")
+    assert stat.S_IMODE(classifier_file.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)

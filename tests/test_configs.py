@@ -1,0 +1,71 @@
+"""The configuration composes, every value has one home, and every experiment runs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import hydra
+import pytest
+import yaml
+from conftest import Outcome
+from omegaconf import DictConfig, OmegaConf
+
+from ssgan.config import CONFIG_DIR, register
+
+CONF = Path(CONFIG_DIR)
+EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+
+
+def compose(*overrides: str, name: str = "config") -> DictConfig:
+    register()
+    with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+        return hydra.compose(name, overrides=list(overrides))
+
+
+@pytest.mark.parametrize("dataset", ["digits", "mnist"])
+@pytest.mark.parametrize("method", ["improved_gan", "supervised"])
+def test_every_data_set_and_method_composes(dataset: str, method: str) -> None:
+    config = compose(f"dataset={dataset}", f"method={method}")
+    assert not OmegaConf.missing_keys(config)
+    assert config.method.name == config.name == method
+
+
+def test_a_data_set_selects_its_recipe() -> None:
+    """`dataset=mnist labels=100` is `experiment=mnist_100`."""
+    by_dataset = OmegaConf.to_container(compose("dataset=mnist", "labels=100"))
+    by_experiment = OmegaConf.to_container(compose("experiment=mnist_100"))
+    assert by_dataset["name"] != by_experiment.pop("name")
+    by_dataset.pop("name")
+    assert by_dataset == by_experiment
+
+
+def test_choices_on_the_command_line_win_over_an_experiment() -> None:
+    config = compose("experiment=mnist_100", "labels=50", "method.epochs=7")
+    assert (config.labels, config.method.epochs) == (50, 7)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_runs_a_few_steps_on_digits(
+    experiment: str, ssgan: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    few = ["dataset=digits", "method.epochs=1", "trainer.limit_train_batches=3", "trainer.samples_count=4"]
+    outcome = ssgan("fit", f"experiment={experiment}", *few, f"runs_dir={tmp_path}")
+    assert outcome.code == 0, outcome.err
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_experiment_gives_its_command(path: Path) -> None:
+    assert f"# python -m ssgan.fit experiment={path.stem}" in path.read_text()
+
+
+@pytest.mark.parametrize("name", ["evaluate", "predict", "sample"])
+def test_commands_leave_no_folder(
+    name: str, ssgan: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert ssgan(name, "--cfg", "job").code in (0, 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_file_is_yaml_with_a_reason() -> None:
+    for path in CONF.rglob("*.yaml"):
+        yaml.safe_load(path.read_text())

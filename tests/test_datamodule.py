@@ -1,0 +1,78 @@
+"""The three streams keep their contract."""
+
+import pytest
+import torch
+
+from ssgan.data.datamodule import SemiSupervisedData
+from ssgan.data.datasets import ImageData
+from ssgan.errors import SsganError
+from ssgan.splits import draw_split
+
+
+def index_data(count: int = 200) -> ImageData:
+    """Images whose only pixel is their own position."""
+    images = torch.arange(count, dtype=torch.uint8).view(-1, 1, 1, 1)
+    targets = torch.arange(count) % 10
+    return ImageData("positions", tuple("0123456789"), images, targets, images, targets)
+
+
+def module(seed: int = 0, batch_size: int = 30, validation: int = 20, labels: int | str = 20) -> SemiSupervisedData:
+    data = index_data()
+    split = draw_split(data.train_targets.numpy(), 10, labels, 0, validation)
+    return SemiSupervisedData(data, split, batch_size, (0.0, 1.0), seed)
+
+
+def epoch_of(source: SemiSupervisedData) -> dict[str, list[int]]:
+    batches = list(source.train_dataloader())
+    assert len(batches) == len(source.train_dataloader()) == 180 // 30
+    return {key: torch.cat([batch[key].flatten() for batch in batches]).tolist() for key in batches[0]}
+
+
+def test_streams() -> None:
+    """Kills an unlabelled stream in a fixed order, one shared by both players, and labels that do not fit their images."""
+    source = module()
+    streams = epoch_of(source)
+    pool = set(range(200)) - set(source.split.validation)
+    assert set(source.split.labelled) < pool
+    for stream in ("unlabelled", "generator_unlabelled"):
+        assert set(streams[stream]) == pool
+        assert len(streams[stream]) == len(pool)
+        assert streams[stream] != sorted(pool)
+    assert streams["unlabelled"] != streams["generator_unlabelled"]
+    assert streams["targets"] == [image % 10 for image in streams["labelled"]]
+    counts = torch.bincount(torch.tensor(streams["labelled"]))
+    assert set(counts.nonzero().flatten().tolist()) == set(source.split.labelled)
+    assert counts[list(source.split.labelled)].tolist() == [180 // 20] * 20
+
+
+def test_draws_depend_on_seed_and_epoch_alone() -> None:
+    assert epoch_of(module()) == epoch_of(module())
+    assert epoch_of(module(seed=1)) != epoch_of(module())
+    source = module()
+    assert source.order("unlabelled", 0).tolist() != source.order("unlabelled", 1).tolist()
+    assert source.labelled_order(0).tolist() != source.labelled_order(1).tolist()
+
+
+def test_more_labels_than_an_epoch_holds() -> None:
+    assert len(epoch_of(module(labels="all"))["labelled"]) == 180
+
+
+def test_validation_batches_are_not_padded() -> None:
+    source = module()
+    images = torch.cat([images for images, _ in source.val_dataloader()])
+    assert sorted(images.flatten().tolist()) == list(source.split.validation)
+
+
+def test_pixels_are_scaled_once_and_targets_never() -> None:
+    source = module()
+    batch = next(iter(source.train_dataloader()))
+    scaled = source.on_after_batch_transfer(batch, 0)
+    assert scaled["unlabelled"].dtype == torch.float32
+    torch.testing.assert_close(scaled["unlabelled"] * 255, batch["unlabelled"].float())
+    assert torch.equal(scaled["targets"], batch["targets"])
+
+
+@pytest.mark.parametrize("size", [0, 1, 181])
+def test_batch_size_that_cannot_be(size: int) -> None:
+    with pytest.raises(SsganError, match=f"method.batch_size={size}: use 2 to 180"):
+        module(batch_size=size)

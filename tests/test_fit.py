@@ -1,0 +1,196 @@
+"""A run's folder is complete; finished runs report, interrupted ones resume bit for bit, dead ones are stopped."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import TINY, Outcome
+
+from ssgan import load_classifier
+from ssgan.callbacks.collapse_watch import CollapseWatch
+from ssgan.callbacks.record import RunRecord
+
+Command = Callable[..., Outcome]
+
+
+def folder_of(tmp_path: Path, name: str = "improved_gan") -> Path:
+    return tmp_path / "digits@50" / name / "split0-seed0"
+
+
+def test_run_folder(ssgan: Command, tmp_path: Path) -> None:
+    outcome = ssgan("fit", *TINY, f"runs_dir={tmp_path}", "baseline=true", "trainer.samples_every=1")
+    assert outcome.code == 0, outcome.err
+    folder = folder_of(tmp_path)
+    names = {
+        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and ".hydra" not in str(path)
+    }
+    assert names == {
+        "classifier.safetensors",
+        "config.yaml",
+        "curves.png",
+        "environment.json",
+        "last.ckpt",
+        "metrics.csv",
+        "metrics.json",
+        "samples/epoch_0001.png",
+        "samples/epoch_0002.png",
+        "split.json",
+        "supervised.safetensors",
+    }
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["status"] == "finished"
+    assert metrics["epochs"] == 2
+    assert 0 < metrics["test_error"] < 1
+    assert 0 < metrics["supervised_error"] < 1
+    assert f"{metrics['test_error']:.2%}" in outcome.out
+    assert f"{metrics['supervised_error']:.2%}" in outcome.out
+    split = json.loads((folder / "split.json").read_text())
+    header = load_classifier(folder / "classifier.safetensors").header
+    assert header["split_digest"] == split["digest"] == metrics["split_digest"]
+    assert header["test"]["error"] == metrics["test_error"]
+    with (folder / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[-1]["train/feature_matching"]) > 0
+    assert 0 <= float(rows[-1]["val/error"]) <= 1
+
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and ".hydra" not in str(path)}
+    again = ssgan("fit", *TINY, f"runs_dir={tmp_path}", "baseline=true", "trainer.samples_every=1")
+    assert again.code == 0
+    assert f"{metrics['test_error']:.2%}" in again.out
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_a_resumed_run_equals_the_straight_one_bit_for_bit(
+    ssgan: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kills state that a checkpoint lacks: averages, schedules, position in the streams, noise, rows of metrics.csv."""
+    arguments = [*TINY, "method.epochs=4", "method.precision=bf16-mixed"]
+    assert ssgan("fit", *arguments, f"runs_dir={tmp_path / 'straight'}").code == 0
+
+    class Killed(Exception):
+        pass
+
+    record_epoch = RunRecord.on_train_epoch_end
+
+    def record_and_die(self: RunRecord, trainer: Any, module: Any) -> None:
+        record_epoch(self, trainer, module)
+        if trainer.current_epoch == 1:
+            raise Killed
+
+    monkeypatch.setattr(RunRecord, "on_train_epoch_end", record_and_die)
+    with pytest.raises(Killed):
+        ssgan("fit", *arguments, f"runs_dir={tmp_path / 'killed'}")
+    monkeypatch.setattr(RunRecord, "on_train_epoch_end", record_epoch)
+    killed = folder_of(tmp_path / "killed")
+    assert not (killed / "metrics.json").exists()
+    torch.rand(17)  # a resumed process starts with another random state
+    assert ssgan("fit", *arguments, f"runs_dir={tmp_path / 'killed'}").code == 0
+
+    straight = folder_of(tmp_path / "straight")
+    checkpoints = [torch.load(folder / "last.ckpt", weights_only=True) for folder in (straight, killed)]
+    for name, tensor in checkpoints[0]["state_dict"].items():
+        assert torch.equal(tensor, checkpoints[1]["state_dict"][name]), name
+    assert str(checkpoints[0]["lr_schedulers"]) == str(checkpoints[1]["lr_schedulers"])
+    first, second = (
+        [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader((f / "metrics.csv").open())]
+        for f in (straight, killed)
+    )
+    assert first == second
+    assert len(first) == 4
+
+
+def test_another_configuration_in_the_same_folder_is_refused(ssgan: Command, tmp_path: Path) -> None:
+    assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 0
+    outcome = ssgan("fit", *TINY, f"runs_dir={tmp_path}", "method.unlabeled_weight=3.0")
+    assert outcome.code == 1
+    assert "method.unlabeled_weight was 1.0, is 3.0" in outcome.err
+    assert ssgan("fit", *TINY, f"runs_dir={tmp_path}", "data_dir=/elsewhere").code == 0
+
+
+def test_a_damaged_split_is_refused(ssgan: Command, tmp_path: Path) -> None:
+    """Kills labels drawn anew after a resume."""
+    assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 0
+    folder = folder_of(tmp_path)
+    (folder / "metrics.json").unlink()
+    content = json.loads((folder / "split.json").read_text())
+    content["labelled"][0] += 1
+    (folder / "split.json").write_text(json.dumps(content))
+    outcome = ssgan("fit", *TINY, f"runs_dir={tmp_path}")
+    assert outcome.code == 1
+    assert "split.json is damaged" in outcome.err
+
+
+def test_a_forced_collapse_is_stopped_and_told(ssgan: Command, tmp_path: Path) -> None:
+    """A generator that leaps into saturation at once: the watch fires, and the weights from before are exported."""
+    forced = [
+        "method.epochs=60",
+        "method.batch_size=50",
+        "net.start_from_mean=false",
+        "net.generator.hidden=[50]",
+        "method.generator_optimizer.lr=3.0",
+        "method.generator_optimizer.betas=[0.5,0.999]",
+        "collapse_watch.window=46",
+    ]
+    outcome = ssgan("fit", *forced, f"runs_dir={tmp_path}")
+    assert outcome.code == 3, outcome.out
+    assert "Training collapsed at step" in outcome.err
+    folder = folder_of(tmp_path)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["status"] == "collapsed"
+    assert metrics["epochs"] < 60
+    assert load_classifier(folder / "classifier.safetensors").header["test"]["error"] < 0.8
+    assert (folder / "curves.png").stat().st_size > 0
+    assert ssgan("fit", *forced, f"runs_dir={tmp_path}").code == 3
+
+
+def test_diagnosis() -> None:
+    watch = CollapseWatch(window=10, unsupervised_below=0.05, feature_matching_above=5.0)
+    healthy = {"supervised": 0.001, "unsupervised": 0.35, "feature_matching": 1.5}
+    assert watch.diagnose(healthy) is None
+    assert watch.diagnose(healthy | {"feature_matching": 50.0}) is None
+    assert watch.diagnose(healthy | {"unsupervised": 0.001}) is None
+    assert "fell to 0.001" in str(watch.diagnose(healthy | {"unsupervised": 0.001, "feature_matching": 50.0}))
+    assert "feature matching loss is nan" in str(watch.diagnose(healthy | {"feature_matching": float("nan")}))
+    assert watch.diagnose({"supervised": 0.001}) is None
+    assert "inf" in str(watch.diagnose({"supervised": float("inf")}))
+
+
+def test_not_a_number_is_told_at_once(ssgan: Command, tmp_path: Path) -> None:
+    outcome = ssgan(
+        "fit", *TINY, f"runs_dir={tmp_path}", "method.classifier_optimizer.lr=1e30", "collapse_watch.window=3"
+    )
+    assert outcome.code == 3
+    assert "loss is nan" in outcome.err
+
+
+def test_supervised_method(ssgan: Command, tmp_path: Path) -> None:
+    outcome = ssgan("fit", *TINY, "method=supervised", f"runs_dir={tmp_path}", "labels=all", "baseline=true")
+    assert outcome.code == 0, outcome.err
+    folder = tmp_path / "digits@all" / "supervised" / "split0-seed0"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["supervised_error"] is None
+    assert len(json.loads((folder / "split.json").read_text())["labelled"]) == 1197
+
+
+def test_multirun(ssgan: Command, tmp_path: Path) -> None:
+    """Every job of a sweep has its folder, and a bad one does not end the others."""
+    outcome = ssgan("fit", "-m", *TINY, f"runs_dir={tmp_path}", "labels=20,25,30", "split_seed=0,1")
+    assert outcome.code == 1
+    assert outcome.err.count("labels=25: not divisible") == 2
+    done = sorted(str(path.parent.relative_to(tmp_path)) for path in tmp_path.rglob("metrics.json"))
+    assert done == [f"digits@{n}/improved_gan/split{k}-seed0" for n in (20, 30) for k in (0, 1)]
+
+
+@pytest.mark.mnist
+def test_mnist_learns(ssgan: Command, tmp_path: Path, mnist_dir: str) -> None:
+    """120 steps of the real recipe on real images, with labels=100."""
+    short = ["dataset=mnist", "method.epochs=1", "trainer.limit_train_batches=120", "trainer.samples_count=16"]
+    outcome = ssgan("fit", *short, f"data_dir={mnist_dir}", "download=false", f"runs_dir={tmp_path}")
+    assert outcome.code == 0, outcome.err
+    metrics = json.loads((tmp_path / "mnist@100/improved_gan/split0-seed0/metrics.json").read_text())
+    assert metrics["test_error"] < 0.35

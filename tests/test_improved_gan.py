@@ -1,0 +1,182 @@
+"""The two-player step moves each player by its own loss and nothing else."""
+
+import copy
+from functools import partial
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from conftest import make_classifier
+from torch import Tensor, nn
+
+from ssgan.data.datamodule import SemiSupervisedData
+from ssgan.data.datasets import ImageData
+from ssgan.methods.improved_gan import ImprovedGAN, together
+from ssgan.methods.supervised import Supervised
+from ssgan.nets import MLPGenerator
+from ssgan.nets.averaging import averaged
+from ssgan.seeds import derive_seed
+from ssgan.splits import draw_split
+
+SHARED = {"seed": 0, "average_rate": 0.1, "average_every": 1, "constant_fraction": 0.5, "noise_pool": 1 << 16}
+
+
+def make_method(noise: float = 0.3, **changes: Any) -> ImprovedGAN:
+    torch.manual_seed(0)
+    sgd = partial(torch.optim.SGD, lr=0.1)
+    settings = SHARED | {"unlabeled_weight": 1.0, "feature_norm": "l2"} | changes
+    generator = MLPGenerator((1, 8, 8), latent=20, hidden=[24, 24], output="sigmoid")
+    return ImprovedGAN(make_classifier(noise), generator, classifier_optimizer=sgd, generator_optimizer=sgd, **settings)
+
+
+def fit(module: pl.LightningModule, digits: ImageData, steps: int = 3, epochs: int = 1, **trainer: Any) -> pl.Trainer:
+    split = draw_split(digits.train_targets.numpy(), 10, 50, 0, 100)
+    data = SemiSupervisedData(digits, split, 50, (0.0, 1.0), seed=0)
+    quiet = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    runner = pl.Trainer(
+        accelerator="cpu", max_epochs=epochs, limit_train_batches=steps, limit_val_batches=0, **quiet, **trainer
+    )
+    runner.fit(module, datamodule=data)
+    return runner
+
+
+def snapshot(network: nn.Module) -> dict[str, Tensor]:
+    return {name: p.detach().clone() for name, p in network.named_parameters()}
+
+
+def changed(network: nn.Module, before: dict[str, Tensor]) -> bool:
+    return any(not torch.equal(p, before[name]) for name, p in network.named_parameters())
+
+
+def changed_players(module: ImprovedGAN, before: list[dict[str, Tensor]]) -> list[bool]:
+    return [changed(module.classifier, before[0]), changed(module.generator, before[1])]
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_each_turn_moves_its_player_and_leaves_no_gradient_in_the_other(
+    digits: ImageData, precision: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kills gradients of the generator's turn left in the classifier, and a classifier loss that reaches through G."""
+    module, turns, descend = make_method(), [], ImprovedGAN.descend
+
+    def checked(self: ImprovedGAN, player: int, *arguments: Any) -> None:
+        before = [snapshot(self.classifier), snapshot(self.generator)]
+        self.zero_grad(set_to_none=True)
+        descend(self, player, *arguments)
+        assert changed_players(self, before) == [player == 0, player == 1]
+        other = [self.generator, self.classifier][player]
+        assert all(p.grad is None for p in other.parameters())
+        assert all(p.requires_grad for p in [*self.classifier.parameters(), *self.generator.parameters()])
+        turns.append(player)
+
+    monkeypatch.setattr(ImprovedGAN, "descend", checked)
+    fit(module, digits, precision=precision)
+    assert turns == [0, 1] * 3
+
+
+class OneStep(pl.Callback):
+    """Keeps what the step is computed from."""
+
+    def on_train_batch_start(self, trainer: pl.Trainer, module: Any, batch: Any, batch_idx: int) -> None:
+        self.batch = {key: value.clone() for key, value in batch.items()}
+        self.classifier = copy.deepcopy(module.classifier)
+        self.generator = copy.deepcopy(module.generator)
+
+
+def test_one_step_equals_the_algorithm_written_out(digits: ImageData) -> None:
+    """The paper's step with plain SGD, noise layers at 0, three separate passes and its formulas as they stand."""
+    before, module = OneStep(), make_method(noise=0.0, unlabeled_weight=0.7)
+    fit(module, digits, steps=1, callbacks=[before])
+    c, g, batch = before.classifier.train(), before.generator.train(), before.batch
+    rng = torch.Generator().manual_seed(derive_seed("latent", 0, 0))
+
+    lab, unl, fake = c(batch["labelled"]), c(batch["unlabelled"]), c(g(g.draw_latent(50, rng)).detach())
+    lse_unl, lse_fake = unl.logsumexp(1), fake.logsumexp(1)
+    supervised = (lab.logsumexp(1) - lab.gather(1, batch["targets"][:, None])[:, 0]).mean()
+    unsupervised = (
+        -0.5 * lse_unl.mean()
+        + 0.5 * nn.functional.softplus(lse_unl).mean()
+        + 0.5 * nn.functional.softplus(lse_fake).mean()
+    )
+    (supervised + 0.7 * unsupervised).backward()
+    with torch.no_grad():
+        for p in c.parameters():
+            p -= 0.1 * p.grad
+    real, generated = c.features(batch["generator_unlabelled"]).mean(0), c.features(g(g.draw_latent(50, rng))).mean(0)
+    parameters = list(g.parameters())
+    gradients = torch.autograd.grad((generated - real.detach()).square().mean(), parameters)
+    with torch.no_grad():
+        for p, gradient in zip(parameters, gradients, strict=True):
+            p -= 0.1 * gradient
+
+    for ours, written_out in ((module.classifier, c), (module.generator, g)):
+        for (name, a), b in zip(ours.named_parameters(), written_out.parameters(), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_together_equals_separate_passes() -> None:
+    network = make_classifier(noise=0.0)
+    batches = [torch.rand(n, 1, 8, 8) for n in (5, 30, 7)]
+    for joined, batch in zip(together(network, batches), batches, strict=True):
+        torch.testing.assert_close(joined, network(batch))
+
+
+def test_supervised_sees_labelled_images_only(digits: ImageData) -> None:
+    """Kills a baseline that is helped by the unlabelled stream."""
+    results = []
+    for scramble in (False, True):
+        torch.manual_seed(0)
+        module = Supervised(make_classifier(), classifier_optimizer=partial(torch.optim.SGD, lr=0.1), **SHARED)
+
+        class Scramble(pl.Callback):
+            def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
+                batch["unlabelled"].zero_()
+                batch["generator_unlabelled"].zero_()
+
+        fit(module, digits, callbacks=[Scramble()] if scramble else [])
+        results.append(snapshot(module.classifier))
+    assert all(torch.equal(results[0][name], results[1][name]) for name in results[0])
+
+
+def test_average_is_corrected_for_its_start() -> None:
+    """sum_i (1-r)^(t-i) r p_i / (1 - (1-r)^t): kills an average that starts near zero, or at the first weights."""
+    network, rate = nn.Linear(3, 2), 0.25
+    average = averaged(network, rate)
+    history = []
+    for _ in range(6):
+        nn.init.normal_(network.weight)
+        history.append(network.weight.detach().clone())
+        average.update_parameters(network)
+    t = len(history)
+    weights = [rate * (1 - rate) ** (t - 1 - i) / (1 - (1 - rate) ** t) for i in range(t)]
+    torch.testing.assert_close(average.module.weight, sum(w * p for w, p in zip(weights, history, strict=True)))
+    assert not any(p.requires_grad for p in average.parameters())
+    assert not average.training
+
+
+def test_averages_follow_training_and_average_every(digits: ImageData) -> None:
+    module = make_method(average_every=2)
+    fit(module, digits, steps=5)
+    assert int(module.averaged_classifier.n_averaged) == 2
+    assert int(module.averaged_generator.n_averaged) == 2
+    assert module.average_rate == pytest.approx(1 - 0.9**2)
+    for average, network in module.averages():
+        assert changed(average.module, snapshot(network))
+
+
+def test_learning_rate_is_constant_and_then_falls_to_zero(digits: ImageData) -> None:
+    rates = []
+
+    class Rates(pl.Callback):
+        def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
+            rates.append([optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers])
+
+    fit(make_method(), digits, steps=4, epochs=2, callbacks=[Rates()])
+    assert [rate for rate, _ in rates] == pytest.approx([0.1] * 5 + [0.075, 0.05, 0.025])
+    assert [a for a, _ in rates] == [b for _, b in rates]

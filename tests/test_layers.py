@@ -1,0 +1,141 @@
+"""The layers are what they are named, and can be copied, pickled and exported."""
+
+import copy
+import io
+import pickle
+
+import pytest
+import torch
+from conftest import make_classifier
+from torch import nn
+
+from ssgan.nets import MLPClassifier, MLPGenerator
+from ssgan.nets.layers import GaussianNoise, NoisePool, WeightNormLinear, initialize_from_data, share_noise
+
+
+def weight_norm_layers(network: nn.Module) -> list[WeightNormLinear]:
+    return [m for m in network.modules() if isinstance(m, WeightNormLinear)]
+
+
+def test_weight_norm_formula() -> None:
+    layer = WeightNormLinear(5, 3, train_scale=True)
+    nn.init.uniform_(layer.g)
+    x = torch.randn(4, 5)
+    weight = layer.g[:, None] * layer.v / layer.v.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(layer(x), x @ weight.T + layer.b)
+    scaled = copy.deepcopy(layer)
+    scaled.v.data *= 7.0
+    torch.testing.assert_close(layer(x), scaled(x))
+
+
+def test_only_the_output_layer_trains_its_scale(classifier: MLPClassifier, generator: MLPGenerator) -> None:
+    """Kills the port's bug of training every g, or none."""
+    trained = [isinstance(layer.g, nn.Parameter) for layer in weight_norm_layers(classifier)]
+    assert trained == [False, False, True]
+    assert [isinstance(layer.g, nn.Parameter) for layer in weight_norm_layers(generator)] == [True]
+    assert all(m.weight is None for m in generator.modules() if isinstance(m, nn.BatchNorm1d))
+
+
+def test_data_dependent_initialisation_standardises_every_layer() -> None:
+    """Kills a g frozen at 1."""
+    torch.manual_seed(0)
+    network, images = make_classifier(noise=0.0), torch.rand(500, 1, 8, 8)
+    initialize_from_data(network, images)
+    for layer in weight_norm_layers(network):
+        layer.register_forward_hook(
+            lambda _, __, y: (
+                torch.testing.assert_close(y.mean(0), torch.zeros(y.shape[1]), atol=1e-4, rtol=0),
+                torch.testing.assert_close(y.std(0, correction=0), torch.ones(y.shape[1]), atol=1e-4, rtol=0),
+                None,
+            )[-1]
+        )
+    network.train()(images)
+    assert network.training
+
+
+def test_noise_is_on_in_training_and_off_in_evaluation(classifier: MLPClassifier) -> None:
+    images = torch.rand(3, 1, 8, 8)
+    assert not torch.equal(classifier.train()(images), classifier(images))
+    assert torch.equal(classifier.eval()(images), classifier(images))
+
+
+@pytest.mark.parametrize("pool", [None, NoisePool(1 << 20)])
+def test_noise_is_normal_with_the_given_sd(pool: NoisePool | None) -> None:
+    torch.manual_seed(0)
+    layer = GaussianNoise(0.5)
+    share_noise(layer, pool)
+    if pool is not None:
+        pool.refill("epoch", 0)
+        pool.seek("step", 0)
+    noise = layer(torch.zeros(500, 1000)).float()
+    assert noise.mean().abs() < 0.005
+    assert noise.std() == pytest.approx(0.5, abs=0.005)
+    assert (noise.abs() < 0.5).float().mean() == pytest.approx(0.6827, abs=0.005)
+    assert not torch.equal(layer(torch.zeros(5, 10)), layer(torch.zeros(5, 10)))
+
+
+def test_pooled_noise_is_a_function_of_its_keys() -> None:
+    """Kills noise that depends on how many draws came before, which no resumed run could repeat."""
+
+    def draws(pool: NoisePool) -> torch.Tensor:
+        pool.refill("pool", 3, 1)
+        pool.seek("step", 3, 17)
+        return torch.cat([pool.draw(torch.Size([100])), pool.draw(torch.Size([50]))])
+
+    first, second = NoisePool(10_000), NoisePool(10_000)
+    second.refill("pool", 9, 9)
+    second.seek("step", 1)
+    second.draw(torch.Size([5]))
+    assert torch.equal(draws(first), draws(second))
+    first.seek("step", 3, 18)
+    assert not torch.equal(first.draw(torch.Size([100])), draws(second)[:100])
+
+
+def test_copies_share_the_pool_and_not_the_weights(classifier: MLPClassifier) -> None:
+    pool = NoisePool(100_000)
+    share_noise(classifier, pool)
+    twin = copy.deepcopy(classifier)
+    assert all(m.pool is pool for m in twin.modules() if isinstance(m, GaussianNoise))
+    twin.trunk[2].v.data.zero_()
+    assert classifier.trunk[2].v.abs().sum() > 0
+
+
+def test_pickle(classifier: MLPClassifier, generator: MLPGenerator) -> None:
+    classifier.eval()
+    images = torch.rand(3, 1, 8, 8)
+    assert torch.equal(pickle.loads(pickle.dumps(classifier))(images), classifier(images))
+    z = generator.eval().draw_latent(3)
+    assert torch.equal(pickle.loads(pickle.dumps(generator))(z), generator(z))
+
+
+def test_export(classifier: MLPClassifier) -> None:
+    classifier.eval()
+    batch = torch.export.Dim("batch", min=1)
+    program = torch.export.export(classifier, (torch.rand(2, 1, 8, 8),), dynamic_shapes=({0: batch},))
+    file = io.BytesIO()
+    torch.export.save(program, file)
+    file.seek(0)
+    images = torch.rand(5, 1, 8, 8)
+    torch.testing.assert_close(torch.export.load(file).module()(images), classifier(images))
+
+
+@pytest.mark.parametrize("output", ["sigmoid", "softplus"])
+def test_generator_starts_from_the_mean_image(output: str) -> None:
+    torch.manual_seed(0)
+    generator = MLPGenerator((1, 8, 8), latent=20, hidden=[24, 24], output=output)
+    images = torch.rand(200, 1, 8, 8) * torch.linspace(0, 1, 64).view(1, 1, 8, 8)
+    before = (generator(generator.draw_latent(200)).mean(0) - images.mean(0)).abs().mean()
+    generator.start_from_mean(images)
+    generated = generator(generator.draw_latent(200))
+    assert generated.shape == (200, 1, 8, 8)
+    assert generated.min() >= 0
+    assert (generated.mean(0) - images.mean(0)).abs().mean() < 0.5 * before
+
+
+def test_latent_is_uniform_and_seeded(generator: MLPGenerator) -> None:
+    """Kills a generator trained on uniform z and sampled with normal z."""
+    z = generator.draw_latent(1000, torch.Generator().manual_seed(5))
+    assert z.min() >= 0
+    assert z.max() < 1
+    assert z.mean() == pytest.approx(0.5, abs=0.01)
+    assert torch.equal(z, generator.draw_latent(1000, torch.Generator().manual_seed(5)))

@@ -1,0 +1,95 @@
+"""The losses equal their definitions and stay finite."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ssgan import losses
+
+
+def explicit_softmax(logits: Tensor) -> Tensor:
+    """The (K+1)-way softmax with the fake logit 0, in float64."""
+    return torch.cat([logits.double(), torch.zeros(len(logits), 1, dtype=torch.float64)], dim=1).softmax(1)
+
+
+logits_strategy = st.integers(0, 2**31).map(
+    lambda seed: torch.randn(7, 5, generator=torch.Generator().manual_seed(seed)) * 4
+)
+
+
+@given(logits_strategy, logits_strategy)
+@settings(max_examples=30, deadline=None)
+def test_unsupervised_loss_is_half_the_cross_entropies_of_the_explicit_softmax(real: Tensor, fake: Tensor) -> None:
+    expected_real = -0.5 * (1 - explicit_softmax(real)[:, -1]).log().mean()
+    expected_fake = -0.5 * explicit_softmax(fake)[:, -1].log().mean()
+    torch.testing.assert_close(losses.real_images(real).double(), expected_real, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(losses.generated_images(fake).double(), expected_fake, rtol=1e-5, atol=1e-6)
+
+
+@given(logits_strategy)
+@settings(max_examples=30, deadline=None)
+def test_supervised_loss_conditions_on_being_real(logits: Tensor) -> None:
+    """Kills a softmax over K+1 classes in the label loss, and a softmax applied twice."""
+    targets = torch.arange(7) % 5
+    p = explicit_softmax(logits)
+    conditional = p[torch.arange(7), targets] / (1 - p[:, -1])
+    torch.testing.assert_close(
+        losses.supervised(logits, targets).double(), -conditional.log().mean(), rtol=1e-4, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("scale", [-300.0, 300.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_everything_is_finite_at_300(scale: float, dtype: torch.dtype) -> None:
+    """Kills log(sigmoid(x) + eps) and a log-sum-exp in half precision."""
+    logits = torch.full((4, 10), scale, dtype=dtype, requires_grad=True)
+    total = (
+        losses.real_images(logits)
+        + losses.generated_images(logits)
+        + losses.supervised(logits, torch.zeros(4, dtype=torch.int64))
+    )
+    total.backward()
+    assert total.dtype == torch.float32
+    assert total.isfinite()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+
+
+def test_the_gradient_does_not_vanish_where_the_classifier_is_wrong() -> None:
+    logits = torch.full((1, 3), 300.0, requires_grad=True)
+    losses.generated_images(logits).backward()
+    assert logits.grad is not None
+    torch.testing.assert_close(logits.grad.sum(), torch.tensor(0.5))
+
+
+def test_float32_under_autocast() -> None:
+    logits = torch.randn(8, 10)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = losses.real_images(logits), losses.feature_matching(logits, logits + 1, "l2")
+    outside = losses.real_images(logits), losses.feature_matching(logits, logits + 1, "l2")
+    for a, b in zip(inside, outside, strict=True):
+        assert a.dtype == torch.float32
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+def test_feature_matching_compares_batch_means(norm: str) -> None:
+    """Kills the per-sample distance that many ports call feature matching, and gradients into the real features."""
+    real = torch.randn(12, 6, requires_grad=True)
+    fake = torch.randn(9, 6, requires_grad=True)
+    permuted = losses.feature_matching(real, real[torch.randperm(12)], norm)
+    torch.testing.assert_close(permuted, torch.tensor(0.0), atol=1e-6, rtol=0)
+    losses.feature_matching(real, fake, norm).backward()
+    assert real.grad is None
+    assert fake.grad is not None
+    assert (fake.grad[0] == fake.grad[1]).all()  # only the mean matters
+
+
+def test_feature_matching_values() -> None:
+    real, fake = torch.zeros(2, 2), torch.tensor([[3.0, 1.0], [3.0, -3.0]])
+    assert losses.feature_matching(real, fake, "l2").item() == pytest.approx((9 + 1) / 2)
+    assert losses.feature_matching(real, fake, "l1").item() == pytest.approx((3 + 1) / 2)
+    with pytest.raises(ValueError, match="l3"):
+        losses.feature_matching(real, fake, "l3")

@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -9,6 +10,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from ssgan import command
 from ssgan.callbacks.collapse_watch import CollapseWatch
@@ -27,6 +29,8 @@ from ssgan.seeds import derive_seed
 from ssgan.splits import Split, draw_split
 
 COLLAPSED = 3
+Built = tuple[pl.LightningModule, SemiSupervisedData]
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 TRAINING_KEYS = ("name", "epochs", "batch_size", "precision")
 """The keys of a method that say how to train; the others are arguments of its module."""
 
@@ -36,16 +40,17 @@ def fit(config: DictConfig) -> int:
     folder = RunFolder(HydraConfig.get().runtime.output_dir)
     check(config)
     data: ImageData = instantiate(config.dataset)
-    draw = lambda: draw_split(  # noqa: E731
+    split = folder.split() or draw_split(
         data.train_targets.numpy(), len(data.class_names), config.labels, config.split_seed, config.validation
     )
-    draw()  # a mistake in the counts is told before anything is written
-    folder.claim(config)
+    # Everything that can refuse the configuration has been built before anything is written.
+    method = build(config, config.method, data, split)
+    baseline = build(config, config.supervised, data, split) if wants_baseline(config) else None
+    folder.claim(config, split)
     metrics = folder.finished()
     if metrics is None:
-        split = folder.split(draw)
-        supervised_error = run_baseline(config, data, split, folder) if wants_baseline(config) else None
-        metrics = run_method(config, data, split, folder, supervised_error)
+        supervised_error = run_baseline(config, baseline, folder) if baseline else None
+        metrics = run_method(config, method, folder, supervised_error)
     folder.print_table(metrics)
     return COLLAPSED if metrics["status"] == "collapsed" else 0
 
@@ -63,6 +68,18 @@ def check(config: DictConfig) -> None:
                 raise SsganError(f"{name}.{key}={method[key]}: use a fraction from 0 to 1")
         if method.average_every < 1:
             raise SsganError(f"{name}.average_every={method.average_every}: use 1 or more steps")
+        if method.precision not in PRECISIONS:
+            raise SsganError(f"{name}.precision={method.precision}: use one of {', '.join(PRECISIONS)}")
+    for name in ("classifier", "generator"):
+        hidden = config.net[name].hidden
+        if not hidden or min(hidden) < 1:
+            raise SsganError(f"net.{name}.hidden={hidden}: name the width, 1 or more, of at least one layer")
+    try:
+        make_trainer(config, config.method, [])
+    except (ValueError, MisconfigurationException) as error:
+        raise SsganError(
+            f"trainer.accelerator={config.trainer.accelerator}: cannot be had ({error}). Use auto or cpu."
+        ) from error
     if config.seed < 0:
         raise SsganError(f"seed={config.seed}: use 0 or more")
     norm = config.method.get("feature_norm", "l2")
@@ -77,25 +94,22 @@ def wants_baseline(config: DictConfig) -> bool:
     return bool(config.baseline) and config.method.name != "supervised"
 
 
-def run_baseline(config: DictConfig, data: ImageData, split: Split, folder: RunFolder) -> float:
+def run_baseline(config: DictConfig, built: Built, folder: RunFolder) -> float:
     """Test error of the same classifier taught by the labelled images alone, kept in supervised.safetensors."""
     path = folder / "supervised.safetensors"
     if not path.exists():
-        module, datamodule = build(config, config.supervised, data, split)
+        module, data = built
         trainer = make_trainer(config, config.supervised, [RunProgress("supervised only")])
-        trainer.fit(module, datamodule=datamodule)
-        export(config, config.supervised, data, split, module, path)
+        trainer.fit(module, datamodule=data)
+        export(config, config.supervised, module, data, path)
     error: float = load_classifier(path).header["test"]["error"]
     return error
 
 
-def run_method(
-    config: DictConfig, data: ImageData, split: Split, folder: RunFolder, supervised_error: float | None
-) -> dict[str, Any]:
+def run_method(config: DictConfig, built: Built, folder: RunFolder, supervised_error: float | None) -> dict[str, Any]:
     """Train, or go on training, export the averaged weights, test them once; returns and writes metrics.json."""
-    method = config.method
-    condition = f"{data.name}@{config.labels}"
-    module, datamodule = build(config, method, data, split)
+    method, (module, data) = config.method, built
+    condition = f"{config.dataset.name}@{config.labels}"
     record = RunRecord(folder.path)
     watch = CollapseWatch(**config.collapse_watch)
     callbacks: list[pl.Callback] = [watch, RunProgress(condition), record]
@@ -106,11 +120,11 @@ def run_method(
     logger = instantiate(config.logger) if config.logger else False
     trainer = make_trainer(config, method, callbacks, logger=logger)
     last = folder / "last.ckpt"
-    train(trainer, module, datamodule, str(last) if last.exists() else None)
+    train(trainer, module, data, str(last) if last.exists() else None)
     if watch.reason is not None:
         watch.restore_good(module)
         command.complain(watch.message)
-    test = export(config, method, data, split, module, folder / "classifier.safetensors")
+    test = export(config, method, module, data, folder / "classifier.safetensors")
     draw_curves(record.rows, folder / "curves.png", condition)
     metrics = {
         "status": "finished" if watch.reason is None else "collapsed",
@@ -125,16 +139,14 @@ def run_method(
         "name": config.name,
         "split_seed": config.split_seed,
         "seed": config.seed,
-        "split_digest": split.digest,
+        "split_digest": data.split.digest,
         "command": command_line(),
     }
     folder.finish(metrics)
     return metrics
 
 
-def build(
-    config: DictConfig, method: DictConfig, data: ImageData, split: Split
-) -> tuple[pl.LightningModule, SemiSupervisedData]:
+def build(config: DictConfig, method: DictConfig, data: ImageData, split: Split) -> Built:
     """Networks with data-dependent initialisation, in their method, and the data that it trains on."""
     torch.manual_seed(derive_seed("weights", config.seed))
     networks = {"classifier": instantiate(config.net.classifier, data.image_shape, len(data.class_names))}
@@ -184,22 +196,20 @@ def train(trainer: pl.Trainer, module: pl.LightningModule, data: SemiSupervisedD
         raise
 
 
-def export(
-    config: DictConfig, method: DictConfig, data: ImageData, split: Split, module: Any, path: Any
-) -> dict[str, Any]:
+def export(config: DictConfig, method: DictConfig, module: Any, data: SemiSupervisedData, path: Path) -> dict[str, Any]:
     """Write the averaged classifier as a file, with its test error in the header; returns its `evaluate`."""
-    network = module.averaged_classifier.module
+    network, images = module.averaged_classifier.module, data.data
     record = {
-        "dataset": data.name,
+        "dataset": images.name,
         "method": method.name,
         "labels": config.labels,
         "split_seed": config.split_seed,
         "seed": config.seed,
-        "split_digest": split.digest,
+        "split_digest": data.split.digest,
     }
-    save_classifier(path, network, data.class_names, **record)
-    test = evaluate(load_classifier(path).predict_log_proba(data.test_images), data.test_targets)
-    save_classifier(path, network, data.class_names, **record, test=test)
+    save_classifier(path, network, images.class_names, **record)
+    test = evaluate(load_classifier(path).predict_log_proba(images.test_images), images.test_targets)
+    save_classifier(path, network, images.class_names, **record, test=test)
     return test
 
 

@@ -40,8 +40,8 @@ class RunFolder:
     def __truediv__(self, name: str) -> Path:
         return self.path / name
 
-    def claim(self, config: DictConfig) -> None:
-        """Write config.yaml, or check that the one there is this configuration (else `SsganError`)."""
+    def claim(self, config: DictConfig, split: Split) -> None:
+        """Write config.yaml and split.json, or check that the one there is this configuration (else `SsganError`)."""
         text = OmegaConf.to_yaml(config, resolve=True)
         if (self / "config.yaml").exists():
             was, now = flatten(OmegaConf.load(self / "config.yaml")), flatten(OmegaConf.create(text))
@@ -57,20 +57,21 @@ class RunFolder:
                 )
         else:
             write_atomically(self / "config.yaml", text.encode())
-        write_atomically(self / "environment.json", as_json(environment()))
+        if not (self / "split.json").exists():
+            write_atomically(self / "split.json", as_json(split.to_json(), indent=None))
+        if not (self / "metrics.json").exists():
+            write_atomically(self / "environment.json", as_json(environment()))
 
-    def split(self, draw: Any) -> Split:
-        """The split frozen in split.json; on the first call it is made by ``draw()``."""
+    def split(self) -> Split | None:
+        """The split that an earlier start froze in split.json, or None."""
         path = self / "split.json"
-        if path.exists():
-            try:
-                content = json.loads(path.read_text())
-            except ValueError:
-                content = None
-            return Split.from_json(content, str(path))
-        split: Split = draw()
-        write_atomically(path, as_json(split.to_json(), indent=None))
-        return split
+        if not path.exists():
+            return None
+        try:
+            content = json.loads(path.read_text())
+        except ValueError:
+            content = None
+        return Split.from_json(content, str(path))
 
     def finish(self, metrics: dict[str, Any]) -> None:
         write_atomically(self / "metrics.json", as_json(metrics))

@@ -21,6 +21,11 @@ def folder_of(tmp_path: Path, name: str = "improved_gan") -> Path:
     return tmp_path / "digits@50" / name / "split0-seed0"
 
 
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
 def test_run_folder(ssgan: Command, tmp_path: Path) -> None:
     outcome = ssgan("fit", *TINY, f"runs_dir={tmp_path}", "baseline=true", "trainer.samples_every=1")
     assert outcome.code == 0, outcome.err
@@ -52,8 +57,7 @@ def test_run_folder(ssgan: Command, tmp_path: Path) -> None:
     header = load_classifier(folder / "classifier.safetensors").header
     assert header["split_digest"] == split["digest"] == metrics["split_digest"]
     assert header["test"]["error"] == metrics["test_error"]
-    with (folder / "metrics.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of(folder)
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert float(rows[-1]["train/feature_matching"]) > 0
     assert 0 <= float(rows[-1]["val/error"]) <= 1
@@ -97,8 +101,7 @@ def test_a_resumed_run_equals_the_straight_one_bit_for_bit(
         assert torch.equal(tensor, checkpoints[1]["state_dict"][name]), name
     assert str(checkpoints[0]["lr_schedulers"]) == str(checkpoints[1]["lr_schedulers"])
     first, second = (
-        [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader((f / "metrics.csv").open())]
-        for f in (straight, killed)
+        [{k: v for k, v in row.items() if k != "seconds"} for row in rows_of(folder)] for folder in (straight, killed)
     )
     assert first == second
     assert len(first) == 4

@@ -14,18 +14,19 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 import ssgan.nets
 from ssgan.errors import SsganError
 from ssgan.files import write_atomically
+from ssgan.nets.contract import ImageClassifier
 from ssgan.pixels import scale_pixels
 
 FORMAT = 1
 BATCH = 1000
 
 
-def save_classifier(path: str | Path, network: nn.Module, class_names: Sequence[str], **record: Any) -> None:
+def save_classifier(path: str | Path, network: ImageClassifier, class_names: Sequence[str], **record: Any) -> None:
     """Write ``network``, a classifier of `ssgan.nets`, as a classifier file; ``record`` goes into the header."""
     from ssgan import __version__
 
@@ -35,7 +36,7 @@ def save_classifier(path: str | Path, network: nn.Module, class_names: Sequence[
         "network": {"class": type(network).__name__, "arguments": network.arguments},
         "class_names": list(class_names),
         "image_shape": network.arguments["image_shape"],
-        "pixel_range": list(network.pixel_range),  # type: ignore[arg-type]
+        "pixel_range": list(network.pixel_range),
         **record,
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
@@ -74,7 +75,7 @@ def load_classifier(path: str | Path) -> "Classifier":
     )
 
 
-def _build(network: dict[str, Any], tensors: dict[str, Tensor]) -> nn.Module:
+def _build(network: dict[str, Any], tensors: dict[str, Tensor]) -> ImageClassifier:
     """Instantiate the class that a header names, if it is a classifier of ours, around the file's own tensors.
 
     On the meta device nothing is allocated: sizes that the file's tensors do not have are refused at no cost.
@@ -83,7 +84,7 @@ def _build(network: dict[str, Any], tensors: dict[str, Tensor]) -> nn.Module:
     if name not in ssgan.nets.__all__ or not name.endswith("Classifier"):
         raise ValueError(f"{name!r} is no classifier of ssgan.nets")
     with torch.device("meta"):
-        built: nn.Module = getattr(ssgan.nets, name)(**network["arguments"])
+        built: ImageClassifier = getattr(ssgan.nets, name)(**network["arguments"])
     built.load_state_dict(tensors, strict=True, assign=True)
     return built.requires_grad_(False).eval()
 
@@ -94,7 +95,7 @@ class Classifier:
     ``network`` takes images in ``pixel_range`` and gives logits; ``header`` is the file's header.
     """
 
-    def __init__(self, network: nn.Module, header: dict[str, Any]):
+    def __init__(self, network: ImageClassifier, header: dict[str, Any]):
         self.network, self.header = network, header
         self.class_names = tuple(map(str, header["class_names"]))
         channels, height, width = map(int, header["image_shape"])

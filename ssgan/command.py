@@ -61,7 +61,7 @@ def explain(error: Exception, config_name: str) -> str:
     text = str(error)
     unknown = re.match(r"Could not override '([^']+)'", text) or re.match(r"Key '([^']+)' is not in struct", text)
     if unknown:
-        key = unknown[1].split("@")[0]
+        key = str(unknown[1]).partition("@")[0]
         similar = difflib.get_close_matches(key, known_keys(config_name), n=1)
         hint = f"did you mean {similar[0]}? " if similar else ""
         return f"{key}: there is no such key; {hint}--cfg job lists them all"
@@ -81,9 +81,9 @@ def known_keys(config_name: str) -> list[str]:
 
     def walk(node: DictConfig, prefix: str) -> None:
         for key in node:
-            keys.append(f"{prefix}{key}")
+            keys.append(f"{prefix}{key!s}")
             if not OmegaConf.is_missing(node, key) and isinstance(node._get_node(key), DictConfig):
-                walk(node[key], f"{prefix}{key}.")
+                walk(node[key], f"{prefix}{key!s}.")
 
     with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
         walk(hydra.compose(config_name), "")

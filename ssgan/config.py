@@ -151,9 +151,10 @@ def register() -> None:
     store = ConfigStore.instance().store
     for command in (FitConfig, EvaluateConfig, PredictConfig, SampleConfig):
         store(name=f"{command.__name__.removesuffix('Config').lower()}_schema", node=command)
-    for group, nodes in {
+    groups: dict[str, dict[str, type]] = {
         "dataset": {"embedded": DatasetConfig, "files": FilesDatasetConfig},
         "method": {"improved_gan": ImprovedGANConfig, "supervised": MethodConfig},
-    }.items():
+    }
+    for group, nodes in groups.items():
         for name, node in nodes.items():
             store(group=f"schema/{name}", name=group, node=node)

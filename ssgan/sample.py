@@ -6,16 +6,16 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig
-from torch import nn
 
 import ssgan.nets
 from ssgan import command
 from ssgan.callbacks.samples import sample_grid, write_grid
 from ssgan.errors import SsganError
 from ssgan.files import require_writable
+from ssgan.nets.contract import ImageGenerator
 
 
-def load_generator(path: str | Path) -> nn.Module:
+def load_generator(path: str | Path) -> ImageGenerator:
     """The averaged generator of a ``last.ckpt``, read without unpickling objects; raises `SsganError` if it has none."""
     if not Path(path).is_file():
         raise SsganError(f"checkpoint={path}: no such file")
@@ -26,7 +26,7 @@ def load_generator(path: str | Path) -> nn.Module:
         if name not in ssgan.nets.__all__ or not name.endswith("Generator"):
             raise ValueError(f"{name!r} is no generator of ssgan.nets")
         with torch.device("meta"):
-            generator: nn.Module = getattr(ssgan.nets, name)(**described["arguments"])
+            generator: ImageGenerator = getattr(ssgan.nets, name)(**described["arguments"])
         prefix = "averaged_generator.module."
         weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
         generator.load_state_dict(weights, strict=True, assign=True)

@@ -71,13 +71,13 @@ def test_bad_arrays(
 def test_truncated_npz(keep: int, write_npz: Callable[..., Path], tmp_path: Path) -> None:
     path = write_npz()
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(SsganError, match="not a whole .npz file"):
+    with pytest.raises(SsganError, match=r"not a whole \.npz file"):
         mnist("mnist", str(tmp_path), download=False)
 
 
 def test_missing_key(tmp_path: Path) -> None:
     np.savez(tmp_path / "mnist.npz", x_train=X)
-    with pytest.raises(SsganError, match="y_train.*It needs x_train, y_train, x_test, y_test"):
+    with pytest.raises(SsganError, match=r"y_train.*It needs x_train, y_train, x_test, y_test"):
         mnist("mnist", str(tmp_path), download=False)
 
 

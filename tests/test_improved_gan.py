@@ -107,13 +107,13 @@ def test_one_step_equals_the_algorithm_written_out(digits: ImageData) -> None:
     (supervised + 0.7 * unsupervised).backward()
     with torch.no_grad():
         for p in c.parameters():
-            p -= 0.1 * p.grad
+            p.sub_(0.1 * p.grad)
     real, generated = c.features(batch["generator_unlabelled"]).mean(0), c.features(g(g.draw_latent(50, rng))).mean(0)
     parameters = list(g.parameters())
     gradients = torch.autograd.grad((generated - real.detach()).square().mean(), parameters)
     with torch.no_grad():
         for p, gradient in zip(parameters, gradients, strict=True):
-            p -= 0.1 * gradient
+            p.sub_(0.1 * gradient)
 
     for ours, written_out in ((module.classifier, c), (module.generator, g)):
         for (name, a), b in zip(ours.named_parameters(), written_out.parameters(), strict=True):

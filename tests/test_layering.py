@@ -26,7 +26,7 @@ def module_name(path: Path) -> str:
 
 def level(module: str) -> int:
     for number, names in enumerate(LEVELS):
-        if module in names or module.split(".")[0] in names - {"data"}:
+        if module in names or module.partition(".")[0] in names - {"data"}:
             return number
     raise AssertionError(f"{module} has no level: give it one in this test")
 
@@ -34,7 +34,7 @@ def level(module: str) -> int:
 def imports(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "ssgan":
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "ssgan":
             base = node.module.removeprefix("ssgan").lstrip(".")
             for alias in node.names:
                 candidate = f"{base}.{alias.name}".lstrip(".")

@@ -17,9 +17,9 @@ TARGETS = np.arange(400) * 7 % 10
 @settings(max_examples=40, deadline=None)
 def test_balanced_disjoint_and_pure(per_class: int, held_out: int, seed: int) -> None:
     split = draw_split(TARGETS, 10, per_class * 10, seed, held_out * 10)
-    state = np.random.get_state()[1].copy()
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
     assert split == draw_split(list(TARGETS), 10, per_class * 10, seed, held_out * 10)
-    assert (np.random.get_state()[1] == state).all()
+    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
     assert split.per_class == (per_class,) * 10
     assert np.bincount(TARGETS[list(split.labelled)], minlength=10).tolist() == [per_class] * 10
     assert np.bincount(TARGETS[list(split.validation)], minlength=10).tolist() == [held_out] * 10

@@ -11,19 +11,20 @@ from torchvision.utils import make_grid, save_image
 
 from ssgan.files import write_atomically
 from ssgan.nets.averaging import settle_batch_norm
+from ssgan.nets.contract import ImageGenerator
 from ssgan.seeds import derive_seed
 
 
 @torch.no_grad()
-def sample_grid(generator: nn.Module, count: int, per_row: int, seed: int, scale: int = 2) -> Tensor:
+def sample_grid(generator: ImageGenerator, count: int, per_row: int, seed: int, scale: int = 2) -> Tensor:
     """A grid of ``count`` images in [0, 1], (3, H, W), from the z of ``seed``; enlarged ``scale`` times.
 
     Batch statistics are settled first, so that an image depends on its own z alone.
     """
     settle_batch_norm(generator, seed)
     device = next(generator.parameters()).device
-    z = generator.draw_latent(count, torch.Generator().manual_seed(derive_seed("grid", seed)))  # type: ignore[operator]
-    low, high = generator.pixel_range  # type: ignore[misc]
+    z = generator.draw_latent(count, torch.Generator().manual_seed(derive_seed("grid", seed)))
+    low, high = generator.pixel_range
     images = ((generator(z.to(device)).float() - low) / (high - low)).clamp(0, 1)
     return make_grid(nn.functional.interpolate(images, scale_factor=scale), nrow=per_row, pad_value=0.5)
 
@@ -42,7 +43,8 @@ class SampleGrid(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         epoch = trainer.current_epoch + 1
-        if epoch not in (1, trainer.max_epochs) and epoch % self.every or not trainer.is_global_zero:
+        wanted = epoch in (1, trainer.max_epochs) or epoch % self.every == 0
+        if not (wanted and trainer.is_global_zero):
             return
         per_row = max(1, round(self.count**0.5))
         generator = pl_module.averaged_generator.module

@@ -57,7 +57,12 @@ class SemiSupervisedData(pl.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: "Batch | tuple[Tensor, Tensor]", dataloader_idx: int):  # type: ignore[no-untyped-def]
         if isinstance(batch, dict):
-            return {k: v if k == "targets" else scale_pixels(v, self.pixel_range) for k, v in batch.items()}
+            return Batch(
+                labelled=scale_pixels(batch["labelled"], self.pixel_range),
+                targets=batch["targets"],
+                unlabelled=scale_pixels(batch["unlabelled"], self.pixel_range),
+                generator_unlabelled=scale_pixels(batch["generator_unlabelled"], self.pixel_range),
+            )
         images, targets = batch
         return scale_pixels(images, self.pixel_range), targets
 

@@ -12,6 +12,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from ssgan.data.datamodule import Batch
 from ssgan.nets.averaging import averaged
+from ssgan.nets.contract import ImageClassifier
 from ssgan.nets.layers import NoisePool, share_noise
 from ssgan.seeds import derive_seed
 
@@ -31,7 +32,7 @@ class ClassifierTraining(pl.LightningModule):
 
     def __init__(
         self,
-        classifier: nn.Module,
+        classifier: ImageClassifier,
         *,
         seed: int,
         average_rate: float,
@@ -46,8 +47,7 @@ class ClassifierTraining(pl.LightningModule):
         self.averaged_classifier = averaged(classifier, self.average_rate)
         self.seed, self.average_every, self.constant_fraction = seed, average_every, constant_fraction
         self.pool = NoisePool(noise_pool) if noise_pool else None
-        classes = classifier.arguments["classes"]  # type: ignore[index]
-        self.validation_accuracy = MulticlassAccuracy(classes, average="micro")
+        self.validation_accuracy = MulticlassAccuracy(classifier.arguments["classes"], average="micro")
         self.latent_rng = torch.Generator()
         self.sums: Terms = {}
         self.steps_summed = 0
@@ -88,7 +88,7 @@ class ClassifierTraining(pl.LightningModule):
                 average.update_parameters(network)
         schedulers = self.lr_schedulers()
         for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
-            scheduler.step()  # type: ignore[union-attr, call-arg]
+            scheduler.step()  # type: ignore[union-attr]
 
     def mean_terms(self) -> dict[str, float]:
         """The mean of every logged loss term since the epoch began."""

@@ -1,5 +1,6 @@
 """Improved GAN (Salimans et al. 2016): a classifier with K+1 classes against a generator that matches its features."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from ssgan import losses
 from ssgan.data.datamodule import Batch
 from ssgan.methods.classification import ClassifierTraining, MakeOptimizer, Terms
 from ssgan.nets.averaging import averaged
+from ssgan.nets.contract import ImageClassifier, ImageGenerator
 
 
 class ImprovedGAN(ClassifierTraining):
@@ -20,8 +22,8 @@ class ImprovedGAN(ClassifierTraining):
 
     def __init__(
         self,
-        classifier: nn.Module,
-        generator: nn.Module,
+        classifier: ImageClassifier,
+        generator: ImageGenerator,
         *,
         classifier_optimizer: MakeOptimizer,
         generator_optimizer: MakeOptimizer,
@@ -68,17 +70,17 @@ class ImprovedGAN(ClassifierTraining):
     def generator_loss(self, batch: Batch) -> Terms:
         """Feature matching; gradients reach the generator only."""
         real = batch["generator_unlabelled"]
-        features = together(self.classifier.features, [real, self.generate(len(real))])  # type: ignore[arg-type]
-        return {"feature_matching": losses.feature_matching(*features, norm=self.feature_norm)}
+        on_real, on_generated = together(self.classifier.features, [real, self.generate(len(real))])
+        return {"feature_matching": losses.feature_matching(on_real, on_generated, self.feature_norm)}
 
     def generate(self, count: int) -> Tensor:
         """``count`` images from z of this step's own stream."""
-        z = self.generator.draw_latent(count, self.latent_rng)  # type: ignore[operator]
+        z = self.generator.draw_latent(count, self.latent_rng)
         images: Tensor = self.generator(z.to(self.device))
         return images.float()
 
 
-def together(network: nn.Module, batches: list[Tensor]) -> tuple[Tensor, ...]:
+def together(network: Callable[[Tensor], Tensor], batches: list[Tensor]) -> tuple[Tensor, ...]:
     """``network`` on each of ``batches``, in one pass: for networks that treat each image by itself (no batch norm).
 
     Blank images fill the pass up to a multiple of 32 and are dropped: a CPU's matrix unit works on blocks of 32 rows,

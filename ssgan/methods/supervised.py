@@ -2,17 +2,16 @@
 
 from typing import Any
 
-from torch import nn
-
 from ssgan import losses
 from ssgan.data.datamodule import Batch
 from ssgan.methods.classification import ClassifierTraining, MakeOptimizer, Terms
+from ssgan.nets.contract import ImageClassifier
 
 
 class Supervised(ClassifierTraining):
     """Cross-entropy on the labelled stream; noise, averages and schedule as in the semi-supervised methods."""
 
-    def __init__(self, classifier: nn.Module, *, classifier_optimizer: MakeOptimizer, **shared: Any):
+    def __init__(self, classifier: ImageClassifier, *, classifier_optimizer: MakeOptimizer, **shared: Any):
         super().__init__(classifier, **shared)
         self.make_classifier_optimizer = classifier_optimizer
 

@@ -4,7 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, update_bn
 
+from ssgan.nets.contract import ImageGenerator
 from ssgan.seeds import derive_seed
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def averaged(network: nn.Module, rate: float) -> AveragedModel:
@@ -15,7 +18,7 @@ def averaged(network: nn.Module, rate: float) -> AveragedModel:
     (frozen scales, batch statistics) are copied as they are. A rate of 1 keeps no average.
     """
 
-    def lerp(averages: list[Tensor], values: list[Tensor], updates: Tensor) -> None:
+    def lerp(averages: Tensors, values: Tensors, updates: Tensor | int) -> None:
         corrected = rate / (1 - (1 - rate) ** (float(updates) + 1))
         torch._foreach_lerp_(averages, values, corrected)
 
@@ -24,13 +27,13 @@ def averaged(network: nn.Module, rate: float) -> AveragedModel:
 
 
 @torch.no_grad()
-def settle_batch_norm(generator: nn.Module, seed: int, batches: int = 10, batch_size: int = 100) -> None:
+def settle_batch_norm(generator: ImageGenerator, seed: int, batches: int = 10, batch_size: int = 100) -> None:
     """Set the running statistics of ``generator``'s batch norms to those of its own weights on batches of z.
 
     An average of weights has statistics that no running mean has seen (Izmailov et al. 2018, sec. 3.2).
     """
     rng = torch.Generator().manual_seed(derive_seed("batch_norm", seed))
     device = next(generator.parameters()).device
-    latents = [generator.draw_latent(batch_size, rng).to(device) for _ in range(batches)]  # type: ignore[operator]
+    latents = [generator.draw_latent(batch_size, rng).to(device) for _ in range(batches)]
     update_bn(latents, generator)
     generator.eval()

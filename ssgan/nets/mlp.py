@@ -3,23 +3,22 @@
 from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ssgan.nets.contract import ImageClassifier, ImageGenerator
 from ssgan.nets.layers import BatchNormNoGain, GaussianNoise, WeightNormLinear
-from ssgan.pixels import PixelRange
 
 
-class MLPClassifier(nn.Module):
-    """Images (N, C, H, W) in [0, 1] -> K logits (N, K); the fake class of the paper has no output, its logit is 0.
+class MLPClassifier(ImageClassifier):
+    """Images in [0, 1] -> logits.
 
     Noise, weight-normed layer, ReLU for each width of ``hidden``, then noise and the output layer, whose scale is
     the only one trained.
     """
 
-    pixel_range: PixelRange = (0.0, 1.0)
+    pixel_range = (0.0, 1.0)
 
     def __init__(
         self,
@@ -31,7 +30,7 @@ class MLPClassifier(nn.Module):
         init_std: float,
     ):
         super().__init__()
-        self.arguments: dict[str, Any] = {
+        self.arguments = {
             "image_shape": list(image_shape),
             "classes": classes,
             "hidden": list(hidden),
@@ -57,19 +56,19 @@ class MLPClassifier(nn.Module):
         return self.head(self.features(images))
 
 
-class MLPGenerator(nn.Module):
-    """z (N, latent), uniform on [0, 1) -> images (N, C, H, W) in [0, 1].
+class MLPGenerator(ImageGenerator):
+    """z -> images in [0, 1].
 
     Batch-normed softplus layers, then a weight-normed output layer. ``output`` is its nonlinearity: ``sigmoid``
     (authors' code) or ``softplus``, which has no upper end (see benchmarks/stability). Weights start
     Glorot-uniform, the default of the authors' framework.
     """
 
-    pixel_range: PixelRange = (0.0, 1.0)
+    pixel_range = (0.0, 1.0)
 
     def __init__(self, image_shape: Sequence[int], latent: int, hidden: Sequence[int], output: str):
         super().__init__()
-        self.arguments: dict[str, Any] = {
+        self.arguments = {
             "image_shape": list(image_shape),
             "latent": latent,
             "hidden": list(hidden),
@@ -81,9 +80,10 @@ class MLPGenerator(nn.Module):
             dense = nn.Linear(inputs, outputs, bias=False)
             nn.init.xavier_uniform_(dense.weight)
             layers += [dense, BatchNormNoGain(outputs), nn.Softplus()]
-        last = WeightNormLinear(hidden[-1], prod(image_shape), train_scale=True)
-        nn.init.xavier_uniform_(last.v)
-        self.layers = nn.Sequential(*layers, last, {"sigmoid": nn.Sigmoid, "softplus": nn.Softplus}[output]())
+        self.hidden = nn.Sequential(*layers)
+        self.output_layer = WeightNormLinear(hidden[-1], prod(image_shape), train_scale=True)
+        nn.init.xavier_uniform_(self.output_layer.v)
+        self.output = {"sigmoid": nn.Sigmoid, "softplus": nn.Softplus}[output]()
 
     @torch.no_grad()
     def start_from_mean(self, images: Tensor) -> None:
@@ -94,11 +94,7 @@ class MLPGenerator(nn.Module):
         """
         mean = images.mean(0).flatten().clamp(0.01, 0.99)
         inverse = torch.logit(mean) if self.arguments["output"] == "sigmoid" else mean.expm1().log()
-        self.layers[-2].b.copy_(inverse)
-
-    def draw_latent(self, count: int, rng: torch.Generator | None = None) -> Tensor:
-        """``count`` samples of z on the CPU, whatever the network's device, so that a seed means the same everywhere."""
-        return torch.rand(count, self.latent, generator=rng)
+        self.output_layer.b.copy_(inverse)
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.layers(z).unflatten(1, self.image_shape)
+        return self.output(self.output_layer(self.hidden(z))).unflatten(1, self.image_shape)

@@ -1,0 +1,41 @@
+"""python benchmarks/table.py: write the results table of README.md, between its markers, from benchmarks/results/."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
+BEGIN, END = "<!-- results: written by benchmarks/table.py -->\n", "<!-- end of results -->\n"
+ROWS = {
+    "digits@50_improved_gan": ("scikit-learn digits, 50 labels", None),
+    "mnist@100_mnist_100_quick": ("MNIST, 100 labels, quick recipe", "0.93 ± 0.07 (10)"),
+    "mnist@100_mnist_100": ("MNIST, 100 labels, full recipe", "0.93 ± 0.07 (10)"),
+}
+
+
+def percent(mean: float, sd: float | None, n: int) -> str:
+    return f"{100 * mean:.2f} ± {100 * sd:.2f} ({n})" if sd is not None else f"{100 * mean:.2f} ({n})"
+
+
+def row(result: dict[str, Any], title: str, published: str | None) -> str:
+    supervised = result["supervised"]
+    beside = percent(supervised["mean"], supervised["sd"], result["n"]) if supervised else "not run"
+    minutes = sum(one["seconds"] for one in result["runs"]) / result["n"] / 60
+    mean = f"**{percent(result['mean'], result['sd'], result['n'])}**"
+    command = f"`{result['recipe']}`"
+    return f"| {title} | {command} | {mean} | {beside} | {published or '-'} | {minutes:.1f} |\n"
+
+
+def table() -> str:
+    text = "| images | recipe | test error (%) | supervised only (%) | paper (%) | minutes a run |\n|---|---|---|---|---|---|\n"
+    for name, (title, published) in ROWS.items():
+        path = HERE / "results" / f"{name}.json"
+        if path.exists():
+            text += row(json.loads(path.read_text()), title, published)
+    return text
+
+
+if __name__ == "__main__":
+    before, rest = README.read_text().split(BEGIN)
+    README.write_text(before + BEGIN + table() + END + rest.split(END)[1])

@@ -39,8 +39,11 @@ def run(config_name: str, job: Callable[[DictConfig], int]) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         complain(explain(error, config_name))
         codes.append(1)
+    except OSError as error:
+        complain(f"{error.filename or 'a file'} cannot be written or read ({error.strerror}). Name a place that can.")
+        codes.append(1)
     except KeyboardInterrupt:
-        complain("interrupted")
+        complain("interrupted; the same command goes on from the last epoch")
         codes.append(130)
     sys.exit(max(codes, default=0))
 

@@ -46,11 +46,12 @@ def fit(config: DictConfig) -> int:
     # Everything that can refuse the configuration has been built before anything is written.
     method = build(config, config.method, data, split)
     baseline = build(config, config.supervised, data, split) if wants_baseline(config) else None
+    logger = instantiate(config.logger) if config.logger else False
     folder.claim(config, split)
     metrics = folder.finished()
     if metrics is None:
         supervised_error = run_baseline(config, baseline, folder) if baseline else None
-        metrics = run_method(config, method, folder, supervised_error)
+        metrics = run_method(config, method, folder, logger, supervised_error)
     folder.print_table(metrics)
     return COLLAPSED if metrics["status"] == "collapsed" else 0
 
@@ -106,7 +107,9 @@ def run_baseline(config: DictConfig, built: Built, folder: RunFolder) -> float:
     return error
 
 
-def run_method(config: DictConfig, built: Built, folder: RunFolder, supervised_error: float | None) -> dict[str, Any]:
+def run_method(
+    config: DictConfig, built: Built, folder: RunFolder, logger: Any, supervised_error: float | None
+) -> dict[str, Any]:
     """Train, or go on training, export the averaged weights, test them once; returns and writes metrics.json."""
     method, (module, data) = config.method, built
     condition = f"{config.dataset.name}@{config.labels}"
@@ -117,7 +120,6 @@ def run_method(config: DictConfig, built: Built, folder: RunFolder, supervised_e
         callbacks.append(
             SampleGrid(folder / "samples", config.trainer.samples_every, config.trainer.samples_count, config.seed)
         )
-    logger = instantiate(config.logger) if config.logger else False
     trainer = make_trainer(config, method, callbacks, logger=logger)
     last = folder / "last.ckpt"
     train(trainer, module, data, str(last) if last.exists() else None)

@@ -136,6 +136,8 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
         ((*FIT, "trainer.accelerator=abacus"), ["trainer.accelerator=abacus", "auto"]),
         ((*FIT, "net.classifier.hidden=[]"), ["net.classifier.hidden=[]"]),
         ((*MNIST, "data_dir=/nowhere"), ["data_dir=/nowhere", "mnist.npz", "download=true"]),
+        ((*FIT, "runs_dir=/dev/null/runs"), ["/dev/null", "cannot be written"]),
+        ((*FIT, "logger=wandb", "logger.offline=perhaps"), ["logger"]),
         (("evaluate", "dataset=digits"), ["missing: classifier=..."]),
         (("evaluate", "classifier=/nowhere.safetensors"), ["You must specify 'dataset'", "digits"]),
         (
@@ -149,7 +151,7 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
 )
 def test_mistakes(ssgan: Command, arguments: tuple[str, ...], messages: list[str], tmp_path: Path) -> None:
     folder = [f"runs_dir={tmp_path}"] if arguments[0] == "fit" else []
-    outcome = ssgan(*arguments, *folder)
+    outcome = ssgan(arguments[0], *folder, *arguments[1:])
     assert outcome.code == 1
     for message in messages:
         assert message in outcome.err

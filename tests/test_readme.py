@@ -1,0 +1,73 @@
+"""Every command and every number of the README is real."""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Outcome
+from test_configs import compose
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+COMMANDS = sorted(set(re.findall(r"^    (?:.*&& )?python -m ssgan\.(.+)$", README, re.MULTILINE)))
+
+sys.path.append(str(ROOT / "benchmarks"))
+
+
+def test_there_are_commands() -> None:
+    assert {command.split()[0] for command in COMMANDS} == {"fit", "evaluate", "predict", "sample"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_compose(command: str) -> None:
+    name, *arguments = command.split("#")[0].split()
+    overrides = [argument.split(",")[0] for argument in arguments if "=" in argument]
+    assert set(arguments) - {"-m", "--cfg", "job"} <= {argument for argument in arguments if "=" in argument}
+    compose(*overrides, name="config" if name == "fit" else name)
+
+
+def test_the_first_command_and_the_python_lines_run(
+    ssgan: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = ssgan("fit", "method.epochs=1", "trainer.limit_train_batches=2")
+    assert outcome.code == 0, outcome.err
+    code = re.search(r"^    from ssgan import.+?\n\n(?!    )", README, re.MULTILINE | re.DOTALL)
+    assert code
+    names = {"images": torch.zeros(3, 8, 8, dtype=torch.uint8)}
+    exec(re.sub(r"^    ", "", code[0], flags=re.MULTILINE), names)
+    assert names["classes"].shape == (3,)
+    assert names["probabilities"].shape == (3, 10)
+
+
+def test_the_two_commands_stand_in_it() -> None:
+    assert "    pip install -e . && python -m ssgan.fit\n" in README
+    assert "    pip install -e '.[test]' && python -m pytest\n" in README
+
+
+def test_the_results_table_is_the_one_of_the_results() -> None:
+    import table
+
+    assert table.BEGIN + table.table() + table.END in README
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks" / "results").glob("*@*.json")), ids=lambda path: path.stem)
+def test_results_are_consistent(path: Path) -> None:
+    result = json.loads(path.read_text())
+    errors = torch.tensor([run["test_error"] for run in result["runs"]], dtype=torch.float64)
+    assert result["n"] == len(errors)
+    assert result["mean"] == pytest.approx(errors.mean().item(), abs=1e-6)
+    if len(errors) > 1:
+        assert result["sd"] == pytest.approx(errors.std().item(), abs=1e-6)
+    assert path.stem == f"{result['condition']}_{result['recipe']}"
+
+
+@pytest.mark.parametrize("document", ["README.md", "benchmarks/README.md"])
+def test_links_lead_somewhere(document: str) -> None:
+    path = ROOT / document
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text()):
+        assert (path.parent / link).exists(), link

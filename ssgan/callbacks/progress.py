@@ -4,7 +4,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 REFRESH_STEPS = 20
 
@@ -21,38 +22,35 @@ class RunProgress(pl.Callback):
         self.validation = ""
         if not (trainer.is_global_zero and self.console.is_terminal):
             return
-        self.progress = Progress(
+        self.progress = Progress(  # what matters least stands last, where a narrow terminal cuts it off
             TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TextColumn("epochs  {task.fields[losses]}"),
-            TimeElapsedColumn(),
-            TextColumn("<"),
-            TimeRemainingColumn(elapsed_when_finished=False),
+            BarColumn(bar_width=10),
+            TextColumn("epoch {task.fields[epoch]}/{task.total:.0f}"),
+            TimeRemainingColumn(),
+            TextColumn("left  {task.fields[losses]}", table_column=Column(no_wrap=True)),
             console=self.console,
         )
-        self.task = self.progress.add_task(
-            self.title, total=trainer.max_epochs, completed=trainer.current_epoch, losses=""
-        )
+        done = trainer.current_epoch
+        self.task = self.progress.add_task(self.title, total=trainer.max_epochs, completed=done, epoch=done, losses="")
         self.progress.start()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.progress is not None and (batch_idx + 1) % REFRESH_STEPS == 0:
             done = trainer.current_epoch + (batch_idx + 1) / float(trainer.num_training_batches)
-            self.progress.update(self.task, completed=round(done, 2), losses=self._losses(pl_module))
+            self.progress.update(self.task, completed=done, losses=self._losses(pl_module))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         epoch, total = trainer.current_epoch + 1, trainer.max_epochs or 1
         if "val/error" in trainer.callback_metrics:
-            self.validation = f"val error {trainer.callback_metrics['val/error'].item():.2%}"
+            self.validation = f"val error {trainer.callback_metrics['val/error'].item():.2%}  "
         if self.progress is not None:
-            self.progress.update(self.task, completed=epoch, losses=self._losses(pl_module))
+            self.progress.update(self.task, completed=epoch, epoch=epoch, losses=self._losses(pl_module))
         elif trainer.is_global_zero and (epoch == total or epoch % max(1, total // 10) == 0):
             print(f"{self.title}: epoch {epoch}/{total}  {self._losses(pl_module)}", flush=True)
 
     def _losses(self, module: Any) -> str:
         terms = "  ".join(f"{name.replace('_', ' ')} {mean:.3f}" for name, mean in module.mean_terms().items())
-        return f"{terms}  {self.validation}".rstrip()
+        return f"{self.validation}{terms}"
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if self.progress is not None:

@@ -24,7 +24,7 @@ def test_there_are_commands() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_compose(command: str) -> None:
-    name, *arguments = command.split("#")[0].split()
+    name, *arguments = command.split("#", maxsplit=1)[0].split()
     overrides = [argument.split(",")[0] for argument in arguments if "=" in argument]
     assert set(arguments) - {"-m", "--cfg", "job"} <= {argument for argument in arguments if "=" in argument}
     compose(*overrides, name="config" if name == "fit" else name)

@@ -22,12 +22,12 @@ class RunProgress(pl.Callback):
         self.validation = ""
         if not (trainer.is_global_zero and self.console.is_terminal):
             return
-        self.progress = Progress(  # what matters least stands last, where a narrow terminal cuts it off
+        self.progress = Progress(  # a narrow terminal wraps the last column alone
             TextColumn("{task.description}"),
             BarColumn(bar_width=10),
             TextColumn("epoch {task.fields[epoch]}/{task.total:.0f}"),
             TimeRemainingColumn(),
-            TextColumn("left  {task.fields[losses]}", table_column=Column(no_wrap=True)),
+            TextColumn("left  {task.fields[losses]}", table_column=Column(no_wrap=False)),
             console=self.console,
         )
         done = trainer.current_epoch

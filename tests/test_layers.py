@@ -10,7 +10,14 @@ from conftest import make_classifier
 from torch import nn
 
 from ssgan.nets import MLPClassifier, MLPGenerator
-from ssgan.nets.layers import GaussianNoise, NoisePool, WeightNormLinear, initialize_from_data, share_noise
+from ssgan.nets.layers import (
+    GaussianNoise,
+    NoisePool,
+    WeightNormLinear,
+    initialize_from_data,
+    keep_weights,
+    share_noise,
+)
 
 
 def weight_norm_layers(network: nn.Module) -> list[WeightNormLinear]:
@@ -26,6 +33,63 @@ def test_weight_norm_formula() -> None:
     scaled = copy.deepcopy(layer)
     scaled.v.data *= 7.0
     torch.testing.assert_close(layer(x), scaled(x))
+
+
+def test_weight_norm_gradients() -> None:
+    """The hand-written gradient is that of the formula, for x, v, g and b, and in bfloat16 within its rounding."""
+    torch.manual_seed(0)
+    layer = WeightNormLinear(5, 3, train_scale=True).double()
+    nn.init.uniform_(layer.g, 0.5, 2.0)
+    nn.init.normal_(layer.b)
+    x = torch.randn(4, 5, dtype=torch.float64, requires_grad=True)
+    inputs = [x, layer.v, layer.g, layer.b]
+    weight = layer.g[:, None] * layer.v / layer.v.norm(dim=1, keepdim=True)
+    direction = torch.randn(4, 3, dtype=torch.float64)
+    expected = torch.autograd.grad(((x @ weight.T + layer.b).tanh() * direction).sum(), inputs)
+    for ours, theirs in zip(torch.autograd.grad((layer(x).tanh() * direction).sum(), inputs), expected, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    layer = layer.float()
+    x = x.detach().float().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        y = layer(x)
+    assert y.dtype == torch.bfloat16
+    low = torch.autograd.grad((y.float().tanh() * direction.float()).sum(), [x, layer.v, layer.g, layer.b])
+    for ours, theirs in zip(low, expected, strict=True):
+        assert ours.dtype == torch.float32
+        torch.testing.assert_close(ours, theirs.float(), rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_weights_are_kept_only_on_request(fused: bool) -> None:
+    """Kills a weight that outlives an optimizer step, a copy, or a loaded state."""
+    layer = WeightNormLinear(5, 3, train_scale=True)
+    x = torch.randn(4, 5)
+
+    def exact(layer: WeightNormLinear) -> torch.Tensor:
+        with torch.no_grad():
+            return layer(x)
+
+    def step() -> torch.Tensor:
+        before = layer(x)
+        before.sum().backward()
+        torch.optim.Adam([layer.v, layer.g], lr=0.1, fused=fused).step()
+        return before.detach()
+
+    step()
+    torch.testing.assert_close(layer(x), exact(layer))
+    keep_weights(layer)
+    before = step()
+    torch.testing.assert_close(layer(x).detach(), before)
+    keep_weights(layer)
+    torch.testing.assert_close(layer(x), exact(layer))
+    assert not torch.allclose(exact(layer), before)
+    twin = copy.deepcopy(layer)
+    assert twin.kept is None
+    twin.load_state_dict({name: value + 1 for name, value in layer.state_dict().items()})
+    torch.testing.assert_close(twin(x), exact(twin))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(x).dtype == torch.bfloat16
+    assert layer(x).dtype == torch.float32
 
 
 def test_only_the_output_layer_trains_its_scale(classifier: MLPClassifier, generator: MLPGenerator) -> None:

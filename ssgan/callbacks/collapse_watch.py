@@ -17,10 +17,14 @@ MESSAGE = (
 )
 
 
+DIVERGED = 1e6
+"""A mean loss beyond every useful one."""
+
+
 class CollapseWatch(pl.Callback):
     """Looks at the mean losses of every ``window`` steps, and at the end of an epoch if that comes first.
 
-    A run is dead when a loss is not finite, or when the unsupervised loss is below ``unsupervised_below`` (a healthy
+    A run is dead when a loss is not finite or beyond `DIVERGED`, or when the unsupervised loss is below ``unsupervised_below`` (a healthy
     run keeps it at 0.3 to 0.4) while the feature-matching loss is above ``feature_matching_above`` (with features of
     unit scale, as data-dependent initialisation makes them, a healthy run stays near 1). It then stops the trainer,
     ``reason`` says why, and ``good`` holds the averaged weights of the last healthy window.
@@ -61,8 +65,8 @@ class CollapseWatch(pl.Callback):
     def diagnose(self, means: dict[str, float]) -> str | None:
         """Why a run with these mean losses is dead, or None."""
         for name, value in means.items():
-            if not isfinite(value):
-                return f"the {name.replace('_', ' ')} loss is {value}"
+            if not isfinite(value) or abs(value) > DIVERGED:
+                return f"the {name.replace('_', ' ')} loss is {value:.3g}"
         unsupervised, matching = means.get("unsupervised"), means.get("feature_matching")
         if unsupervised is None or matching is None:
             return None

@@ -13,7 +13,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from ssgan.data.datamodule import Batch
 from ssgan.nets.averaging import averaged
 from ssgan.nets.contract import ImageClassifier
-from ssgan.nets.layers import NoisePool, share_noise
+from ssgan.nets.layers import NoisePool, keep_weights, share_noise
 from ssgan.seeds import derive_seed
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -77,6 +77,8 @@ class ClassifierTraining(pl.LightningModule):
             self.manual_backward(torch.stack(list(terms.values())).sum())
             optimizer.step()
         torch.clear_autocast_cache()  # it holds half-precision copies of the weights as they were before the step
+        if player == 0:
+            keep_weights(self.classifier)
         for name, term in terms.items():
             self.sums[name] = self.sums.get(name, 0) + term.detach()
 
@@ -98,7 +100,11 @@ class ClassifierTraining(pl.LightningModule):
         on_cpu = self.device.type == "cpu"
         share_noise(self.classifier, self.pool if on_cpu else None)
 
+    def on_fit_end(self) -> None:
+        keep_weights(self.classifier, False)
+
     def on_train_epoch_start(self) -> None:
+        keep_weights(self.classifier)
         self.sums, self.steps_summed = {}, 0
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:

@@ -60,8 +60,8 @@ class MLPGenerator(ImageGenerator):
     """z -> images in [0, 1].
 
     Batch-normed softplus layers, then a weight-normed output layer. ``output`` is its nonlinearity: ``sigmoid``
-    (authors' code) or ``softplus``, which has no upper end (see benchmarks/stability). Weights start
-    Glorot-uniform, the default of the authors' framework.
+    (authors' code) or ``softplus``, which has no upper end to saturate at. Weights start Glorot-uniform, the default
+    of the authors' framework.
     """
 
     pixel_range = (0.0, 1.0)
@@ -87,10 +87,10 @@ class MLPGenerator(ImageGenerator):
 
     @torch.no_grad()
     def start_from_mean(self, images: Tensor) -> None:
-        """Set the output's bias so that z = "nothing yet" gives the mean of ``images``, (N, C, H, W) in [0, 1].
+        """Set the output's bias so that generated images vary about the mean of ``images``, (N, C, H, W) in [0, 1].
 
-        From the grey that a bias of 0 gives, the first steps drive the outputs of a sigmoid into saturation, where no
-        gradient brings them back (benchmarks/stability). Means are kept 0.01 away from both ends.
+        A bias of 0 starts from grey: the way from there drives many outputs of a sigmoid into saturation, where the
+        gradient is 0. Means are kept 0.01 away from both ends.
         """
         mean = images.mean(0).flatten().clamp(0.01, 0.99)
         inverse = torch.logit(mean) if self.arguments["output"] == "sigmoid" else mean.expm1().log()

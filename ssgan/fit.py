@@ -30,7 +30,7 @@ from ssgan.splits import Split, draw_split
 
 COLLAPSED = 3
 Built = tuple[pl.LightningModule, SemiSupervisedData]
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+PRECISIONS = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 TRAINING_KEYS = ("name", "epochs", "batch_size", "precision")
 """The keys of a method that say how to train; the others are arguments of its module."""
 
@@ -155,7 +155,8 @@ def build(config: DictConfig, method: DictConfig, data: ImageData, split: Split)
     if "generator_optimizer" in method:
         networks["generator"] = instantiate(config.net.generator, data.image_shape)
     pixel_range = networks["classifier"].pixel_range
-    datamodule = SemiSupervisedData(data, split, method.batch_size, pixel_range, config.seed)
+    dtype = PRECISIONS[method.precision]
+    datamodule = SemiSupervisedData(data, split, method.batch_size, pixel_range, config.seed, dtype)
     images = datamodule.initialisation_images(config.net.initialisation_images)
     initialize_from_data(networks["classifier"], images)
     if "generator" in networks and config.net.start_from_mean:

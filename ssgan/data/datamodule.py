@@ -17,7 +17,7 @@ EVALUATION_BATCH = 1000
 
 
 class Batch(TypedDict):
-    """One step's images, (N, C, H, W), uint8 as drawn and float32 in the network's pixel range as trained on."""
+    """One step's images, (N, C, H, W), uint8 as drawn and in the network's pixel range, and ``dtype``, as trained on."""
 
     labelled: Tensor
     targets: Tensor
@@ -31,10 +31,20 @@ class SemiSupervisedData(pl.LightningDataModule):
     An epoch is one pass over the unlabelled pool, less what does not fill a batch. The pool is every training image
     but the validation images: the labelled ones are in it. ``generator_unlabelled`` is a second, independent
     permutation of the pool (authors' code: trainx_unl2). What is drawn depends on (seed, epoch, step) alone.
+    ``dtype`` is that of the pixels in training: the lower one of a mixed precision saves its conversion at every layer.
     """
 
-    def __init__(self, data: ImageData, split: Split, batch_size: int, pixel_range: PixelRange, seed: int):
+    def __init__(
+        self,
+        data: ImageData,
+        split: Split,
+        batch_size: int,
+        pixel_range: PixelRange,
+        seed: int,
+        dtype: torch.dtype = torch.float32,
+    ):
         super().__init__()
+        self.dtype = dtype
         self.data, self.split, self.pixel_range, self.seed = data, split, pixel_range, seed
         self.batch_size = batch_size
         held_out = torch.zeros(len(data.train_images), dtype=torch.bool)
@@ -58,13 +68,16 @@ class SemiSupervisedData(pl.LightningDataModule):
     def on_after_batch_transfer(self, batch: "Batch | tuple[Tensor, Tensor]", dataloader_idx: int):  # type: ignore[no-untyped-def]
         if isinstance(batch, dict):
             return Batch(
-                labelled=scale_pixels(batch["labelled"], self.pixel_range),
+                labelled=self._scale(batch["labelled"]),
                 targets=batch["targets"],
-                unlabelled=scale_pixels(batch["unlabelled"], self.pixel_range),
-                generator_unlabelled=scale_pixels(batch["generator_unlabelled"], self.pixel_range),
+                unlabelled=self._scale(batch["unlabelled"]),
+                generator_unlabelled=self._scale(batch["generator_unlabelled"]),
             )
         images, targets = batch
-        return scale_pixels(images, self.pixel_range), targets
+        return self._scale(images), targets
+
+    def _scale(self, images: Tensor) -> Tensor:
+        return scale_pixels(images, self.pixel_range, self.dtype)
 
     def initialisation_images(self, count: int) -> Tensor:
         """Up to ``count`` images of the pool, in the network's pixel range, for data-dependent initialisation."""

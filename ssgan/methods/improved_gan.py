@@ -58,7 +58,7 @@ class ImprovedGAN(ClassifierTraining):
     def classifier_loss(self, batch: Batch) -> Terms:
         """L_supervised + unlabeled_weight L_unsupervised; gradients reach the classifier only."""
         with torch.no_grad():
-            generated = self.generate(len(batch["unlabelled"]))
+            generated = self.generate(len(batch["unlabelled"])).to(batch["unlabelled"].dtype)
         images = [batch["labelled"], batch["unlabelled"], generated]
         on_labelled, on_unlabelled, on_generated = together(self.classifier, images)
         unsupervised = losses.real_images(on_unlabelled) + losses.generated_images(on_generated)
@@ -70,14 +70,15 @@ class ImprovedGAN(ClassifierTraining):
     def generator_loss(self, batch: Batch) -> Terms:
         """Feature matching; gradients reach the generator only."""
         real = batch["generator_unlabelled"]
-        on_real, on_generated = together(self.classifier.features, [real, self.generate(len(real))])
+        images = [real, self.generate(len(real)).to(real.dtype)]
+        on_real, on_generated = together(self.classifier.features, images)
         return {"feature_matching": losses.feature_matching(on_real, on_generated, self.feature_norm)}
 
     def generate(self, count: int) -> Tensor:
         """``count`` images from z of this step's own stream."""
         z = self.generator.draw_latent(count, self.latent_rng)
         images: Tensor = self.generator(z.to(self.device))
-        return images.float()
+        return images
 
 
 def together(network: Callable[[Tensor], Tensor], batches: list[Tensor]) -> tuple[Tensor, ...]:

@@ -111,7 +111,10 @@ class ClassifierTraining(pl.LightningModule):
         epoch = self.trainer.current_epoch
         self.step_number = epoch * int(self.trainer.num_training_batches) + batch_idx
         key = (self.seed, self.global_rank, self.step_number)
-        torch.manual_seed(derive_seed("noise", *key))
+        # Not torch.manual_seed: where CUDA is built in but not in use, each call adds to a list that nothing empties.
+        torch.default_generator.manual_seed(derive_seed("noise", *key))
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(derive_seed("noise", *key))
         if self.pool is not None:
             self.pool.refill("pool", self.seed, self.global_rank, epoch)
             self.pool.seek("places", *key)

@@ -21,8 +21,8 @@ import torch
 from hydra.utils import instantiate
 from torch.profiler import ProfilerActivity, profile
 
+from ssgan.assembly import build, make_trainer
 from ssgan.config import CONFIG_DIR, register
-from ssgan.fit import build, make_trainer
 from ssgan.run_folder import PACKAGES, machine
 from ssgan.splits import draw_split
 

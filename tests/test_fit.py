@@ -107,6 +107,17 @@ def test_a_resumed_run_equals_the_straight_one_bit_for_bit(
     assert len(first) == 4
 
 
+def test_a_run_killed_after_its_last_epoch_is_finished(ssgan: Command, tmp_path: Path) -> None:
+    assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 0
+    folder = folder_of(tmp_path)
+    before = json.loads((folder / "metrics.json").read_text())
+    for name in ("metrics.json", "classifier.safetensors", "curves.png"):
+        (folder / name).unlink()
+    assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 0
+    assert json.loads((folder / "metrics.json").read_text()) == before
+    assert (folder / "classifier.safetensors").exists()
+
+
 def test_another_configuration_in_the_same_folder_is_refused(ssgan: Command, tmp_path: Path) -> None:
     assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 0
     outcome = ssgan("fit", *TINY, f"runs_dir={tmp_path}", "method.unlabeled_weight=3.0")

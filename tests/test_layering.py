@@ -14,7 +14,7 @@ LEVELS = [
     {"errors", "seeds", "pixels", "files", "losses", "splits", "nets", "checkpoint", "ssgan"},
     {"metrics", "data.datasets", "data.pictures", "data", "curves"},
     {"data.datamodule", "methods", "callbacks"},
-    {"config", "command", "run_folder"},
+    {"config", "command", "run_folder", "assembly"},
     {"fit", "evaluate", "predict", "sample"},
 ]
 

@@ -92,6 +92,7 @@ def make_trainer(
         num_sanity_val_steps=0,
         callbacks=callbacks,
         logger=logger,
+        log_every_n_steps=1,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,

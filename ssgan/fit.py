@@ -78,6 +78,8 @@ def run_method(
     trainer = make_trainer(config, method, callbacks, logger=logger)
     last = folder / "last.ckpt"
     train(trainer, module, data, str(last) if last.exists() else None)
+    if logger and hasattr(logger.experiment, "finish"):
+        logger.experiment.finish()  # W&B would log the next job of a sweep into this one's run
     if watch.reason is not None:
         watch.restore_good(module)
         command.complain(watch.message)

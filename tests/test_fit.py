@@ -182,6 +182,20 @@ def test_divergence_is_told_at_once(ssgan: Command, tmp_path: Path) -> None:
     assert "loss is 1" in outcome.err or "loss is nan" in outcome.err
 
 
+def test_tensorboard(ssgan: Command, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    outcome = ssgan("fit", *TINY, f"runs_dir={tmp_path}", "logger=tensorboard")
+    assert outcome.code == 0, outcome.err
+    assert list((folder_of(tmp_path) / "tensorboard").glob("events*"))
+
+
+def test_wandb_offline(ssgan: Command, tmp_path: Path) -> None:
+    pytest.importorskip("wandb")
+    outcome = ssgan("fit", "-m", *TINY, f"runs_dir={tmp_path}", "logger=wandb", "logger.offline=true", "seed=0,1")
+    assert outcome.code == 0, outcome.err
+    assert len(list(tmp_path.rglob("*.wandb"))) == 2
+
+
 def test_supervised_method(ssgan: Command, tmp_path: Path) -> None:
     outcome = ssgan("fit", *TINY, "method=supervised", f"runs_dir={tmp_path}", "labels=all", "baseline=true")
     assert outcome.code == 0, outcome.err

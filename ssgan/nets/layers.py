@@ -33,11 +33,12 @@ class _WeightNormLinear(torch.autograd.Function):
         if need_v or need_g or need_b:
             grad_b = grad_y.sum(0, dtype=v.dtype)
             inner = (grad_y * y).sum(0, dtype=v.dtype) - b * grad_b
+        if need_g:
             grad_g = inner / g
         if need_v:
             scaled = grad_y * (g / norm).to(grad_y.dtype)
             grad_v = (scaled.t() @ x).to(v.dtype).addcmul_(v, (-inner / norm.square())[:, None])
-        return grad_x, grad_v, grad_g if need_g else None, grad_b if need_b else None, None, None
+        return grad_x, grad_v, grad_g, grad_b if need_b else None, None, None
 
 
 class WeightNormLinear(nn.Module):

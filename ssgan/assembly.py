@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
@@ -19,25 +19,49 @@ from ssgan.splits import Split
 
 Built = tuple[pl.LightningModule, SemiSupervisedData]
 PRECISIONS = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+AT_LEAST = {
+    "seed": 0,
+    "validation": 0,
+    "method.epochs": 1,
+    "method.average_every": 1,
+    "method.noise_pool": 0,
+    "supervised.epochs": 1,
+    "supervised.average_every": 1,
+    "supervised.noise_pool": 0,
+    "net.initialisation_images": 2,
+    "net.generator.latent": 1,
+    "collapse_watch.window": 1,
+    "trainer.limit_train_batches": 1,
+    "trainer.samples_every": 1,
+    "trainer.samples_count": 1,
+}
+ONE_OF = {
+    "method.precision": tuple(PRECISIONS),
+    "supervised.precision": tuple(PRECISIONS),
+    "method.feature_norm": ("l1", "l2"),
+    "net.generator.output": ("sigmoid", "softplus"),
+}
 TRAINING_KEYS = ("name", "epochs", "batch_size", "precision")
 """The keys of a method that say how to train; the others are arguments of its module."""
 
 
 def check(config: DictConfig) -> None:
     """Raise `SsganError` for values that no type can refuse."""
-    for name in ("method", "supervised"):
-        method = config[name]
-        positive = {"epochs": method.epochs, "classifier_optimizer.lr": method.classifier_optimizer.lr}
-        for key, value in positive.items():
-            if not value > 0:
-                raise SsganError(f"{name}.{key}={value}: use a positive number")
-        for key in ("average_rate", "constant_fraction"):
-            if not 0 <= method[key] <= 1:
-                raise SsganError(f"{name}.{key}={method[key]}: use a fraction from 0 to 1")
-        if method.average_every < 1:
-            raise SsganError(f"{name}.average_every={method.average_every}: use 1 or more steps")
-        if method.precision not in PRECISIONS:
-            raise SsganError(f"{name}.precision={method.precision}: use one of {', '.join(PRECISIONS)}")
+    for key, least in AT_LEAST.items():
+        value = OmegaConf.select(config, key)
+        if value is not None and value < least:
+            raise SsganError(f"{key}={value}: use {least} or more")
+    for key, choices in ONE_OF.items():
+        value = OmegaConf.select(config, key)
+        if value is not None and value not in choices:
+            raise SsganError(f"{key}={value}: use {' or '.join(choices)}")
+    for method in ("method", "supervised"):
+        for name in ("average_rate", "constant_fraction"):
+            if not 0 <= config[method][name] <= 1:
+                raise SsganError(f"{method}.{name}={config[method][name]}: use a fraction from 0 to 1")
+        for player in ("classifier_optimizer", "generator_optimizer"):
+            if player in config[method]:
+                _check_optimizer(f"{method}.{player}", config[method][player])
     for name in ("classifier", "generator"):
         hidden = config.net[name].hidden
         if not hidden or min(hidden) < 1:
@@ -48,14 +72,14 @@ def check(config: DictConfig) -> None:
         raise SsganError(
             f"trainer.accelerator={config.trainer.accelerator}: cannot be had ({error}). Use auto or cpu."
         ) from error
-    if config.seed < 0:
-        raise SsganError(f"seed={config.seed}: use 0 or more")
-    norm = config.method.get("feature_norm", "l2")
-    if norm not in ("l1", "l2"):
-        raise SsganError(f"method.feature_norm={norm}: use l1 or l2")
-    output = config.net.generator.output
-    if output not in ("sigmoid", "softplus"):
-        raise SsganError(f"net.generator.output={output}: use sigmoid or softplus")
+
+
+def _check_optimizer(key: str, settings: DictConfig) -> None:
+    try:
+        instantiate(settings)([torch.zeros(1, requires_grad=True)])
+    except (ValueError, TypeError, IndexError) as error:
+        given = ", ".join(f"{name!s}={value}" for name, value in settings.items() if not str(name).startswith("_"))
+        raise SsganError(f"{key}: {str(error).splitlines()[0]}; given were {given}") from error
 
 
 def build(config: DictConfig, method: DictConfig, data: ImageData, split: Split) -> Built:

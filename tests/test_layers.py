@@ -151,6 +151,7 @@ def test_pooled_noise_is_a_function_of_its_keys() -> None:
     second.seek("step", 1)
     second.draw(torch.Size([5]))
     assert torch.equal(draws(first), draws(second))
+    assert first.draw(torch.Size([100, 200])).shape == (100, 200)
     first.seek("step", 3, 18)
     assert not torch.equal(first.draw(torch.Size([100])), draws(second)[:100])
 

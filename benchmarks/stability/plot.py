@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 
 HERE = Path(__file__).parent
 VARIANTS = {
-    "authors": "authors' settings (generator: Adam $\\beta_2$ = 0.999)",
-    "beta2_99": "the same, generator's $\\beta_2$ = 0.99",
-    "beta2_9": "the same, generator's $\\beta_2$ = 0.9",
-    "mnist_100": "this package's defaults",
+    "authors": "authors' settings (generator: Adam with betas 0.5, 0.999)",
+    "beta2_9": "the same, but betas 0.5, 0.9 for the generator",
+    "beta2_9999": "learning rate 1e-3, betas 0, 0.9999 for the generator",
+    "mnist_100": "this package's defaults (learning rate 1e-3, betas 0, 0.9)",
 }
 COLUMNS = {"train/unsupervised": "unsupervised loss", "train/feature_matching": "feature-matching loss"}
 
@@ -56,7 +56,7 @@ def main(runs_dir: Path) -> None:
     for panel, title in zip(panels, COLUMNS.values(), strict=True):
         panel.set(title=title, xlabel="epoch (x: stopped by the collapse watch)", yscale="log")
         panel.grid(alpha=0.3)
-    panels[0].legend(fontsize=8)
+    panels[0].legend(fontsize=7)
     figure.savefig(HERE / "collapse.png", dpi=110)
     (HERE / "stability.json").write_text(json.dumps(table, indent=2) + "\n")
     print(json.dumps(table, indent=2))

@@ -31,7 +31,7 @@ class SemiSupervisedData(pl.LightningDataModule):
     An epoch is one pass over the unlabelled pool, less what does not fill a batch. The pool is every training image
     but the validation images: the labelled ones are in it. ``generator_unlabelled`` is a second, independent
     permutation of the pool (authors' code: trainx_unl2). What is drawn depends on (seed, epoch, step) alone.
-    ``dtype`` is that of the pixels in training: the lower one of a mixed precision saves its conversion at every layer.
+    ``dtype`` is that of the pixels in training: that of a mixed precision saves a conversion per step.
     """
 
     def __init__(

@@ -144,7 +144,9 @@ class NoisePool:
         self.places = random.Random(derive_seed(*key))
 
     def draw(self, shape: torch.Size) -> Tensor:
-        """A view into the pool: not to be written to."""
+        """A view into the pool, not to be written to; more numbers than it holds are drawn afresh."""
+        if shape.numel() >= self.size:
+            return torch.randn(shape, dtype=self.dtype)
         start = self.places.randrange(self.size - shape.numel())
         return self.values[start : start + shape.numel()].view(shape)
 

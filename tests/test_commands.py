@@ -145,7 +145,7 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
         ((*FIT, "net.classifier.hidden=[]"), ["net.classifier.hidden=[]"]),
         ((*MNIST, "data_dir=/nowhere"), ["data_dir=/nowhere", "mnist.npz", "download=true"]),
         ((*FIT, "runs_dir=/dev/null/runs"), ["/dev/null", "cannot be written"]),
-        ((*FIT, "logger=wandb", "logger.offline=perhaps"), ["logger"]),
+        ((*FIT, "logger=pigeon"), ["logger/pigeon", "tensorboard", "wandb"]),
         (("evaluate", "dataset=digits"), ["missing: classifier=..."]),
         (("evaluate", "classifier=/nowhere.safetensors"), ["You must specify 'dataset'", "digits"]),
         (

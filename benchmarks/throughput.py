@@ -10,7 +10,6 @@ import os
 import sys
 import time
 from collections import defaultdict
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,7 +22,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from ssgan.assembly import build, make_trainer
 from ssgan.config import CONFIG_DIR, register
-from ssgan.run_folder import PACKAGES, machine
+from ssgan.run_folder import environment
 from ssgan.splits import draw_split
 
 EPOCHS, PROFILED_STEPS = 5, 60
@@ -115,7 +114,6 @@ if __name__ == "__main__":
     path = Path(__file__).parent / "results" / "throughput.json"
     stored = json.loads(path.read_text()) if path.exists() else {"measurements": []}
     kept = [m for m in stored["measurements"] if (m["recipe"], m["threads"]) != (result["recipe"], result["threads"])]
-    versions = {name: version(name) for name in PACKAGES}
-    path.write_text(
-        json.dumps({"machine": machine(), "versions": versions, "measurements": [*kept, result]}, indent=2) + "\n"
-    )
+    here = environment()
+    about = {"machine": here["machine"], "versions": here["versions"]}
+    path.write_text(json.dumps(about | {"measurements": [*kept, result]}, indent=2) + "\n")

@@ -8,7 +8,7 @@ writer adds (data set, method, split digest, errors).
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,11 +19,12 @@ from torch import Tensor
 import ssgan.nets
 from ssgan.errors import SsganError
 from ssgan.files import write_atomically
-from ssgan.nets.contract import ImageClassifier
+from ssgan.nets.contract import ImageClassifier, ImageGenerator
 from ssgan.pixels import scale_pixels
 
 FORMAT = 1
 BATCH = 1000
+Network = TypeVar("Network", ImageClassifier, ImageGenerator)
 
 
 def save_classifier(path: str | Path, network: ImageClassifier, class_names: Sequence[str], **record: Any) -> None:
@@ -33,7 +34,7 @@ def save_classifier(path: str | Path, network: ImageClassifier, class_names: Seq
     header = {
         "format": FORMAT,
         "package_version": __version__,
-        "network": {"class": type(network).__name__, "arguments": network.arguments},
+        "network": describe(network),
         "class_names": list(class_names),
         "image_shape": network.arguments["image_shape"],
         "pixel_range": list(network.pixel_range),
@@ -64,7 +65,7 @@ def load_classifier(path: str | Path) -> "Classifier":
         header = json.loads(metadata["ssgan"])
         version = header["format"]
         if version == FORMAT:
-            return Classifier(_build(header["network"], tensors), header)
+            return Classifier(rebuild(header["network"], tensors, ImageClassifier), header)
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError, RecursionError) as error:
         raise SsganError(
             f"classifier={path}: its header does not describe its tensors ({error}). Export it again."
@@ -75,16 +76,21 @@ def load_classifier(path: str | Path) -> "Classifier":
     )
 
 
-def _build(network: dict[str, Any], tensors: dict[str, Tensor]) -> ImageClassifier:
-    """Instantiate the class that a header names, if it is a classifier of ours, around the file's own tensors.
+def describe(network: ImageClassifier | ImageGenerator) -> dict[str, Any]:
+    """What `rebuild` needs, beside the weights, to make ``network`` again; plain enough for JSON."""
+    return {"class": type(network).__name__, "arguments": network.arguments}
+
+
+def rebuild(described: dict[str, Any], tensors: dict[str, Tensor], kind: type[Network]) -> Network:
+    """The network that a file describes, frozen, around the file's own tensors, if it is one of ours of that ``kind``.
 
     On the meta device nothing is allocated: sizes that the file's tensors do not have are refused at no cost.
     """
-    name = network["class"]
-    if name not in ssgan.nets.__all__ or not name.endswith("Classifier"):
-        raise ValueError(f"{name!r} is no classifier of ssgan.nets")
+    name = described["class"]
+    if name not in ssgan.nets.__all__ or not issubclass(getattr(ssgan.nets, name), kind):
+        raise ValueError(f"{name!r} is no {kind.__name__.removeprefix('Image').lower()} of ssgan.nets")
     with torch.device("meta"):
-        built: ImageClassifier = getattr(ssgan.nets, name)(**network["arguments"])
+        built: Network = getattr(ssgan.nets, name)(**described["arguments"])
     built.load_state_dict(tensors, strict=True, assign=True)
     return built.requires_grad_(False).eval()
 

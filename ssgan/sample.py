@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-import ssgan.nets
 from ssgan import command
 from ssgan.callbacks.samples import sample_grid, write_grid
+from ssgan.checkpoint import rebuild
 from ssgan.errors import SsganError
 from ssgan.files import require_writable
 from ssgan.nets.contract import ImageGenerator
@@ -21,15 +21,9 @@ def load_generator(path: str | Path) -> ImageGenerator:
         raise SsganError(f"checkpoint={path}: no such file")
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        described = checkpoint["generator"]
-        name = described["class"]
-        if name not in ssgan.nets.__all__ or not name.endswith("Generator"):
-            raise ValueError(f"{name!r} is no generator of ssgan.nets")
-        with torch.device("meta"):
-            generator: ImageGenerator = getattr(ssgan.nets, name)(**described["arguments"])
         prefix = "averaged_generator.module."
         weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
-        generator.load_state_dict(weights, strict=True, assign=True)
+        return rebuild(checkpoint["generator"], weights, ImageGenerator)
     except (
         pickle.UnpicklingError,
         RuntimeError,
@@ -44,7 +38,6 @@ def load_generator(path: str | Path) -> ImageGenerator:
         raise SsganError(
             f"checkpoint={path}: not a whole checkpoint with a generator ({reason}). Name the last.ckpt of a run."
         ) from error
-    return generator.requires_grad_(False).eval()
 
 
 def sample(config: DictConfig) -> int:

@@ -26,6 +26,16 @@ TINY = (
 """Overrides that make a run on digits take about a second."""
 
 
+class Bomb:
+    """Unpickled, it would touch ``path``."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self) -> object:
+        return (Path.touch, (self.path,))
+
+
 @dataclass
 class Outcome:
     code: int

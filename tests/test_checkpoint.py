@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import Bomb
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -122,14 +123,6 @@ def test_foreign_missing_and_folder(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello " * 100)
     with pytest.raises(SsganError, match="not a whole safetensors file"):
         load_classifier(tmp_path / "text")
-
-
-class Bomb:
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __reduce__(self) -> Any:
-        return (Path.touch, (self.path,))
 
 
 def test_a_pickle_executes_nothing(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, Outcome
+from conftest import TINY, Bomb, Outcome
 from PIL import Image
 
 from ssgan.checkpoint import save_classifier
@@ -192,14 +192,6 @@ def test_a_checkpoint_that_is_none(ssgan: Command, tmp_path: Path, classifier_fi
         outcome = ssgan("sample", f"checkpoint={path}", f"output={tmp_path / 's.png'}")
         assert outcome.code == 1
         assert f"checkpoint={path}: not a whole checkpoint with a generator" in outcome.err
-
-
-class Bomb:
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __reduce__(self) -> object:
-        return (Path.touch, (self.path,))
 
 
 def test_a_hostile_checkpoint_executes_nothing(ssgan: Command, tmp_path: Path) -> None:

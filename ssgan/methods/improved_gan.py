@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ssgan import losses
+from ssgan.checkpoint import describe
 from ssgan.data.datamodule import Batch
 from ssgan.methods.classification import ClassifierTraining, MakeOptimizer, Terms
 from ssgan.nets.averaging import averaged
@@ -48,7 +49,7 @@ class ImprovedGAN(ClassifierTraining):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say which generator the weights belong to, so that it can be sampled from the checkpoint alone."""
-        checkpoint["generator"] = {"class": type(self.generator).__name__, "arguments": self.generator.arguments}
+        checkpoint["generator"] = describe(self.generator)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         self.descend(0, self.classifier_loss, batch)

@@ -1,4 +1,4 @@
-"""Networks. A classifier file may name a class that stands here and ends in Classifier, and nothing else."""
+"""Networks. A file may name a class that stands here, of the kind that is asked for, and nothing else."""
 
 from ssgan.nets.mlp import MLPClassifier, MLPGenerator
 

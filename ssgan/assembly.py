@@ -23,9 +23,11 @@ AT_LEAST = {
     "seed": 0,
     "validation": 0,
     "method.epochs": 1,
+    "method.labelled_batch_size": 1,
     "method.average_every": 1,
     "method.noise_pool": 0,
     "supervised.epochs": 1,
+    "supervised.labelled_batch_size": 1,
     "supervised.average_every": 1,
     "supervised.noise_pool": 0,
     "net.initialisation_images": 2,
@@ -41,7 +43,7 @@ ONE_OF = {
     "method.feature_norm": ("l1", "l2"),
     "net.generator.output": ("sigmoid", "softplus"),
 }
-TRAINING_KEYS = ("name", "epochs", "batch_size", "precision")
+TRAINING_KEYS = ("name", "epochs", "batch_size", "labelled_batch_size", "precision")
 """The keys of a method that say how to train; the others are arguments of its module."""
 
 
@@ -90,7 +92,9 @@ def build(config: DictConfig, method: DictConfig, data: ImageData, split: Split)
         networks["generator"] = instantiate(config.net.generator, data.image_shape)
     pixel_range = networks["classifier"].pixel_range
     dtype = PRECISIONS[method.precision]
-    datamodule = SemiSupervisedData(data, split, method.batch_size, pixel_range, config.seed, dtype)
+    datamodule = SemiSupervisedData(
+        data, split, method.batch_size, pixel_range, config.seed, dtype, method.labelled_batch_size
+    )
     images = datamodule.initialisation_images(config.net.initialisation_images)
     initialize_from_data(networks["classifier"], images)
     if "generator" in networks and config.net.start_from_mean:

@@ -1,4 +1,4 @@
-"""Classifier files: safetensors with a JSON header. Reading one executes nothing that it holds.
+"""Classifier files: safetensors with a JSON header; and the generator of a training checkpoint. Reading executes nothing.
 
 The header (one JSON object under the safetensors metadata key ``ssgan``) has: ``format``, ``package_version``,
 ``network`` ({``class``, ``arguments``}), ``class_names``, ``image_shape`` (C, H, W), ``pixel_range``, and what the
@@ -6,6 +6,7 @@ writer adds (data set, method, split digest, errors).
 """
 
 import json
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,6 +75,31 @@ def load_classifier(path: str | Path) -> "Classifier":
         f"classifier={path}: format {version!r}, written by ssgan {header.get('package_version')}; this version reads "
         f"format {FORMAT}. Install the version that wrote it, or export it again."
     )
+
+
+def load_generator(path: str | Path) -> ImageGenerator:
+    """The averaged generator of a ``last.ckpt``, read without unpickling objects; raises `SsganError` if it has none."""
+    if not Path(path).is_file():
+        raise SsganError(f"checkpoint={path}: no such file")
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        prefix = "averaged_generator.module."
+        weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
+        return rebuild(checkpoint["generator"], weights, ImageGenerator)
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SsganError(
+            f"checkpoint={path}: not a whole checkpoint with a generator ({reason}). Name the last.ckpt of a run."
+        ) from error
 
 
 def describe(network: ImageClassifier | ImageGenerator) -> dict[str, Any]:

@@ -71,6 +71,7 @@ class MethodConfig:
     name: str = MISSING
     epochs: int = MISSING
     batch_size: int = MISSING
+    labelled_batch_size: int = MISSING
     precision: str = MISSING
     classifier_optimizer: AdamConfig = field(default_factory=AdamConfig)
     average_rate: float = MISSING
@@ -146,10 +147,18 @@ class SampleConfig:
     seed: int = MISSING
 
 
+@dataclass
+class DivergencesConfig:
+    output: str = MISSING
+    p: float = MISSING
+    draws: list[int] = MISSING
+    points: int = MISSING
+
+
 def register() -> None:
     """Store the schemas under the names by which the files in conf/ refer to them."""
     store = ConfigStore.instance().store
-    for command in (FitConfig, EvaluateConfig, PredictConfig, SampleConfig):
+    for command in (FitConfig, EvaluateConfig, PredictConfig, SampleConfig, DivergencesConfig):
         store(name=f"{command.__name__.removesuffix('Config').lower()}_schema", node=command)
     groups: dict[str, dict[str, type]] = {
         "dataset": {"embedded": DatasetConfig, "files": FilesDatasetConfig},

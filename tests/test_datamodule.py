@@ -16,10 +16,12 @@ def index_data(count: int = 200) -> ImageData:
     return ImageData("positions", tuple("0123456789"), images, targets, images, targets)
 
 
-def module(seed: int = 0, batch_size: int = 30, validation: int = 20, labels: int | str = 20) -> SemiSupervisedData:
+def module(
+    seed: int = 0, batch_size: int = 30, validation: int = 20, labels: int | str = 20, labelled: int | None = None
+) -> SemiSupervisedData:
     data = index_data()
     split = draw_split(data.train_targets.numpy(), 10, labels, 0, validation)
-    return SemiSupervisedData(data, split, batch_size, (0.0, 1.0), seed)
+    return SemiSupervisedData(data, split, batch_size, (0.0, 1.0), seed, labelled_batch_size=labelled)
 
 
 def epoch_of(source: SemiSupervisedData) -> dict[str, list[int]]:
@@ -51,6 +53,15 @@ def test_draws_depend_on_seed_and_epoch_alone() -> None:
     source = module()
     assert source.order("unlabelled", 0).tolist() != source.order("unlabelled", 1).tolist()
     assert source.labelled_order(0).tolist() != source.labelled_order(1).tolist()
+
+
+def test_labelled_batches_may_have_a_size_of_their_own() -> None:
+    """Kills unlabelled images that are dropped, or labels that run out, when the two sizes differ."""
+    for size in (4, 70):
+        batches = list(module(labelled=size).train_dataloader())
+        assert [len(batch["labelled"]) for batch in batches] == [size] * 6
+        assert [len(batch["targets"]) for batch in batches] == [size] * 6
+        assert [len(batch["unlabelled"]) for batch in batches] == [30] * 6
 
 
 def test_more_labels_than_an_epoch_holds() -> None:

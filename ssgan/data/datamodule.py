@@ -28,6 +28,9 @@ class Batch(TypedDict):
 class SemiSupervisedData(pl.LightningDataModule):
     """Batches of ``batch_size`` images from each stream, by one index_select per stream and step.
 
+    ``labelled_batch_size`` gives the labelled stream a size of its own: a few labelled images repeat many times in an
+    epoch, and batches of unlabelled ones may grow without them.
+
     An epoch is one pass over the unlabelled pool, less what does not fill a batch. The pool is every training image
     but the validation images: the labelled ones are in it. ``generator_unlabelled`` is a second, independent
     permutation of the pool (authors' code: trainx_unl2). What is drawn depends on (seed, epoch, step) alone.
@@ -42,11 +45,13 @@ class SemiSupervisedData(pl.LightningDataModule):
         pixel_range: PixelRange,
         seed: int,
         dtype: torch.dtype = torch.float32,
+        labelled_batch_size: int | None = None,
     ):
         super().__init__()
         self.dtype = dtype
         self.data, self.split, self.pixel_range, self.seed = data, split, pixel_range, seed
         self.batch_size = batch_size
+        self.labelled_batch_size = batch_size if labelled_batch_size is None else labelled_batch_size
         held_out = torch.zeros(len(data.train_images), dtype=torch.bool)
         held_out[list(split.validation)] = True
         self.pool = (~held_out).nonzero().flatten()
@@ -90,7 +95,7 @@ class SemiSupervisedData(pl.LightningDataModule):
     def labelled_order(self, epoch: int) -> Tensor:
         """The labelled images, tiled to the length of an epoch; every tile is a permutation of its own."""
         rng = self._rng("labelled", epoch)
-        tiles = -(-self.steps_per_epoch * self.batch_size // len(self.labelled))
+        tiles = -(-self.steps_per_epoch * self.labelled_batch_size // len(self.labelled))
         return torch.cat([self.labelled[torch.randperm(len(self.labelled), generator=rng)] for _ in range(tiles)])
 
     def _rng(self, stream: str, epoch: int) -> torch.Generator:
@@ -109,7 +114,7 @@ class TrainingBatches:
     def __iter__(self) -> Iterator[Batch]:
         source, size = self.source, self.source.batch_size
         epoch = source.trainer.current_epoch if source.trainer else 0
-        labelled = source.labelled_order(epoch).split(size)
+        labelled = source.labelled_order(epoch).split(source.labelled_batch_size)
         unlabelled = source.order("unlabelled", epoch).split(size)
         for_generator = source.order("generator", epoch).split(size)
         images, targets = source.data.train_images, source.data.train_targets

@@ -1,6 +1,6 @@
 """python benchmarks/throughput.py [OVERRIDE ...]: seconds per epoch of a recipe, and where they go.
 
-Trains `experiment=mnist_100` (with the overrides) for some epochs, and prints the seconds of each but the first, steps
+Trains `experiment=mnist_100` in batches of 100 (with the overrides) for some epochs, and prints the seconds of each but the first, steps
 and images per second, the share of every kind of operation in the profiled steps, and the rate of the matrix products
 as a fraction of the rate that this machine reaches on large ones. Writes benchmarks/results/throughput.json.
 """
@@ -81,7 +81,7 @@ def product_rate(dtype: torch.dtype, size: int = 3000, repeats: int = 5) -> floa
 def measure(overrides: list[str]) -> dict[str, Any]:
     register()
     with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
-        config = hydra.compose("config", ["experiment=mnist_100", f"method.epochs={EPOCHS}", *overrides])
+        config = hydra.compose("config", ["experiment=mnist_100", f"method.epochs={EPOCHS}", "method.batch_size=100", *overrides])
     data = instantiate(config.dataset)
     split = draw_split(data.train_targets.numpy(), len(data.class_names), config.labels, 0, config.validation)
     module, datamodule = build(config, config.method, data, split)
@@ -93,7 +93,7 @@ def measure(overrides: list[str]) -> dict[str, Any]:
     flops = sum(event.flops for event in products) / PROFILED_STEPS
     rate = product_rate(dtype)
     return {
-        "recipe": " ".join(["experiment=mnist_100", *overrides]),
+        "recipe": " ".join(["experiment=mnist_100 method.batch_size=100", *overrides]),
         "threads": torch.get_num_threads(),
         "load_average": round(os.getloadavg()[0], 2),
         "steps_per_epoch": steps,

@@ -81,7 +81,9 @@ def product_rate(dtype: torch.dtype, size: int = 3000, repeats: int = 5) -> floa
 def measure(overrides: list[str]) -> dict[str, Any]:
     register()
     with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
-        config = hydra.compose("config", ["experiment=mnist_100", f"method.epochs={EPOCHS}", "method.batch_size=100", *overrides])
+        config = hydra.compose(
+            "config", ["experiment=mnist_100", f"method.epochs={EPOCHS}", "method.batch_size=100", *overrides]
+        )
     data = instantiate(config.dataset)
     split = draw_split(data.train_targets.numpy(), len(data.class_names), config.labels, 0, config.validation)
     module, datamodule = build(config, config.method, data, split)

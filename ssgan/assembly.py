@@ -13,11 +13,13 @@ from omegaconf import DictConfig, OmegaConf
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
 from ssgan.errors import SsganError
-from ssgan.nets.layers import initialize_from_data
+from ssgan.methods.classification import ClassifierTraining
+from ssgan.methods.improved_gan import GENERATOR_LOSSES
+from ssgan.nets.initialization import initialize_from_data
 from ssgan.seeds import derive_seed
 from ssgan.splits import Split
 
-Built = tuple[pl.LightningModule, SemiSupervisedData]
+Built = tuple[ClassifierTraining, SemiSupervisedData]
 PRECISIONS = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 AT_LEAST = {
     "seed": 0,
@@ -32,6 +34,12 @@ AT_LEAST = {
     "supervised.noise_pool": 0,
     "net.initialisation_images": 2,
     "net.generator.latent": 1,
+    "net.generator.width": 1,
+    "net.classifier.width": 1,
+    "net.classifier.minibatch_kernels": 0,
+    "net.classifier.minibatch_dims": 1,
+    "method.historical_averaging.classifier": 0,
+    "method.historical_averaging.generator": 0,
     "collapse_watch.window": 1,
     "trainer.limit_train_batches": 1,
     "trainer.samples_every": 1,
@@ -41,9 +49,11 @@ ONE_OF = {
     "method.precision": tuple(PRECISIONS),
     "supervised.precision": tuple(PRECISIONS),
     "method.feature_norm": ("l1", "l2"),
+    "method.generator_loss": GENERATOR_LOSSES,
+    "net.generator.norm": ("batch", "weight", "virtual"),
     "net.generator.output": ("sigmoid", "softplus"),
 }
-TRAINING_KEYS = ("name", "epochs", "batch_size", "labelled_batch_size", "precision")
+TRAINING_KEYS = ("name", "epochs", "batch_size", "labelled_batch_size", "precision", "uses_labels")
 """The keys of a method that say how to train; the others are arguments of its module."""
 
 
@@ -58,16 +68,25 @@ def check(config: DictConfig) -> None:
         if value is not None and value not in choices:
             raise SsganError(f"{key}={value}: use {' or '.join(choices)}")
     for method in ("method", "supervised"):
-        for name in ("average_rate", "constant_fraction"):
-            if not 0 <= config[method][name] <= 1:
+        for name in ("average_rate", "constant_fraction", "real_target"):
+            if not 0 <= config[method].get(name, 0) <= 1:
                 raise SsganError(f"{method}.{name}={config[method][name]}: use a fraction from 0 to 1")
         for player in ("classifier_optimizer", "generator_optimizer"):
             if player in config[method]:
                 _check_optimizer(f"{method}.{player}", config[method][player])
     for name in ("classifier", "generator"):
-        hidden = config.net[name].hidden
+        hidden = config.net[name].get("hidden", [1])
         if not hidden or min(hidden) < 1:
             raise SsganError(f"net.{name}.hidden={hidden}: name the width, 1 or more, of at least one layer")
+    if config.net.classifier.minibatch_kernels and min(config.method.batch_size, config.method.labelled_batch_size) < 2:
+        raise SsganError(
+            f"method.batch_size={config.method.batch_size}, method.labelled_batch_size="
+            f"{config.method.labelled_batch_size}: minibatch discrimination compares the images of a batch; use 2 or more"
+        )
+    if config.validation and not config.method.uses_labels:
+        raise SsganError(
+            f"validation={config.validation}: method={config.method.name} has no classes; use validation=0"
+        )
     try:
         make_trainer(config, config.method, [])
     except (ValueError, MisconfigurationException) as error:
@@ -87,7 +106,8 @@ def _check_optimizer(key: str, settings: DictConfig) -> None:
 def build(config: DictConfig, method: DictConfig, data: ImageData, split: Split) -> Built:
     """Networks with data-dependent initialisation, in their method, and the data that it trains on."""
     torch.manual_seed(derive_seed("weights", config.seed))
-    networks = {"classifier": instantiate(config.net.classifier, data.image_shape, len(data.class_names))}
+    classes = len(data.class_names) if method.uses_labels else 1
+    networks = {"classifier": instantiate(config.net.classifier, data.image_shape, classes)}
     if "generator_optimizer" in method:
         networks["generator"] = instantiate(config.net.generator, data.image_shape)
     pixel_range = networks["classifier"].pixel_range
@@ -100,7 +120,9 @@ def build(config: DictConfig, method: DictConfig, data: ImageData, split: Split)
     if "generator" in networks and config.net.start_from_mean:
         networks["generator"].start_from_mean(images)
     arguments = {key: value for key, value in method.items() if key not in TRAINING_KEYS}
-    module: pl.LightningModule = instantiate(arguments, **networks, seed=config.seed)
+    module: ClassifierTraining = instantiate(arguments, **networks, seed=config.seed)
+    module.real_images = images
+    module.settle()
     return module, datamodule
 
 

@@ -35,6 +35,8 @@ class MLPClassifierConfig:
     input_noise: float = MISSING
     hidden_noise: float = MISSING
     init_std: float = MISSING
+    minibatch_kernels: int = MISSING
+    minibatch_dims: int = MISSING
 
 
 @dataclass
@@ -43,14 +45,47 @@ class MLPGeneratorConfig:
     latent: int = MISSING
     hidden: list[int] = MISSING
     output: str = MISSING
+    norm: str = MISSING
+    reference: int = MISSING
+
+
+@dataclass
+class DCGANClassifierConfig:
+    _target_: str = MISSING
+    width: int = MISSING
+    input_noise: float = MISSING
+    hidden_noise: float = MISSING
+    init_std: float = MISSING
+    minibatch_kernels: int = MISSING
+    minibatch_dims: int = MISSING
+
+
+@dataclass
+class DCGANGeneratorConfig:
+    _target_: str = MISSING
+    latent: int = MISSING
+    width: int = MISSING
+    norm: str = MISSING
+    reference: int = MISSING
+    init_std: float = MISSING
 
 
 @dataclass
 class NetConfig:
-    classifier: MLPClassifierConfig = field(default_factory=MLPClassifierConfig)
-    generator: MLPGeneratorConfig = field(default_factory=MLPGeneratorConfig)
     initialisation_images: int = MISSING
     start_from_mean: bool = MISSING
+
+
+@dataclass
+class MLPNetConfig(NetConfig):
+    classifier: MLPClassifierConfig = field(default_factory=MLPClassifierConfig)
+    generator: MLPGeneratorConfig = field(default_factory=MLPGeneratorConfig)
+
+
+@dataclass
+class DCGANNetConfig(NetConfig):
+    classifier: DCGANClassifierConfig = field(default_factory=DCGANClassifierConfig)
+    generator: DCGANGeneratorConfig = field(default_factory=DCGANGeneratorConfig)
 
 
 @dataclass
@@ -73,6 +108,7 @@ class MethodConfig:
     batch_size: int = MISSING
     labelled_batch_size: int = MISSING
     precision: str = MISSING
+    uses_labels: bool = MISSING
     classifier_optimizer: AdamConfig = field(default_factory=AdamConfig)
     average_rate: float = MISSING
     average_every: int = MISSING
@@ -81,10 +117,21 @@ class MethodConfig:
 
 
 @dataclass
+class HistoricalAveragingConfig:
+    """The weight of the penalty for each player; 0 for none."""
+
+    classifier: float = MISSING
+    generator: float = MISSING
+
+
+@dataclass
 class ImprovedGANConfig(MethodConfig):
     generator_optimizer: AdamConfig = field(default_factory=AdamConfig)
     unlabeled_weight: float = MISSING
     feature_norm: str = MISSING
+    generator_loss: str = MISSING
+    real_target: float = MISSING
+    historical_averaging: HistoricalAveragingConfig = field(default_factory=HistoricalAveragingConfig)
 
 
 @dataclass
@@ -105,7 +152,7 @@ class TrainerConfig:
 @dataclass
 class FitConfig:
     dataset: DatasetConfig = MISSING
-    net: NetConfig = field(default_factory=NetConfig)
+    net: NetConfig = MISSING
     method: MethodConfig = MISSING
     supervised: MethodConfig = MISSING
     collapse_watch: CollapseWatchConfig = field(default_factory=CollapseWatchConfig)
@@ -148,6 +195,18 @@ class SampleConfig:
 
 
 @dataclass
+class TuringConfig:
+    checkpoint: str = MISSING
+    dataset: DatasetConfig = MISSING
+    output: str = MISSING
+    count: int = MISSING
+    seed: int = MISSING
+    feedback: bool = MISSING
+    data_dir: str = MISSING
+    download: bool = MISSING
+
+
+@dataclass
 class DivergencesConfig:
     output: str = MISSING
     p: float = MISSING
@@ -158,10 +217,11 @@ class DivergencesConfig:
 def register() -> None:
     """Store the schemas under the names by which the files in conf/ refer to them."""
     store = ConfigStore.instance().store
-    for command in (FitConfig, EvaluateConfig, PredictConfig, SampleConfig, DivergencesConfig):
+    for command in (FitConfig, EvaluateConfig, PredictConfig, SampleConfig, TuringConfig, DivergencesConfig):
         store(name=f"{command.__name__.removesuffix('Config').lower()}_schema", node=command)
     groups: dict[str, dict[str, type]] = {
         "dataset": {"embedded": DatasetConfig, "files": FilesDatasetConfig},
+        "net": {"mlp": MLPNetConfig, "dcgan": DCGANNetConfig},
         "method": {"improved_gan": ImprovedGANConfig, "supervised": MethodConfig},
     }
     for group, nodes in groups.items():

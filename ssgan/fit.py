@@ -47,7 +47,7 @@ def fit(config: DictConfig) -> int:
 
 
 def wants_baseline(config: DictConfig) -> bool:
-    return bool(config.baseline) and config.method.name != "supervised"
+    return bool(config.baseline) and config.method.uses_labels and config.method.name != "supervised"
 
 
 def run_baseline(config: DictConfig, built: Built, folder: RunFolder) -> float:
@@ -83,7 +83,9 @@ def run_method(
     if watch.reason is not None:
         watch.restore_good(module)
         command.complain(watch.message)
-    test = export(config, method, module, data, folder / "classifier.safetensors")
+    test = dict.fromkeys(("error", "ece", "nll"))
+    if method.uses_labels:
+        test = export(config, method, module, data, folder / "classifier.safetensors")
     draw_curves(record.rows, folder / "curves.png", condition)
     metrics = {
         "status": "finished" if watch.reason is None else "collapsed",
@@ -117,6 +119,7 @@ def train(trainer: pl.Trainer, module: pl.LightningModule, data: SemiSupervisedD
 
 def export(config: DictConfig, method: DictConfig, module: Any, data: SemiSupervisedData, path: Path) -> dict[str, Any]:
     """Write the averaged classifier as a file, with its test error in the header; returns its `evaluate`."""
+    module.settle()
     network, images = module.averaged_classifier.module, data.data
     record = {
         "dataset": images.name,

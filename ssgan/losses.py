@@ -5,6 +5,8 @@ at 0 without loss of generality (sec. 5), so that ``log Z(x) = logsumexp l(x)`` 
 All functions compute in float32 whatever comes in, average over the batch, and stay finite for scores of +-300.
 """
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -23,13 +25,15 @@ def supervised(logits: Tensor, targets: Tensor) -> Tensor:
     return F.cross_entropy(logits.float(), targets)
 
 
-def real_images(logits: Tensor) -> Tensor:
+def real_images(logits: Tensor, target: float = 1.0) -> Tensor:
     """-1/2 mean log D(x) over real images (sec. 5, first half of L_unsupervised).
 
     With log Z = LSE(l), -log D = softplus(LSE) - LSE = softplus(-LSE): one term that neither cancels nor overflows.
-    The authors' code writes the two terms apart and carries the factor 1/2.
+    The authors' code writes the two terms apart and carries the factor 1/2. A ``target`` below 1 is one-sided label
+    smoothing (sec. 3.3): the cross-entropy 1/2 mean[softplus(LSE) - target LSE], least at D = target.
     """
-    return 0.5 * F.softplus(-log_partition(logits)).mean()
+    log_z = log_partition(logits)
+    return 0.5 * (target * F.softplus(-log_z) + (1 - target) * F.softplus(log_z)).mean()
 
 
 def generated_images(logits: Tensor) -> Tensor:
@@ -50,3 +54,34 @@ def feature_matching(features_real: Tensor, features_fake: Tensor, norm: str) ->
     if norm == "l1":
         return difference.abs().mean()
     raise ValueError(f"norm={norm!r}: use 'l1' or 'l2'")
+
+
+def minimax(logits: Tensor) -> Tensor:
+    """mean log(1 - D(G(z))): the generator's side of the game as Goodfellow et al. 2014 first write it (eq. 1)."""
+    return -F.softplus(log_partition(logits)).mean()
+
+
+def non_saturating(logits: Tensor) -> Tensor:
+    """-mean log D(G(z)) (Goodfellow et al. 2014, sec. 3): a gradient where the classifier is sure, too."""
+    return F.softplus(-log_partition(logits)).mean()
+
+
+def blended(logits: Tensor) -> Tensor:
+    """-mean logit D(G(z)), the sum of the two above: against an optimal classifier it descends KL[Q || P]."""
+    return -log_partition(logits).mean()
+
+
+def preference(preferred: Tensor, other: Tensor) -> Tensor:
+    """-mean log p("the first is real") over pairs of logits (N, K): the adversarial preference loss.
+
+    Shown one real and one generated image in random order, the best answer has the log-odds r(a) - r(b), where r is
+    that of real against generated for one image. So a difference of two log Z loses nothing, and it makes both orders
+    cost the same: none needs to be drawn.
+    """
+    return F.softplus(log_partition(other) - log_partition(preferred)).mean()
+
+
+def historical_averaging(parameters: Iterable[Tensor], means: Iterable[Tensor]) -> Tensor:
+    """sum |theta - mean_i theta[i]|^2 over all parameters (sec. 3.3); gradients reach ``parameters`` only."""
+    pairs = zip(parameters, means, strict=True)
+    return torch.stack([(theta - mean.detach()).square().sum() for theta, mean in pairs]).sum()

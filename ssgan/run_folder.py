@@ -88,17 +88,18 @@ class RunFolder:
         table.add_column("ECE", justify="right")
         table.add_column("epochs", justify="right")
         table.add_column("seconds", justify="right")
-        supervised = metrics["supervised_error"]
+        error, supervised, ece = metrics["test_error"], metrics["supervised_error"], metrics["ece"]
         table.add_row(
-            f"{metrics['test_error']:.2%}",
+            "no classes" if error is None else f"{error:.2%}",
             "not run" if supervised is None else f"{supervised:.2%}",
-            f"{metrics['ece']:.3f}",
+            "-" if ece is None else f"{ece:.3f}",
             str(metrics["epochs"]),
             f"{metrics['seconds']:.0f}",
         )
         console = Console()
         console.print(table)
-        console.print(f"classifier: {self / 'classifier.safetensors'}", soft_wrap=True, highlight=False)
+        kind, product = ("checkpoint", "last.ckpt") if error is None else ("classifier", "classifier.safetensors")
+        console.print(f"{kind}: {self / product}", soft_wrap=True, highlight=False)
 
 
 def flatten(config: Any) -> dict[str, Any]:

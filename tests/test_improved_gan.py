@@ -25,9 +25,12 @@ SHARED = {"seed": 0, "average_rate": 0.1, "average_every": 1, "constant_fraction
 def make_method(noise: float = 0.3, **changes: Any) -> ImprovedGAN:
     torch.manual_seed(0)
     sgd = partial(torch.optim.SGD, lr=0.1)
-    settings = SHARED | {"unlabeled_weight": 1.0, "feature_norm": "l2"} | changes
-    generator = MLPGenerator((1, 8, 8), latent=20, hidden=[24, 24], output="sigmoid")
-    return ImprovedGAN(make_classifier(noise), generator, classifier_optimizer=sgd, generator_optimizer=sgd, **settings)
+    networks = {
+        "classifier": make_classifier(noise),
+        "generator": MLPGenerator((1, 8, 8), latent=20, hidden=[24, 24], output="sigmoid"),
+    }
+    settings = SHARED | networks | {"unlabeled_weight": 1.0, "feature_norm": "l2"} | changes
+    return ImprovedGAN(classifier_optimizer=sgd, generator_optimizer=sgd, **settings)
 
 
 def fit(module: pl.LightningModule, digits: ImageData, steps: int = 3, epochs: int = 1, **trainer: Any) -> pl.Trainer:

@@ -15,7 +15,7 @@ LEVELS = [
     {"metrics", "data.datasets", "data.pictures", "data", "curves"},
     {"data.datamodule", "methods", "callbacks"},
     {"config", "command", "run_folder", "assembly"},
-    {"fit", "evaluate", "predict", "sample", "divergence_figure"},
+    {"fit", "evaluate", "predict", "sample", "turing", "divergence_figure"},
 ]
 
 

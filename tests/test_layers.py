@@ -10,14 +10,9 @@ from conftest import make_classifier
 from torch import nn
 
 from ssgan.nets import MLPClassifier, MLPGenerator
-from ssgan.nets.layers import (
-    GaussianNoise,
-    NoisePool,
-    WeightNormLinear,
-    initialize_from_data,
-    keep_weights,
-    share_noise,
-)
+from ssgan.nets.initialization import initialize_from_data
+from ssgan.nets.noise import GaussianNoise, NoisePool, share_noise
+from ssgan.nets.weight_norm import WeightNormLinear, keep_weights
 
 
 def weight_norm_layers(network: nn.Module) -> list[WeightNormLinear]:

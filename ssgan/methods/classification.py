@@ -13,7 +13,9 @@ from torchmetrics.classification import MulticlassAccuracy
 from ssgan.data.datamodule import Batch
 from ssgan.nets.averaging import averaged
 from ssgan.nets.contract import ImageClassifier
-from ssgan.nets.layers import NoisePool, keep_weights, share_noise
+from ssgan.nets.initialization import remember_others
+from ssgan.nets.noise import NoisePool, share_noise
+from ssgan.nets.weight_norm import keep_weights
 from ssgan.seeds import derive_seed
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -27,6 +29,7 @@ class ClassifierTraining(pl.LightningModule):
     ``average_every`` steps with the rate that comes to the same, 1 - (1 - average_rate)^average_every.
     ``constant_fraction``: the learning rate stays constant for this fraction of all steps and then falls linearly to
     0. ``noise_pool``: size of the pool from which noise layers draw on a CPU; 0 draws every number afresh.
+    ``real_images``, in the classifier's pixel range, are those that minibatch discrimination compares with in evaluation.
     Noise is a function of (seed, rank, step), z of (seed, step): neither depends on what was drawn before.
     """
 
@@ -46,8 +49,9 @@ class ClassifierTraining(pl.LightningModule):
         self.average_rate = 1 - (1 - average_rate) ** average_every
         self.averaged_classifier = averaged(classifier, self.average_rate)
         self.seed, self.average_every, self.constant_fraction = seed, average_every, constant_fraction
+        self.real_images: Tensor | None = None
         self.pool = NoisePool(noise_pool) if noise_pool else None
-        self.validation_accuracy = MulticlassAccuracy(classifier.arguments["classes"], average="micro")
+        self.validation_accuracy = MulticlassAccuracy(max(2, classifier.arguments["classes"]), average="micro")
         self.latent_rng = torch.Generator()
         self.sums: Terms = {}
         self.steps_summed = 0
@@ -122,6 +126,14 @@ class ClassifierTraining(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         self.log_dict({f"train/{name}": mean for name, mean in self.mean_terms().items()})
+
+    def settle(self) -> None:
+        """Bring what the averaged classifier keeps beside its weights up to date with them, before it is used."""
+        if self.real_images is not None:
+            remember_others(self.averaged_classifier.module, self.real_images.to(self.device))
+
+    def on_validation_start(self) -> None:
+        self.settle()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         images, targets = batch

@@ -1,10 +1,11 @@
 """Improved GAN (Salimans et al. 2016): a classifier with K+1 classes against a generator that matches its features."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from ssgan import losses
 from ssgan.checkpoint import describe
@@ -13,12 +14,24 @@ from ssgan.methods.classification import ClassifierTraining, MakeOptimizer, Term
 from ssgan.nets.averaging import averaged
 from ssgan.nets.contract import ImageClassifier, ImageGenerator
 
+DECEIVE = {
+    "minimax": losses.minimax,
+    "non_saturating": losses.non_saturating,
+    "blended": losses.blended,
+}
+"""Losses of a generator that look at the classifier's logits on its own images and at nothing else."""
+
+GENERATOR_LOSSES = ("feature_matching", "preference", *DECEIVE)
+
 
 class ImprovedGAN(ClassifierTraining):
     """The two-player step of sec. 3.1 and 5: one step of the classifier, then one of the generator, per batch.
 
-    ``unlabeled_weight`` scales L_unsupervised. ``feature_norm`` is "l1" or "l2" (see `losses.feature_matching`).
-    The generator matches features of a batch of its own (``generator_unlabelled``), with noise on in both passes.
+    ``unlabeled_weight`` scales L_unsupervised, ``real_target`` is the target of real images in it (0.9: one-sided label
+    smoothing). ``generator_loss`` is one of `GENERATOR_LOSSES`; "preference" plays its game on both sides.
+    ``feature_norm`` is "l1" or "l2" (see `losses.feature_matching`). The generator matches features of a batch of its
+    own (``generator_unlabelled``), with noise on in both passes. ``historical_averaging`` maps "classifier" and
+    "generator" to the weight of that penalty, 0 for none.
     """
 
     def __init__(
@@ -30,6 +43,9 @@ class ImprovedGAN(ClassifierTraining):
         generator_optimizer: MakeOptimizer,
         unlabeled_weight: float,
         feature_norm: str,
+        generator_loss: str = "feature_matching",
+        real_target: float = 1.0,
+        historical_averaging: Mapping[str, float] | None = None,
         **shared: Any,
     ):
         super().__init__(classifier, **shared)
@@ -37,6 +53,11 @@ class ImprovedGAN(ClassifierTraining):
         self.averaged_generator = averaged(generator, self.average_rate)
         self.make_optimizers = classifier_optimizer, generator_optimizer
         self.unlabeled_weight, self.feature_norm = unlabeled_weight, feature_norm
+        self.objective, self.real_target = generator_loss, real_target
+        self.historical_weights = {name: weight for name, weight in (historical_averaging or {}).items() if weight}
+        self.histories = nn.ModuleDict(
+            {name: AveragedModel(getattr(self, name)).requires_grad_(False) for name in self.historical_weights}
+        )
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]
         make_for_classifier, make_for_generator = self.make_optimizers
@@ -58,22 +79,48 @@ class ImprovedGAN(ClassifierTraining):
 
     def classifier_loss(self, batch: Batch) -> Terms:
         """L_supervised + unlabeled_weight L_unsupervised; gradients reach the classifier only."""
-        with torch.no_grad():
-            generated = self.generate(len(batch["unlabelled"])).to(batch["unlabelled"].dtype)
-        images = [batch["labelled"], batch["unlabelled"], generated]
-        on_labelled, on_unlabelled, on_generated = together(self.classifier, images)
-        unsupervised = losses.real_images(on_unlabelled) + losses.generated_images(on_generated)
+        on_labelled, on_unlabelled, on_generated = self.passes(batch["labelled"], batch["unlabelled"])
         return {
             "supervised": losses.supervised(on_labelled, batch["targets"]),
-            "unsupervised": self.unlabeled_weight * unsupervised,
+            "unsupervised": self.unlabeled_weight * self.unsupervised(on_unlabelled, on_generated),
+            **self.historical("classifier"),
         }
 
+    def passes(self, *real: Tensor) -> tuple[Tensor, ...]:
+        """Logits on batches of real images, and on as many generated images as the last of them has."""
+        with torch.no_grad():
+            generated = self.generate(len(real[-1])).to(real[-1].dtype)
+        return together(self.classifier, [*real, generated], self.classifier.mixes_images)
+
+    def unsupervised(self, on_real: Tensor, on_generated: Tensor) -> Tensor:
+        """What the classifier minimises over real and generated images, from its logits on both."""
+        if self.objective == "preference":
+            return losses.preference(on_real, on_generated)
+        return losses.real_images(on_real, self.real_target) + losses.generated_images(on_generated)
+
     def generator_loss(self, batch: Batch) -> Terms:
-        """Feature matching; gradients reach the generator only."""
+        """The objective of the generator; gradients reach the generator only."""
         real = batch["generator_unlabelled"]
-        images = [real, self.generate(len(real)).to(real.dtype)]
-        on_real, on_generated = together(self.classifier.features, images)
-        return {"feature_matching": losses.feature_matching(on_real, on_generated, self.feature_norm)}
+        images = self.generate(len(real)).to(real.dtype)
+        if self.objective in DECEIVE:
+            loss = DECEIVE[self.objective](self.classifier(images))
+        elif self.objective == "preference":
+            on_real, on_generated = together(self.classifier, [real, images], self.classifier.mixes_images)
+            loss = losses.preference(on_generated, on_real)
+        else:
+            on_real, on_generated = together(self.classifier.features, [real, images])
+            loss = losses.feature_matching(on_real, on_generated, self.feature_norm)
+        return {self.objective: loss, **self.historical("generator")}
+
+    def historical(self, player: str) -> Terms:
+        """The penalty on a player's distance from the mean of its past, its weights before this step among them."""
+        if player not in self.historical_weights:
+            return {}
+        history: Any = self.histories[player]
+        network = getattr(self, player)
+        history.update_parameters(network)
+        penalty = losses.historical_averaging(network.parameters(), history.module.parameters())
+        return {f"historical_{player}": self.historical_weights[player] * penalty}
 
     def generate(self, count: int) -> Tensor:
         """``count`` images from z of this step's own stream."""
@@ -82,12 +129,14 @@ class ImprovedGAN(ClassifierTraining):
         return images
 
 
-def together(network: Callable[[Tensor], Tensor], batches: list[Tensor]) -> tuple[Tensor, ...]:
-    """``network`` on each of ``batches``, in one pass: for networks that treat each image by itself (no batch norm).
+def together(network: Callable[[Tensor], Tensor], batches: list[Tensor], apart: bool = False) -> tuple[Tensor, ...]:
+    """``network`` on each of ``batches``, in one pass, or ``apart`` if images of one batch act on each other in it.
 
     Blank images fill the pass up to a multiple of 32 and are dropped: a CPU's matrix unit works on blocks of 32 rows,
     and the weight gradient of 300 rows took 1.6 times as long as that of 320.
     """
+    if apart:
+        return tuple(network(batch) for batch in batches)
     sizes = [len(batch) for batch in batches]
     filling = batches[0].new_zeros(-sum(sizes) % 32, *batches[0].shape[1:])
     return network(torch.cat([*batches, filling])).split([*sizes, len(filling)])[:-1]

@@ -1,10 +1,12 @@
 """What the rest of the package asks of a network."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ssgan.errors import SsganError
 from ssgan.pixels import PixelRange
 
 
@@ -12,8 +14,13 @@ class ImageClassifier(nn.Module):
     """Images (N, C, H, W) in ``pixel_range`` -> K logits (N, K); the paper's fake class has no output, its logit is 0.
 
     ``arguments`` are those of its constructor, as JSON knows them, with ``image_shape`` (C, H, W) and ``classes`` among
-    them: with them and its weights a classifier file is complete. No layer may mix the images of a batch.
+    them: with them and its weights a classifier file is complete. ``head`` turns features into logits. Evaluation may
+    not mix the images of a batch; training may where ``mixes_images`` says so, and then each kind of image needs a
+    pass of its own.
     """
+
+    head: nn.Module
+    mixes_images = False
 
     pixel_range: PixelRange
     arguments: dict[str, Any]
@@ -22,14 +29,47 @@ class ImageClassifier(nn.Module):
         """f(x) of sec. 3.1, (N, F)."""
         raise NotImplementedError
 
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
 
 class ImageGenerator(nn.Module):
-    """z (N, latent), uniform on [0, 1) as in the authors' code -> images (N, C, H, W) in ``pixel_range``."""
+    """z (N, latent), uniform on [0, 1) as in the authors' code -> images (N, C, H, W) in ``pixel_range``.
+
+    ``norm`` names what normalises its hidden layers: "batch", "weight" (with data-dependent initialisation on z) or
+    "virtual" (sec. 3.4), whose reference batch of ``reference`` z is drawn once and travels with the weights. Raises
+    `SsganError` for another name, and for a reference batch of fewer than two.
+    """
 
     pixel_range: PixelRange
     arguments: dict[str, Any]
+    image_shape: tuple[int, ...]
     latent: int
+    reference_z: Tensor | None
+
+    def __init__(self, image_shape: Sequence[int], latent: int, norm: str, reference: int):
+        super().__init__()
+        if norm not in ("batch", "weight", "virtual"):
+            raise SsganError(f"net.generator.norm={norm}: use batch, weight or virtual")
+        if norm == "virtual" and reference < 2:
+            raise SsganError(f"net.generator.reference={reference}: a reference batch needs 2 or more")
+        self.image_shape, self.latent = tuple(image_shape), latent
+        self.register_buffer("reference_z", self.draw_latent(reference) if norm == "virtual" else None)
+
+    def start_from_mean(self, images: Tensor) -> None:
+        """Set initial values so that generated images vary about the mean of ``images``, in ``pixel_range``."""
+        raise NotImplementedError
 
     def draw_latent(self, count: int, rng: torch.Generator | None = None) -> Tensor:
         """``count`` samples of z on the CPU, whatever the network's device, so that a seed means the same everywhere."""
         return torch.rand(count, self.latent, generator=rng)
+
+    def generate(self, z: Tensor) -> Tensor:
+        """Images from z alone; with a reference batch, its z come first."""
+        raise NotImplementedError
+
+    def forward(self, z: Tensor) -> Tensor:
+        if self.reference_z is None:
+            return self.generate(z)
+        return self.generate(torch.cat([self.reference_z, z]))[len(self.reference_z) :]

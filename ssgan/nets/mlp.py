@@ -8,14 +8,19 @@ import torch
 from torch import Tensor, nn
 
 from ssgan.nets.contract import ImageClassifier, ImageGenerator
-from ssgan.nets.layers import BatchNormNoGain, GaussianNoise, WeightNormLinear
+from ssgan.nets.initialization import initialize_from_data
+from ssgan.nets.minibatch import MinibatchDiscrimination
+from ssgan.nets.noise import GaussianNoise
+from ssgan.nets.normalization import BatchNormNoGain, VirtualBatchNorm
+from ssgan.nets.weight_norm import WeightNormLinear
 
 
 class MLPClassifier(ImageClassifier):
     """Images in [0, 1] -> logits.
 
-    Noise, weight-normed layer, ReLU for each width of ``hidden``, then noise and the output layer, whose scale is
-    the only one trained.
+    Noise, weight-normed layer, ReLU for each width of ``hidden``, then minibatch discrimination with
+    ``minibatch_kernels`` kernels of ``minibatch_dims`` dimensions if there are any, noise and the output layer, whose
+    scale is the only one trained.
     """
 
     pixel_range = (0.0, 1.0)
@@ -28,6 +33,8 @@ class MLPClassifier(ImageClassifier):
         input_noise: float,
         hidden_noise: float,
         init_std: float,
+        minibatch_kernels: int = 0,
+        minibatch_dims: int = 0,
     ):
         super().__init__()
         self.arguments = {
@@ -37,6 +44,8 @@ class MLPClassifier(ImageClassifier):
             "input_noise": input_noise,
             "hidden_noise": hidden_noise,
             "init_std": init_std,
+            "minibatch_kernels": minibatch_kernels,
+            "minibatch_dims": minibatch_dims,
         }
         trunk: list[nn.Module] = [nn.Flatten()]
         noise = input_noise
@@ -44,42 +53,58 @@ class MLPClassifier(ImageClassifier):
             trunk += [GaussianNoise(noise), WeightNormLinear(inputs, outputs, init_std=init_std), nn.ReLU()]
             noise = hidden_noise
         self.trunk = nn.Sequential(*trunk)
-        self.head = nn.Sequential(
-            GaussianNoise(hidden_noise), WeightNormLinear(hidden[-1], classes, train_scale=True, init_std=init_std)
-        )
+        self.head = output_head(hidden[-1], classes, hidden_noise, init_std, minibatch_kernels, minibatch_dims)
+        self.mixes_images = minibatch_kernels > 0
 
     def features(self, images: Tensor) -> Tensor:
         """f(x) of sec. 3.1: the last hidden layer after its ReLU and before its noise, (N, hidden[-1])."""
         return self.trunk(images)
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.features(images))
+
+def output_head(features: int, classes: int, noise: float, init_std: float, kernels: int, dims: int) -> nn.Sequential:
+    """Features -> logits: minibatch discrimination if there are kernels, noise, the output layer."""
+    mixing = [MinibatchDiscrimination(features, kernels, dims)] if kernels else []
+    output = WeightNormLinear(features + kernels, classes, train_scale=True, init_std=init_std)
+    return nn.Sequential(*mixing, GaussianNoise(noise), output)
 
 
 class MLPGenerator(ImageGenerator):
     """z -> images in [0, 1].
 
-    Batch-normed softplus layers, then a weight-normed output layer. ``output`` is its nonlinearity: ``sigmoid``
+    Softplus layers, normed by ``norm`` (batch norm has no gain, as in the authors' code), then a weight-normed output layer. ``output`` is its nonlinearity: ``sigmoid``
     (authors' code) or ``softplus``, which has no upper end to saturate at. Weights start Glorot-uniform, the default
     of the authors' framework.
     """
 
     pixel_range = (0.0, 1.0)
 
-    def __init__(self, image_shape: Sequence[int], latent: int, hidden: Sequence[int], output: str):
-        super().__init__()
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        latent: int,
+        hidden: Sequence[int],
+        output: str,
+        norm: str = "batch",
+        reference: int = 0,
+    ):
+        super().__init__(image_shape, latent, norm, reference)
         self.arguments = {
             "image_shape": list(image_shape),
             "latent": latent,
             "hidden": list(hidden),
             "output": output,
+            "norm": norm,
+            "reference": reference,
         }
-        self.latent, self.image_shape = latent, tuple(image_shape)
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise([latent, *hidden]):
+            if norm == "weight":
+                layers += [WeightNormLinear(inputs, outputs, train_scale=True), nn.Softplus()]
+                continue
             dense = nn.Linear(inputs, outputs, bias=False)
             nn.init.xavier_uniform_(dense.weight)
-            layers += [dense, BatchNormNoGain(outputs), nn.Softplus()]
+            normalise = VirtualBatchNorm(outputs, reference) if norm == "virtual" else BatchNormNoGain(outputs)
+            layers += [dense, normalise, nn.Softplus()]
         self.hidden = nn.Sequential(*layers)
         self.output_layer = WeightNormLinear(hidden[-1], prod(image_shape), train_scale=True)
         nn.init.xavier_uniform_(self.output_layer.v)
@@ -92,9 +117,11 @@ class MLPGenerator(ImageGenerator):
         A bias of 0 starts from grey: the way from there drives many outputs of a sigmoid into saturation, where the
         gradient is 0. Means are kept 0.01 away from both ends.
         """
+        if self.arguments["norm"] == "weight":
+            initialize_from_data(self.hidden, self.draw_latent(len(images)).to(images.device))
         mean = images.mean(0).flatten().clamp(0.01, 0.99)
         inverse = torch.logit(mean) if self.arguments["output"] == "sigmoid" else mean.expm1().log()
         self.output_layer.b.copy_(inverse)
 
-    def forward(self, z: Tensor) -> Tensor:
+    def generate(self, z: Tensor) -> Tensor:
         return self.output(self.output_layer(self.hidden(z))).unflatten(1, self.image_shape)

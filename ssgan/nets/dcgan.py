@@ -1,0 +1,144 @@
+"""Convolutional pair in the shape of DCGAN (Radford et al. 2016), for images whose sides halve at least once."""
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from ssgan.errors import SsganError
+from ssgan.nets.contract import ImageClassifier, ImageGenerator
+from ssgan.nets.initialization import initialize_from_data
+from ssgan.nets.mlp import output_head
+from ssgan.nets.noise import GaussianNoise
+from ssgan.nets.normalization import VirtualBatchNorm
+from ssgan.nets.weight_norm import WeightNormConv2d, WeightNormConvTranspose2d, WeightNormLinear
+
+
+def halvings(image_shape: Sequence[int]) -> tuple[int, tuple[int, int]]:
+    """How often both sides can be halved before one is odd or 4, and the sides then: 2 and 7x7 for 28x28."""
+    _, height, width = image_shape
+    count = 0
+    while height % 2 == 0 == width % 2 and min(height, width) > 4:
+        height, width, count = height // 2, width // 2, count + 1
+    if count == 0 or max(height, width) > 16:
+        raise SsganError(
+            f"net=dcgan: images of {image_shape[1]}x{image_shape[2]} do not halve down to small ones; "
+            f"use a net of fully connected layers, or images with sides like 28, 32 or 64"
+        )
+    return count, (height, width)
+
+
+class DCGANClassifier(ImageClassifier):
+    """Images in [-1, 1] -> logits.
+
+    Noise, weight-normed 4x4 convolution of stride 2, LeakyReLU 0.2 for each halving, with ``width`` channels that double
+    each time; then a 3x3 one with twice as many, its mean over all places as the features, and a head as in
+    `MLPClassifier`.
+    """
+
+    pixel_range = (-1.0, 1.0)
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        classes: int,
+        width: int,
+        input_noise: float,
+        hidden_noise: float,
+        init_std: float,
+        minibatch_kernels: int,
+        minibatch_dims: int,
+    ):
+        super().__init__()
+        self.arguments = {
+            "image_shape": list(image_shape),
+            "classes": classes,
+            "width": width,
+            "input_noise": input_noise,
+            "hidden_noise": hidden_noise,
+            "init_std": init_std,
+            "minibatch_kernels": minibatch_kernels,
+            "minibatch_dims": minibatch_dims,
+        }
+        count, _ = halvings(image_shape)
+        layers: list[nn.Module] = []
+        channels, noise = image_shape[0], input_noise
+        for stage in range(count + 1):
+            wider = width * 2**stage
+            size, stride = (4, 2) if stage < count else (3, 1)
+            conv = WeightNormConv2d(channels, wider, size, stride=stride, padding=1, init_std=init_std)
+            layers += [GaussianNoise(noise), conv, nn.LeakyReLU(0.2)]
+            channels, noise = wider, hidden_noise
+        self.trunk = nn.Sequential(*layers)
+        self.head = output_head(channels, classes, hidden_noise, init_std, minibatch_kernels, minibatch_dims)
+        self.mixes_images = minibatch_kernels > 0
+
+    def features(self, images: Tensor) -> Tensor:
+        """f(x): the mean of the last channels over all places, (N, width 2^halvings)."""
+        return self.trunk(images).mean((2, 3))
+
+
+class DCGANGenerator(ImageGenerator):
+    """z -> images in [-1, 1].
+
+    A dense layer, then 4x4 transposed convolutions of stride 2 with ReLU between, down to ``width`` channels before the
+    weight-normed output layer and its tanh.
+    """
+
+    pixel_range = (-1.0, 1.0)
+
+    def __init__(self, image_shape: Sequence[int], latent: int, width: int, norm: str, reference: int, init_std: float):
+        super().__init__(image_shape, latent, norm, reference)
+        self.arguments = {
+            "image_shape": list(image_shape),
+            "latent": latent,
+            "width": width,
+            "norm": norm,
+            "reference": reference,
+            "init_std": init_std,
+        }
+        count, sides = halvings(image_shape)
+        channels = [width * 2**stage for stage in reversed(range(count))]
+        layers: list[nn.Module] = []
+        if norm == "weight":
+            layers += [WeightNormLinear(latent, channels[0] * prod(sides), train_scale=True, init_std=init_std)]
+        else:
+            layers += [plain(nn.Linear(latent, channels[0] * prod(sides), bias=False), init_std)]
+        layers += [nn.Unflatten(1, (channels[0], *sides))]
+        for stage, outputs in enumerate(channels):
+            if stage and norm == "weight":
+                layers += [upsample(channels[stage - 1], outputs, init_std)]
+            elif stage:
+                conv = nn.ConvTranspose2d(channels[stage - 1], outputs, 4, stride=2, padding=1, bias=False)
+                layers += [plain(conv, init_std)]
+            if norm == "batch":
+                layers += [nn.BatchNorm2d(outputs)]
+            elif norm == "virtual":
+                layers += [VirtualBatchNorm(outputs, reference)]
+            layers += [nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
+        self.output_layer = upsample(channels[-1], image_shape[0], init_std)
+
+    @torch.no_grad()
+    def start_from_mean(self, images: Tensor) -> None:
+        """Initialise weight-normed layers from z, and the output so that images vary a little about the mean colour.
+
+        The output starts with a tenth of unit scale (authors' CIFAR code) and a bias of the images' mean per channel.
+        """
+        initialize_from_data(self, self.draw_latent(len(images)).to(images.device))
+        self.output_layer.g.mul_(0.1)
+        self.output_layer.b.copy_(images.mean((0, 2, 3)).clamp(-0.99, 0.99).atanh())
+
+    def generate(self, z: Tensor) -> Tensor:
+        return self.output_layer(self.layers(z)).tanh()
+
+
+def plain(layer: nn.Linear | nn.ConvTranspose2d, init_std: float) -> nn.Module:
+    """``layer`` with weights from N(0, init_std)."""
+    nn.init.normal_(layer.weight, std=init_std)
+    return layer
+
+
+def upsample(inputs: int, outputs: int, init_std: float) -> WeightNormConvTranspose2d:
+    return WeightNormConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, train_scale=True, init_std=init_std)

@@ -1,0 +1,62 @@
+"""What layers take from real images: data-dependent initial values, and the images that others are compared with."""
+
+import torch
+from torch import Tensor, nn
+
+from ssgan.nets.minibatch import MinibatchDiscrimination
+from ssgan.nets.weight_norm import WEIGHT_NORMED
+
+
+@torch.no_grad()
+def initialize_from_data(network: nn.Module, images: Tensor) -> None:
+    """Set g and b of every weight-normed layer so that each unit has mean 0 and sd 1 before its nonlinearity, and the
+    scale and bias of every minibatch discrimination (see there).
+
+    A channel of a convolution is one unit, over images and places. Layers are set in the order in which ``images`` reach them, each on the outputs of those already set (Salimans and
+    Kingma 2016, sec. 3). Noise layers act as they do in training, as in the authors' code.
+    """
+
+    def standardise(layer: nn.Module, _: object, y: Tensor) -> Tensor:
+        assert isinstance(layer, WEIGHT_NORMED)
+        dims = [0, *range(2, y.ndim)]
+        std, mean = torch.std_mean(y, dims, correction=0)
+        std = std.clamp_min(1e-8)
+        layer.g.div_(std)
+        layer.b.sub_(mean).div_(std)
+        per_unit = [1, -1] + [1] * (y.ndim - 2)
+        return (y - mean.view(per_unit)) / std.view(per_unit)
+
+    hooks = [m.register_forward_hook(standardise) for m in network.modules() if isinstance(m, WEIGHT_NORMED)]
+    for layer in discriminations(network):
+        hooks.append(layer.register_forward_pre_hook(lambda layer, inputs: layer.initialize(*inputs)))
+    was_training = network.training
+    try:
+        network.train()(images)
+    finally:
+        network.train(was_training)
+        for hook in hooks:
+            hook.remove()
+
+
+def discriminations(network: nn.Module) -> list[MinibatchDiscrimination]:
+    return [module for module in network.modules() if isinstance(module, MinibatchDiscrimination)]
+
+
+@torch.no_grad()
+def remember_others(network: nn.Module, images: Tensor) -> None:
+    """Let every minibatch discrimination of ``network`` compare with ``images``, real ones, in evaluation.
+
+    To be called again when the weights have changed, because what is kept is a projection of the images. Raises
+    `SsganError` for too few images.
+    """
+    layers = discriminations(network)
+    if not layers:
+        return
+    hooks = [layer.register_forward_pre_hook(lambda layer, inputs: layer.remember(*inputs)) for layer in layers]
+    was_training = network.training
+    try:
+        network.eval()(images)
+    finally:
+        network.train(was_training)
+        for hook in hooks:
+            hook.remove()

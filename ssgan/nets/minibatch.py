@@ -1,0 +1,88 @@
+"""Minibatch discrimination (Salimans et al. 2016, sec. 3.2)."""
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from ssgan.errors import SsganError
+
+DISTANCES_AT_ONCE = 1 << 24
+"""Distances held at a time, 64 MiB in float32: a batch of N needs N x N x B of them, 400 MiB for 1000 images and 100
+kernels. Above the bound they are computed in parts, and once more for the gradient.
+"""
+
+
+class MinibatchDiscrimination(nn.Module):
+    """Appends to each image's features how close the batch's other images are; (N, A) -> (N, A + B).
+
+    ``M_i = f(x_i) T`` with T of shape (A, B, C), ``c_b(i, j) = exp(-|M_ib - M_jb|_1)``, and o_b(i) is the sum over all
+    j but i, brought to ``others`` images: for N = others + 1 the paper's sum less its constant 1, and a batch of another
+    size means the same. As in the authors' code T is weight-normed with a scale per kernel and dimension, and
+    `initialization.initialize_from_data` scales it so that the mean distance to the nearest image is 2, and starts the bias at minus
+    the mean of o.
+
+    In evaluation the others are a fixed batch of real images (`initialization.remember_others`): a prediction does not depend
+    on what else is predicted. Raises `SsganError` for a batch of one in training.
+    """
+
+    others_seen: Tensor
+
+    def __init__(self, features: int, kernels: int, dims: int, others: int = 99, init_std: float = 0.05):
+        super().__init__()
+        self.others = others
+        self.v = nn.Parameter(init_std * torch.randn(features, kernels, dims))
+        self.log_scale = nn.Parameter(torch.zeros(kernels, dims))
+        self.b = nn.Parameter(torch.full((kernels,), -1.0))
+        self.register_buffer("others_seen", torch.zeros(others, kernels, dims))
+
+    def forward(self, features: Tensor) -> Tensor:
+        points = self.project(features)
+        closeness = self._among_themselves(points) if self.training else close(points, self.others_seen)
+        return torch.cat([features, (closeness + self.b).to(features.dtype)], 1)
+
+    def project(self, features: Tensor) -> Tensor:
+        """M, (N, B, C), in float32 whatever the precision: distances cancel."""
+        weight = self.v * (self.log_scale.exp() / self.v.square().sum(0).sqrt())
+        with torch.autocast(features.device.type, enabled=False):
+            return (features.float() @ weight.flatten(1)).unflatten(1, self.log_scale.shape)
+
+    def _among_themselves(self, points: Tensor) -> Tensor:
+        if len(points) < 2:
+            raise SsganError("minibatch discrimination compares the images of a batch: use batches of 2 or more")
+        own = 1.0  # c_b(i, i)
+        return (close(points, points) - own) * (self.others / (len(points) - 1))
+
+    @torch.no_grad()
+    def initialize(self, features: Tensor) -> None:
+        """Set scale and bias so that, on these features, the mean distance to the nearest is 2 and o has mean 0."""
+        points = self.project(features).transpose(0, 1)
+        distances = torch.cdist(points, points, p=1)
+        distances.diagonal(dim1=1, dim2=2).fill_(torch.inf)
+        nearest = distances.amin(2).mean(1).clamp_min(1e-8)
+        self.log_scale.sub_((nearest / 2).log()[:, None])
+        self.b.copy_(-self._among_themselves(self.project(features)).mean(0))
+
+    @torch.no_grad()
+    def remember(self, features: Tensor) -> None:
+        """Take the first ``others`` of these features for evaluation; raises `SsganError` if there are fewer."""
+        if len(features) < self.others:
+            raise SsganError(
+                f"minibatch discrimination evaluates against {self.others} images, but has {len(features)}"
+            )
+        self.others_seen.copy_(self.project(features[: self.others]))
+
+    def extra_repr(self) -> str:
+        return f"{len(self.v)}, {tuple(self.log_scale.shape)}, others={self.others}"
+
+
+def close(points: Tensor, to: Tensor) -> Tensor:
+    """sum_j exp(-|a_i - b_j|_1) for each kernel; (N, B, C), (M, B, C) -> (N, B)."""
+    targets = to.transpose(0, 1)
+
+    def part(some: Tensor) -> Tensor:
+        return (-torch.cdist(some.transpose(0, 1), targets, p=1)).exp().sum(2).t()
+
+    parts = points.split(max(1, DISTANCES_AT_ONCE // (to.shape[0] * to.shape[1])))
+    if len(parts) == 1:
+        return part(points)
+    return torch.cat([checkpoint(part, some, use_reentrant=False) for some in parts])

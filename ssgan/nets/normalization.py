@@ -1,0 +1,44 @@
+"""Normalisation by the statistics of a batch."""
+
+import torch
+from torch import Tensor, nn
+
+
+class BatchNormNoGain(nn.BatchNorm1d):
+    """Batch normalisation with a bias and no gain (authors' code: ``batch_norm(..., g=None)``); (N, F) -> (N, F)."""
+
+    def __init__(self, features: int, eps: float = 1e-6):
+        super().__init__(features, eps=eps)
+        self.register_parameter("weight", None)
+
+
+class VirtualBatchNorm(nn.Module):
+    """Batch normalisation by a reference batch (Salimans et al. 2016, sec. 3.4); (N, C) or (N, C, H, W), same out.
+
+    The first ``reference`` images of the input are the reference batch of R: they are normalised by their own
+    statistics, every other image by theirs and its own together, with weights R / (R + 1) and 1 / (R + 1). What comes
+    out for an image depends on the reference batch and on itself alone. Statistics are per channel, in float32.
+    """
+
+    def __init__(self, channels: int, reference: int, eps: float = 1e-5):
+        super().__init__()
+        self.reference, self.eps = reference, eps
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        places = list(range(2, x.ndim))
+        values = x.float()
+        means = values.mean(places) if places else values
+        squares = values.square().mean(places) if places else values.square()
+        share = torch.full((len(x), 1), 1 / (self.reference + 1), device=x.device)
+        share[: self.reference] = 0
+        mean = torch.lerp(means[: self.reference].mean(0), means, share)
+        square = torch.lerp(squares[: self.reference].mean(0), squares, share)
+        scale = self.weight * (square - mean.square() + self.eps).rsqrt()
+        shift = self.bias - mean * scale
+        shape = [*scale.shape, *([1] * len(places))]
+        return (values * scale.view(shape) + shift.view(shape)).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        return f"{len(self.weight)}, reference={self.reference}"

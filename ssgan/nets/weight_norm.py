@@ -1,0 +1,169 @@
+"""Weight normalisation (Salimans and Kingma 2016) with data-dependent initialisation.
+
+Layers deep-copy, pickle and export: every weight is a plain tensor.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class _WeightNormLinear(torch.autograd.Function):
+    """y = x w^T + b with w = g v / |v| given as ``weight``, and its gradient with fewer passes over v than autograd's.
+
+    With h = y - b, dL/dg = sum_n h dL/dy / g, and dL/dv = g/|v| dL/dw - v sum_n(h dL/dy) / |v|^2: the projection of
+    Salimans and Kingma 2016, eq. 3, takes its inner product from the outputs, which are smaller than the weights.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, v: Tensor, g: Tensor, b: Tensor, weight: Tensor, norm: Tensor) -> Tensor:
+        y = F.linear(x, weight, b.to(x.dtype))
+        ctx.save_for_backward(x, v, g, b, weight, norm, y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
+        x, v, g, b, weight, norm, y = ctx.saved_tensors
+        need_x, need_v, need_g, need_b = ctx.needs_input_grad[:4]
+        grad_x = grad_v = grad_g = grad_b = None
+        if need_x:
+            grad_x = grad_y @ weight
+        if need_v or need_g or need_b:
+            grad_b = grad_y.sum(0, dtype=v.dtype)
+            inner = (grad_y * y).sum(0, dtype=v.dtype) - b * grad_b
+        if need_g:
+            grad_g = inner / g
+        if need_v:
+            scaled = grad_y * (g / norm).to(grad_y.dtype)
+            grad_v = (scaled.t() @ x).to(v.dtype).addcmul_(v, (-inner / norm.square())[:, None])
+        return grad_x, grad_v, grad_g, grad_b if need_b else None, None, None
+
+
+class WeightNormLinear(nn.Module):
+    """``y = (g v / |v|) x + b``, |v| per output unit (Salimans and Kingma 2016, eq. 2); (N, in) -> (N, out).
+
+    ``v`` starts as N(0, init_std). With ``train_scale=False`` g is a buffer that only `initialize_from_data` sets,
+    as in the authors' code, which trains the g of the output layers and freezes all others.
+    """
+
+    g: Tensor
+
+    def __init__(self, in_features: int, out_features: int, *, train_scale: bool = False, init_std: float = 0.1):
+        super().__init__()
+        self.v = nn.Parameter(init_std * torch.randn(out_features, in_features))
+        self.b = nn.Parameter(torch.zeros(out_features))
+        if train_scale:
+            self.g = nn.Parameter(torch.ones(out_features))
+        else:
+            self.register_buffer("g", torch.ones(out_features))
+        self.kept: dict[torch.dtype, tuple[Tensor, Tensor]] | None = None  # see `keep_weights`
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not torch.is_grad_enabled():
+            return F.linear(x, self.v * (self.g / torch.linalg.vector_norm(self.v, dim=1))[:, None], self.b)
+        dtype = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
+        output: Tensor = _WeightNormLinear.apply(x.to(dtype), self.v, self.g, self.b, *self._weight(dtype))
+        return output
+
+    @torch.no_grad()
+    def _weight(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The normalised weight in ``dtype``, and |v|."""
+        if self.kept is not None and dtype in self.kept:
+            return self.kept[dtype]
+        norm = torch.linalg.vector_norm(self.v, dim=1)
+        made = (self.v * (self.g / norm)[:, None]).to(dtype), norm
+        if self.kept is not None:
+            self.kept[dtype] = made
+        return made
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"kept": None}  # neither copies nor files hold it
+
+    def extra_repr(self) -> str:
+        return f"{self.v.shape[1]}, {self.v.shape[0]}, train_scale={isinstance(self.g, nn.Parameter)}"
+
+
+class _WeightNormConv(nn.Module):
+    """What the two convolutions share: v, g per output channel, b, and w = g v / |v|."""
+
+    out_dim: int  # of v, that of the output channels
+    g: Tensor
+
+    def __init__(self, shape: tuple[int, ...], stride: int, padding: int, train_scale: bool, init_std: float):
+        super().__init__()
+        self.stride, self.padding = stride, padding
+        self.v = nn.Parameter(init_std * torch.randn(shape))
+        channels = shape[self.out_dim]
+        self.b = nn.Parameter(torch.zeros(channels))
+        if train_scale:
+            self.g = nn.Parameter(torch.ones(channels))
+        else:
+            self.register_buffer("g", torch.ones(channels))
+
+    def weight(self) -> Tensor:
+        return torch._weight_norm(self.v, self.g.view([-1 if d == self.out_dim else 1 for d in range(4)]), self.out_dim)
+
+    def extra_repr(self) -> str:
+        scale = isinstance(self.g, nn.Parameter)
+        return f"{tuple(self.v.shape)}, stride={self.stride}, padding={self.padding}, train_scale={scale}"
+
+
+class WeightNormConv2d(_WeightNormConv):
+    """A convolution with weights g v / |v|; (N, in, H, W) -> (N, out, H', W'). See `WeightNormLinear`."""
+
+    out_dim = 0
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        size: int,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        train_scale: bool = False,
+        init_std: float = 0.05,
+    ):
+        super().__init__((out_channels, in_channels, size, size), stride, padding, train_scale, init_std)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight(), self.b, self.stride, self.padding)
+
+
+class WeightNormConvTranspose2d(_WeightNormConv):
+    """A transposed convolution with weights g v / |v|; (N, in, H, W) -> (N, out, H', W'). See `WeightNormLinear`."""
+
+    out_dim = 1
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        size: int,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        train_scale: bool = False,
+        init_std: float = 0.05,
+    ):
+        super().__init__((in_channels, out_channels, size, size), stride, padding, train_scale, init_std)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv_transpose2d(x, self.weight(), self.b, self.stride, self.padding)
+
+
+WEIGHT_NORMED = (WeightNormLinear, WeightNormConv2d, WeightNormConvTranspose2d)
+
+
+def keep_weights(network: nn.Module, keep: bool = True) -> None:
+    """Let weight-normed layers keep their normalised weights from now on, until this is called again.
+
+    For a caller that knows when weights change: it must call this after every change (torch's version counter does not
+    see a fused optimizer's). Between two of its own steps a classifier is passed through by both players, so that every
+    second normalisation is saved.
+    """
+    for module in network.modules():
+        if isinstance(module, WeightNormLinear):
+            module.kept = {} if keep else None

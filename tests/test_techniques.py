@@ -1,0 +1,274 @@
+"""Each technique of the paper is what its formula says."""
+
+import copy
+import math
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import make_classifier
+from test_improved_gan import fit, make_method
+from torch import Tensor, nn
+
+from ssgan import losses
+from ssgan.data.datasets import ImageData
+from ssgan.errors import SsganError
+from ssgan.nets import DCGANClassifier, DCGANGenerator, MLPClassifier, MLPGenerator, minibatch
+from ssgan.nets.initialization import initialize_from_data, remember_others
+from ssgan.nets.minibatch import MinibatchDiscrimination
+from ssgan.nets.normalization import VirtualBatchNorm
+
+
+def mixing_classifier() -> MLPClassifier:
+    torch.manual_seed(0)
+    return MLPClassifier((1, 8, 8), 10, [24, 16], 0.0, 0.0, init_std=0.1, minibatch_kernels=6, minibatch_dims=3)
+
+
+def test_minibatch_discrimination_formula() -> None:
+    """o_b(i) = sum over the others of exp(-|M_ib - M_jb|_1), written out: kills the own pair, and a mean for a sum."""
+    torch.manual_seed(0)
+    layer = MinibatchDiscrimination(5, kernels=4, dims=3, others=6)
+    nn.init.normal_(layer.log_scale, std=0.5)
+    f = torch.randn(7, 5)
+    t = layer.v / layer.v.norm(dim=0) * layer.log_scale.exp()
+    m = torch.einsum("na,abc->nbc", f, t)
+    expected = torch.zeros(7, 4)
+    for i in range(7):
+        for j in set(range(7)) - {i}:
+            expected[i] += torch.exp(-(m[i] - m[j]).abs().sum(1))
+    torch.testing.assert_close(layer(f), torch.cat([f, expected + layer.b], 1))
+    order = torch.randperm(7)
+    torch.testing.assert_close(layer(f[order]), layer(f)[order])
+
+
+def test_minibatch_discrimination_means_the_same_in_a_batch_of_another_size() -> None:
+    torch.manual_seed(0)
+    layer = MinibatchDiscrimination(5, kernels=4, dims=3, others=9)
+    large = layer(torch.randn(2000, 5))[:, 5:].mean(0)
+    small = torch.stack([layer(torch.randn(10, 5))[:, 5:].mean(0) for _ in range(200)]).mean(0)
+    torch.testing.assert_close(large, small, rtol=0.1, atol=0.1)
+
+
+def test_minibatch_discrimination_in_parts_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values and gradients do not depend on how many distances are held at a time."""
+    layer = MinibatchDiscrimination(5, kernels=4, dims=3)
+    results = []
+    for bound in (1 << 24, 4 * 30 * 7):
+        monkeypatch.setattr(minibatch, "DISTANCES_AT_ONCE", bound)
+        torch.manual_seed(0)
+        f = torch.randn(30, 5, requires_grad=True)
+        output = layer(f)
+        results.append([output, *torch.autograd.grad(output.square().sum(), [f, layer.v, layer.log_scale, layer.b])])
+    for whole, in_parts in zip(*results, strict=True):
+        torch.testing.assert_close(whole, in_parts, rtol=1e-4, atol=1e-5)
+
+
+def test_minibatch_discrimination_starts_from_data() -> None:
+    """The mean distance to the nearest is 2 and o has mean 0 (authors' code)."""
+    torch.manual_seed(0)
+    network = mixing_classifier()
+    images = torch.rand(300, 1, 8, 8)
+    initialize_from_data(network, images)
+    features = network.features(images)
+    layer = network.head[0]
+    points = layer.project(features).transpose(0, 1)
+    distances = torch.cdist(points, points, p=1) + 1e6 * torch.eye(300)
+    torch.testing.assert_close(distances.amin(2).mean(1), torch.full((6,), 2.0))
+    torch.testing.assert_close(layer(features)[:, 16:].mean(0), torch.zeros(6), atol=1e-4, rtol=0)
+
+
+def test_predictions_do_not_depend_on_their_neighbours() -> None:
+    """Kills a classifier whose answer for an image changes with what else is asked."""
+    network = mixing_classifier()
+    images = torch.rand(120, 1, 8, 8)
+    assert not torch.allclose(network.train()(images[:50])[:5], network(images[:5]))
+    initialize_from_data(network, images)
+    network.eval()
+    before = network(images[:5])
+    remember_others(network, images)
+    assert not network.training
+    assert not torch.allclose(network(images[:5]), before)
+    torch.testing.assert_close(network(images[:50])[:5], network(images[:5]))
+    torch.testing.assert_close(copy.deepcopy(network)(images[:5]), network(images[:5]))
+
+
+def test_real_and_generated_batches_are_apart(digits: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kills sums over a mix of real and generated images."""
+    sizes: list[int] = []
+    forward = MinibatchDiscrimination.forward
+
+    def recorded(self: MinibatchDiscrimination, features: Tensor) -> Tensor:
+        sizes.append(len(features))
+        return forward(self, features)
+
+    monkeypatch.setattr(MinibatchDiscrimination, "forward", recorded)
+    module = make_method(generator_loss="non_saturating", classifier=mixing_classifier())
+    fit(module, digits, steps=1)
+    assert sizes == [50, 50, 50, 50]  # labelled, unlabelled and generated; then generated again
+
+
+def test_too_few_images_to_compare_with() -> None:
+    with pytest.raises(SsganError, match="use batches of 2 or more"):
+        mixing_classifier().train()(torch.rand(1, 1, 8, 8))
+    with pytest.raises(SsganError, match="evaluates against 99 images, but has 98"):
+        remember_others(mixing_classifier(), torch.rand(98, 1, 8, 8))
+
+
+def test_virtual_batch_norm_formula() -> None:
+    torch.manual_seed(0)
+    layer = VirtualBatchNorm(3, reference=4, eps=0.0)
+    nn.init.normal_(layer.weight)
+    nn.init.normal_(layer.bias)
+    x = torch.randn(9, 3, 5, 5) * 3 + 1
+    output, reference = layer(x), x[:4].transpose(0, 1).flatten(1)
+    mean_r, square_r = reference.mean(1), reference.square().mean(1)
+    for i, image in enumerate(x):
+        share = 0.0 if i < 4 else 1 / 5
+        mean = (1 - share) * mean_r + share * image.mean((1, 2))
+        variance = (1 - share) * square_r + share * image.square().mean((1, 2)) - mean**2
+        expected = (image - mean[:, None, None]) / variance.sqrt()[:, None, None]
+        expected = expected * layer.weight[:, None, None] + layer.bias[:, None, None]
+        torch.testing.assert_close(output[i], expected, rtol=1e-4, atol=1e-4)
+    plain = F.batch_norm(x[:4], None, None, layer.weight, layer.bias, training=True, eps=1e-9)
+    torch.testing.assert_close(output[:4], plain, rtol=1e-4, atol=1e-4)
+
+
+def make_generator(kind: str, norm: str) -> MLPGenerator | DCGANGenerator:
+    torch.manual_seed(0)
+    if kind == "mlp":
+        return MLPGenerator((1, 8, 8), 20, [24, 24], "sigmoid", norm, 10)
+    return DCGANGenerator((1, 28, 28), latent=20, width=4, norm=norm, reference=10, init_std=0.05)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "dcgan"])
+def test_an_image_from_a_virtual_batch_norm_depends_on_its_own_z_alone(kind: str) -> None:
+    """Kills statistics of the batch at hand; and the reference batch is fixed, and travels with the weights."""
+    generator = make_generator(kind, "virtual").train()
+    z = generator.draw_latent(6)
+    torch.testing.assert_close(generator(z)[:2], generator(z[:2]))
+    batch = make_generator(kind, "batch").train()
+    assert not torch.allclose(batch(z)[:2], batch(z[:2]))
+    twin = make_generator(kind, "virtual")
+    twin.reference_z.zero_()
+    twin.load_state_dict(generator.state_dict())
+    torch.testing.assert_close(twin(z), generator(z))
+
+
+@pytest.mark.parametrize("kind", ["mlp", "dcgan"])
+@pytest.mark.parametrize("norm", ["batch", "weight", "virtual"])
+def test_norms_of_one_generator(kind: str, norm: str) -> None:
+    generator = make_generator(kind, norm).train()
+    images = torch.rand(200, *generator.image_shape) * 0.3
+    generator.start_from_mean(images)
+    generated = generator(generator.draw_latent(200))
+    assert generated.shape == images.shape
+    assert abs(generated.mean() - images.mean()) < 0.05
+    assert 0.001 < generated.std() < 0.5
+    generated.square().mean().backward()
+    assert all(p.grad is not None for p in generator.parameters())
+
+
+@pytest.mark.parametrize("side", [28, 32, 64])
+def test_dcgan_sizes(side: int) -> None:
+    shape = (3, side, side)
+    classifier = DCGANClassifier(shape, 10, 4, 0.1, 0.1, 0.05, minibatch_kernels=0, minibatch_dims=5)
+    generator = DCGANGenerator(shape, latent=20, width=4, norm="batch", reference=0, init_std=0.05)
+    images = generator(generator.draw_latent(3))
+    assert images.shape == (3, *shape)
+    assert images.abs().max() <= 1
+    initialize_from_data(classifier, images)
+    assert classifier(images).shape == (3, 10)
+    assert classifier.features(images).ndim == 2
+
+
+@pytest.mark.parametrize("shape", [(1, 9, 9), (3, 30, 45), (1, 200, 200)])
+def test_dcgan_refuses_sides_that_do_not_halve(shape: tuple[int, int, int]) -> None:
+    with pytest.raises(SsganError, match=f"net=dcgan: images of {shape[1]}x{shape[2]}"):
+        DCGANGenerator(shape, latent=20, width=4, norm="batch", reference=0, init_std=0.05)
+
+
+def test_generators_that_cannot_be() -> None:
+    with pytest.raises(SsganError, match="net.generator.norm=group: use batch, weight or virtual"):
+        make_generator("mlp", "group")
+    with pytest.raises(SsganError, match="net.generator.reference=1: a reference batch needs 2 or more"):
+        MLPGenerator((1, 8, 8), 20, [24], "sigmoid", "virtual", 1)
+
+
+def test_one_sided_label_smoothing() -> None:
+    """The cross-entropy with target 0.9 for real images, least at D = 0.9; generated ones stay at target 0."""
+    logits = torch.randn(50, 10) * 5
+    log_z = logits.logsumexp(1)
+    smooth = 0.5 * (F.softplus(log_z) - 0.9 * log_z).mean()
+    torch.testing.assert_close(losses.real_images(logits, 0.9), smooth)
+    as_cross_entropy = 0.5 * F.binary_cross_entropy_with_logits(log_z, torch.full((50,), 0.9))
+    torch.testing.assert_close(losses.real_images(logits, 0.9), as_cross_entropy)
+    best = torch.tensor([[math.log(9.0)]], requires_grad=True)
+    losses.real_images(best, 0.9).backward()
+    assert best.grad is not None
+    assert best.grad.abs() < 1e-6
+
+
+def test_losses_of_the_generator() -> None:
+    """By their definitions in D = Z / (Z + 1); finite with a useful gradient where the classifier is sure."""
+    logits = torch.randn(40, 3)
+    d = logits.exp().sum(1) / (logits.exp().sum(1) + 1)
+    torch.testing.assert_close(losses.minimax(logits), (1 - d).log().mean())
+    torch.testing.assert_close(losses.non_saturating(logits), -d.log().mean())
+    torch.testing.assert_close(losses.blended(logits), -(d / (1 - d)).log().mean())
+    torch.testing.assert_close(losses.blended(logits), losses.minimax(logits) + losses.non_saturating(logits))
+    for name, slope in (("minimax", 0.0), ("non_saturating", -1.0), ("blended", -1.0)):
+        sure = torch.tensor([[-300.0]], requires_grad=True)
+        getattr(losses, name)(sure).backward()
+        assert sure.grad == pytest.approx(slope)
+
+
+def test_preference_is_the_logistic_loss_in_either_order() -> None:
+    """With r = log Z the pair's log-odds are r(a) - r(b): a drawn order changes nothing."""
+    real, fake = torch.randn(20, 4), torch.randn(20, 4)
+    odds = real.logsumexp(1) - fake.logsumexp(1)
+    flip = torch.rand(20) < 0.5
+    drawn = F.binary_cross_entropy_with_logits(torch.where(flip, -odds, odds), (~flip).float())
+    torch.testing.assert_close(losses.preference(real, fake), drawn)
+    assert losses.preference(real - 300, fake + 300).isfinite()
+
+
+def test_historical_averaging_equals_the_definition(digits: ImageData) -> None:
+    """Penalty and gradient against a stored history: kills a mean that misses the present, or a gradient through it."""
+    module = make_method(historical_averaging={"classifier": 0.5, "generator": 0.0})
+    history: list[list[Tensor]] = []
+    for _ in range(5):
+        with torch.no_grad():
+            for p in module.classifier.parameters():
+                p.add_(torch.randn_like(p))
+        history.append([p.detach().clone() for p in module.classifier.parameters()])
+        module.zero_grad()
+        term = module.historical("classifier")["historical_classifier"]
+        term.backward()
+        means = [torch.stack(past).mean(0) for past in zip(*history, strict=True)]
+        expected = 0.5 * sum((a - b).square().sum() for a, b in zip(history[-1], means, strict=True))
+        torch.testing.assert_close(term, expected)
+        for p, mean in zip(module.classifier.parameters(), means, strict=True):
+            torch.testing.assert_close(p.grad, p.detach() - mean, rtol=1e-4, atol=1e-6)
+    assert module.historical("generator") == {}
+    assert len(history) == int(module.histories["classifier"].n_averaged)
+    twin = make_method(historical_averaging={"classifier": 0.5, "generator": 0.0})
+    twin.load_state_dict(module.state_dict())
+    torch.testing.assert_close(twin.historical("classifier"), module.historical("classifier"))
+
+
+@pytest.mark.parametrize("changes", [{"generator_loss": name} for name in ("minimax", "non_saturating", "blended")])
+def test_each_objective_moves_both_players(digits: ImageData, changes: dict[str, Any]) -> None:
+    module = make_method(**changes)
+    before = copy.deepcopy(module.generator.state_dict())
+    fit(module, digits, steps=2)
+    assert changes["generator_loss"] in module.mean_terms()
+    assert any(not torch.equal(value, before[name]) for name, value in module.generator.state_dict().items())
+
+
+def test_preference_plays_on_both_sides(digits: ImageData) -> None:
+    module = make_method(generator_loss="preference", noise=0.0, classifier=make_classifier(noise=0.0))
+    real, fake = torch.randn(9, 10), torch.randn(9, 10)
+    assert module.unsupervised(real, fake) == losses.preference(real, fake)
+    fit(module, digits, steps=2)
+    assert module.mean_terms()["preference"] > 0

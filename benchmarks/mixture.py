@@ -5,30 +5,20 @@ five runs of a variant train at once. Prints a table (mean +- sample sd over the
 benchmarks/mixture/mixture.json and mixture.png (generated points of the first run).
 """
 
-import io
-import json
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from statistics import mean, stdev
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ssgan import losses
-from ssgan.divergences import js, kl
-from ssgan.files import write_atomically
 from ssgan.nets.minibatch import MinibatchDiscrimination
-from ssgan.run_folder import as_json, environment
 
 MODES, RADIUS, SD = 8, 2.0, 0.02  # the ring of Metz et al. 2017, "Unrolled GANs"
 LATENT, HIDDEN = 16, 64  # both networks have two hidden layers
 BATCH = 128  # points of each kind per step; a discriminator of N points sees BATCH / N groups
-LEARNING_RATE, BETAS = 1e-3, (0.5, 0.999)  # Adam, both players, one step each in turn
+RATES, BETAS = (1e-3, 1e-3), (0.5, 0.999)  # Adam, both players, one step each in turn
 KERNELS, DIMS = 8, 4  # minibatch discrimination
 SHOWN = (0, 500, 1000, 2000, 3000, 4000)  # steps at which a run is measured; the last one ends it
 RUNS = 5
@@ -112,7 +102,8 @@ def train(variant: Variant, runs: int = RUNS, shown: tuple[int, ...] = SHOWN) ->
     discriminator = Discriminator(runs, variant)
     discriminator.initialize(draw_real(runs, BATCH))
     players = [
-        torch.optim.Adam(player.parameters(), LEARNING_RATE, BETAS, fused=True) for player in (generator, discriminator)
+        torch.optim.Adam(player.parameters(), rate, BETAS, fused=True)
+        for player, rate in zip((generator, discriminator), RATES, strict=True)
     ]
 
     def descend(player: torch.optim.Optimizer, loss: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -10,6 +11,7 @@ from hydra.utils import instantiate
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
+from ssgan.config import CONFIG_DIR
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
 from ssgan.errors import SsganError
@@ -101,6 +103,18 @@ def _check_optimizer(key: str, settings: DictConfig) -> None:
     except (ValueError, TypeError, IndexError) as error:
         given = ", ".join(f"{name!s}={value}" for name, value in settings.items() if not str(name).startswith("_"))
         raise SsganError(f"{key}: {str(error).splitlines()[0]}; given were {given}") from error
+
+
+def named_dataset(name: str | None, data_dir: str, download: bool) -> ImageData:
+    """The data set of conf/dataset/<name>.yaml; raises `SsganError` if there is none of that name."""
+    path = Path(CONFIG_DIR) / "dataset" / f"{name}.yaml"
+    known = sorted(file.stem for file in path.parent.glob("*.yaml"))
+    if name not in known:
+        raise SsganError(f"dataset {name}: there is none of that name; use dataset={' or dataset='.join(known)}")
+    settings = OmegaConf.create({"data_dir": data_dir, "download": download, "dataset": OmegaConf.load(path)})
+    settings.dataset.pop("defaults", None)
+    data: ImageData = instantiate(settings.dataset)
+    return data
 
 
 def build(config: DictConfig, method: DictConfig, data: ImageData, split: Split) -> Built:

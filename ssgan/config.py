@@ -207,6 +207,18 @@ class TuringConfig:
 
 
 @dataclass
+class ScoreConfig:
+    checkpoint: str = MISSING
+    judge: str = MISSING
+    dataset: Any = None
+    samples: int = MISSING
+    splits: int = MISSING
+    seed: int = MISSING
+    data_dir: str = MISSING
+    download: bool = MISSING
+
+
+@dataclass
 class DivergencesConfig:
     output: str = MISSING
     p: float = MISSING
@@ -217,7 +229,15 @@ class DivergencesConfig:
 def register() -> None:
     """Store the schemas under the names by which the files in conf/ refer to them."""
     store = ConfigStore.instance().store
-    for command in (FitConfig, EvaluateConfig, PredictConfig, SampleConfig, TuringConfig, DivergencesConfig):
+    for command in (
+        FitConfig,
+        EvaluateConfig,
+        PredictConfig,
+        SampleConfig,
+        ScoreConfig,
+        TuringConfig,
+        DivergencesConfig,
+    ):
         store(name=f"{command.__name__.removesuffix('Config').lower()}_schema", node=command)
     groups: dict[str, dict[str, type]] = {
         "dataset": {"embedded": DatasetConfig, "files": FilesDatasetConfig},

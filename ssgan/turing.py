@@ -13,12 +13,10 @@ from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 
 from ssgan import command
-from ssgan.checkpoint import BATCH, load_generator
+from ssgan.checkpoint import load_generator
 from ssgan.errors import SsganError
 from ssgan.files import require_writable, write_atomically
-from ssgan.nets.averaging import settle_batch_norm
-from ssgan.nets.contract import ImageGenerator
-from ssgan.pixels import to_uint8
+from ssgan.sampling import draw_images
 from ssgan.seeds import derive_seed
 
 TEMPLATE = Path(__file__).with_name("pages") / "turing.html"
@@ -39,7 +37,7 @@ def turing(config: DictConfig) -> int:
     require_writable(config.output)
     chosen = shuffled(len(data.test_images), "real", config.seed)[: config.count]
     images = [question("real", index, data.test_images[index]) for index in chosen]
-    drawn = draw_images(generator, config.count, config.seed)
+    drawn = torch.cat(list(draw_images(generator, config.count, config.seed)))
     images += [question("generated", index, image) for index, image in enumerate(drawn)]
     content = {
         "dataset": data.name,
@@ -58,14 +56,6 @@ def shuffled(count: int, purpose: str, seed: int) -> list[int]:
     rng = torch.Generator().manual_seed(derive_seed("turing", purpose, seed))
     order: list[int] = torch.randperm(count, generator=rng).tolist()
     return order
-
-
-@torch.no_grad()
-def draw_images(generator: ImageGenerator, count: int, seed: int) -> Tensor:
-    """uint8 (count, C, H, W) from the z of ``seed``; batch statistics are settled first, as for a grid of samples."""
-    settle_batch_norm(generator, seed)
-    z = generator.draw_latent(count, torch.Generator().manual_seed(derive_seed("turing", "latent", seed)))
-    return torch.cat([to_uint8(generator(part), generator.pixel_range) for part in z.split(BATCH)])
 
 
 def question(truth: str, index: int, image: Tensor) -> dict[str, Any]:

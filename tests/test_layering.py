@@ -11,11 +11,24 @@ import ssgan
 
 PACKAGE = Path(ssgan.__file__).parent
 LEVELS = [
-    {"errors", "seeds", "pixels", "files", "losses", "splits", "nets", "checkpoint", "divergences", "ssgan"},
-    {"metrics", "data.datasets", "data.pictures", "data", "curves"},
+    {
+        "errors",
+        "seeds",
+        "pixels",
+        "files",
+        "losses",
+        "splits",
+        "nets",
+        "checkpoint",
+        "divergences",
+        "sampling",
+        "judges",
+        "ssgan",
+    },
+    {"metrics", "generation_metrics", "data.datasets", "data.pictures", "data", "curves"},
     {"data.datamodule", "methods", "callbacks"},
     {"config", "command", "run_folder", "assembly"},
-    {"fit", "evaluate", "predict", "sample", "turing", "divergence_figure"},
+    {"fit", "evaluate", "predict", "sample", "score", "turing", "divergence_figure"},
 ]
 
 

@@ -189,9 +189,9 @@ def test_dcgan_refuses_sides_that_do_not_halve(shape: tuple[int, int, int]) -> N
 
 
 def test_generators_that_cannot_be() -> None:
-    with pytest.raises(SsganError, match="net.generator.norm=group: use batch, weight or virtual"):
+    with pytest.raises(SsganError, match=r"net.generator.norm=group: use batch, weight or virtual"):
         make_generator("mlp", "group")
-    with pytest.raises(SsganError, match="net.generator.reference=1: a reference batch needs 2 or more"):
+    with pytest.raises(SsganError, match=r"net.generator.reference=1: a reference batch needs 2 or more"):
         MLPGenerator((1, 8, 8), 20, [24], "sigmoid", "virtual", 1)
 
 

@@ -19,7 +19,8 @@ from PIL import Image
 from ssgan.checkpoint import describe
 from ssgan.data.datasets import ImageData
 from ssgan.nets import MLPGenerator
-from ssgan.turing import TEMPLATE, draw_images, fill
+from ssgan.sampling import draw_images
+from ssgan.turing import TEMPLATE, fill
 
 COUNT = 6
 WritePage = Callable[..., Path]
@@ -61,7 +62,7 @@ def test_the_page_shows_count_images_of_each_kind(
     page = write_page().read_text()
     assert page.count("data:image/png;base64,") == 2 * COUNT
     images = content(page)["images"]
-    generated = draw_images(generator, COUNT, seed=0)
+    generated = torch.cat(list(draw_images(generator, COUNT, seed=0)))
     for truth, source in (("real", digits.test_images), ("generated", generated)):
         chosen = [image for image in images if image["truth"] == truth]
         assert len({image["index"] for image in chosen}) == COUNT

@@ -10,22 +10,13 @@ from torch import Tensor, nn
 from torchvision.utils import make_grid, save_image
 
 from ssgan.files import write_atomically
-from ssgan.nets.averaging import settle_batch_norm
 from ssgan.nets.contract import ImageGenerator
-from ssgan.seeds import derive_seed
+from ssgan.sampling import draw_images
 
 
-@torch.no_grad()
 def sample_grid(generator: ImageGenerator, count: int, per_row: int, seed: int, scale: int = 2) -> Tensor:
-    """A grid of ``count`` images in [0, 1], (3, H, W), from the z of ``seed``; enlarged ``scale`` times.
-
-    Batch statistics are settled first, so that an image depends on its own z alone.
-    """
-    settle_batch_norm(generator, seed)
-    device = next(generator.parameters()).device
-    z = generator.draw_latent(count, torch.Generator().manual_seed(derive_seed("grid", seed)))
-    low, high = generator.pixel_range
-    images = ((generator(z.to(device)).float() - low) / (high - low)).clamp(0, 1)
+    """A grid of ``count`` images in [0, 1], (3, H, W), from the z of ``seed``; enlarged ``scale`` times."""
+    images = torch.cat(list(draw_images(generator, count, seed))).float() / 255
     return make_grid(nn.functional.interpolate(images, scale_factor=scale), nrow=per_row, pad_value=0.5)
 
 

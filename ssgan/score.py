@@ -1,0 +1,62 @@
+"""python -m ssgan.score: how good a generator's images are to a judge, as one JSON object."""
+
+import json
+import time
+from functools import partial
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.progress import track
+
+from ssgan import command
+from ssgan.assembly import named_dataset
+from ssgan.checkpoint import load_generator
+from ssgan.errors import SsganError
+from ssgan.generation_metrics import NEIGHBOURS, measure
+from ssgan.judges import ClassifierJudge, load_judge
+from ssgan.sampling import BATCH, draw_images
+
+
+def score(config: DictConfig) -> int:
+    """Print score, FID, KID, precision and recall of ``samples`` images against the test images of the data set."""
+    if config.splits < 1 or config.samples < max(config.splits, NEIGHBOURS + 1):
+        raise SsganError(
+            f"samples={config.samples}, splits={config.splits}: use 1 split or more, and at least "
+            f"{max(config.splits, NEIGHBOURS + 1)} samples"
+        )
+    started = time.perf_counter()
+    generator = load_generator(config.checkpoint)
+    judge = load_judge(config.judge, generator.image_shape)
+    if config.dataset:
+        data = instantiate(config.dataset)
+    elif isinstance(judge, ClassifierJudge):
+        data = named_dataset(judge.classifier.header.get("dataset"), config.data_dir, config.download)
+    else:
+        raise SsganError("dataset=...: inception does not tell what the real images are; name their data set")
+    if data.image_shape != generator.image_shape:
+        raise SsganError(
+            f"dataset={data.name}: images of {data.image_shape}, but the generator makes {generator.image_shape}; "
+            f"name the data set that it was trained on"
+        )
+    if isinstance(judge, ClassifierJudge) and judge.classifier.class_names != data.class_names:
+        raise SsganError(
+            f"judge={config.judge}: knows the classes {', '.join(judge.classifier.class_names)}, not those of {data.name} "
+            f"({', '.join(data.class_names)}); name a classifier of the same data set"
+        )
+    show = partial(track, transient=True, console=Console(stderr=True))  # standard output is JSON alone
+    batches = -(-config.samples // BATCH)
+    generated = show(draw_images(generator, config.samples, config.seed), "generated images", total=batches)
+    real = show(data.test_images.split(BATCH), "real images")
+    result = measure(real, generated, judge, config.splits, config.seed)
+    about = {"judge": config.judge, "dataset": data.name, "seconds": round(time.perf_counter() - started, 1)}
+    print(json.dumps(result | about))
+    return 0
+
+
+def main() -> None:
+    command.run("score", score)
+
+
+if __name__ == "__main__":
+    main()

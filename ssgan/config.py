@@ -219,6 +219,17 @@ class ScoreConfig:
 
 
 @dataclass
+class AblationConfig:
+    runs: str = MISSING
+    judge: str = MISSING
+    output: str = MISSING
+    samples: int = MISSING
+    splits: int = MISSING
+    data_dir: str = MISSING
+    download: bool = MISSING
+
+
+@dataclass
 class DivergencesConfig:
     output: str = MISSING
     p: float = MISSING
@@ -229,15 +240,17 @@ class DivergencesConfig:
 def register() -> None:
     """Store the schemas under the names by which the files in conf/ refer to them."""
     store = ConfigStore.instance().store
-    for command in (
+    commands = (
         FitConfig,
         EvaluateConfig,
         PredictConfig,
         SampleConfig,
         ScoreConfig,
         TuringConfig,
+        AblationConfig,
         DivergencesConfig,
-    ):
+    )
+    for command in commands:
         store(name=f"{command.__name__.removesuffix('Config').lower()}_schema", node=command)
     groups: dict[str, dict[str, type]] = {
         "dataset": {"embedded": DatasetConfig, "files": FilesDatasetConfig},

@@ -57,7 +57,7 @@ def test_every_experiment_gives_its_command(path: Path) -> None:
     assert f"# python -m ssgan.fit experiment={path.stem}" in path.read_text()
 
 
-@pytest.mark.parametrize("name", ["evaluate", "predict", "sample", "score", "turing", "divergences"])
+@pytest.mark.parametrize("name", ["evaluate", "predict", "sample", "score", "ablation", "turing", "divergences"])
 def test_commands_leave_no_folder(
     name: str, ssgan: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,7 +28,7 @@ LEVELS = [
     {"metrics", "generation_metrics", "data.datasets", "data.pictures", "data", "curves"},
     {"data.datamodule", "methods", "callbacks"},
     {"config", "command", "run_folder", "assembly"},
-    {"fit", "evaluate", "predict", "sample", "score", "turing", "divergence_figure"},
+    {"fit", "evaluate", "predict", "sample", "score", "ablation", "turing", "divergence_figure"},
 ]
 
 

@@ -1,0 +1,149 @@
+"""python -m ssgan.ablation: what each technique does to the pictures, from the runs of `sweep=ablation`."""
+
+import glob
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+from rich.progress import track
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from ssgan import command
+from ssgan.assembly import named_dataset
+from ssgan.checkpoint import load_classifier, load_generator
+from ssgan.errors import SsganError
+from ssgan.files import require_writable, write_atomically
+from ssgan.generation_metrics import measure
+from ssgan.judges import load_judge
+from ssgan.run_folder import as_json
+from ssgan.sampling import BATCH, draw_images
+
+VARIANTS = {
+    "full": "all but feature matching and historical averaging",
+    "batch_norm": "batch norm for virtual batch norm",
+    "no_labels_historical_averaging": "no labels, historical averaging",
+    "no_label_smoothing": "no label smoothing",
+    "no_labels": "no labels",
+    "no_minibatch_discrimination": "no minibatch discrimination",
+}
+"""The rows of the paper's Table 3, in its order."""
+
+PICTURES_PER_ROW = 16
+
+
+def ablation(config: DictConfig) -> int:
+    """Score every run of ``runs`` and write table.json, table.md and samples.png into ``output``."""
+    folders = [Path(path) for path in sorted(glob.glob(config.runs))]
+    output = Path(config.output)
+    require_writable(output / "table.json")
+    write_table(folders, config.judge, output, config.samples, config.splits, config.data_dir, config.download)
+    return 0
+
+
+def write_table(
+    folders: Iterable[Path], judge: str, output: Path, samples: int, splits: int, data_dir: str, download: bool
+) -> None:
+    """Raises `SsganError` if there is no finished run among ``folders``."""
+    runs = [(folder, read_metrics(folder)) for folder in folders]
+    finished = [(folder, metrics) for folder, metrics in runs if metrics]
+    if not finished:
+        raise SsganError("runs=...: no finished run of an ablation among them; train them with -m sweep=ablation")
+    data = named_dataset(load_classifier(judge).header.get("dataset"), data_dir, download)
+    table: dict[str, dict[str, list[Any]]] = {}
+    rows: dict[str, Tensor] = {}
+    for folder, metrics in track(finished, description="scores", transient=True):
+        variant = metrics["name"].removeprefix("ablation_")
+        generator = load_generator(folder / "last.ckpt")
+        seen = load_judge(judge, generator.image_shape)
+        drawn = draw_images(generator, samples, metrics["seed"])
+        quality = measure(data.test_images.split(BATCH), drawn, seen, splits, metrics["seed"])
+        entry = table.setdefault(variant, {"seed": [], "score": [], "fid": [], "test_error": []})
+        entry["seed"].append(metrics["seed"])
+        entry["score"].append(round(quality["score"], 4))
+        entry["fid"].append(round(quality["fid"], 4))
+        entry["test_error"].append(metrics["test_error"])
+        if variant not in rows:
+            rows[variant] = torch.cat(list(draw_images(generator, PICTURES_PER_ROW, 0)))
+    order = sorted(table, key=lambda variant: list(VARIANTS).index(variant) if variant in VARIANTS else len(VARIANTS))
+    write_atomically(output / "table.json", as_json({variant: table[variant] for variant in order}))
+    write_atomically(output / "table.md", as_markdown({variant: table[variant] for variant in order}).encode())
+    draw_rows({variant: rows[variant] for variant in order}, output / "samples.png")
+    print(f"{len(finished)} runs of {len(table)} variants: {output / 'table.md'}  {output / 'samples.png'}")
+
+
+def read_metrics(folder: Path) -> dict[str, Any] | None:
+    path = folder / "metrics.json"
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def as_markdown(table: dict[str, dict[str, list[Any]]]) -> str:
+    lines = ["| variant | score | FID | test error (%) |", "|---|---|---|---|"]
+    for variant, entry in table.items():
+        errors = [100 * error for error in entry["test_error"] if error is not None]
+        error = mean_sd(errors, 1) if errors else "no classes"
+        name = VARIANTS.get(variant, variant)
+        lines.append(f"| {name} | {mean_sd(entry['score'], 2)} | {mean_sd(entry['fid'], 2)} | {error} |")
+    return "\n".join(lines) + "\n"
+
+
+def mean_sd(values: list[float], digits: int) -> str:
+    """Mean +- sample standard deviation (n)."""
+    if len(values) == 1:
+        return f"{values[0]:.{digits}f} (1)"
+    return f"{mean(values):.{digits}f} ± {stdev(values):.{digits}f} ({len(values)})"
+
+
+def draw_rows(rows: dict[str, Tensor], path: Path) -> None:
+    """One row of samples per variant, with its name beside it."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 0.75 * len(rows)), layout="constrained")
+    for axes, (variant, images) in zip(figure.subplots(len(rows), 1, squeeze=False)[:, 0], rows.items(), strict=True):
+        axes.imshow(make_grid(images, nrow=len(images), padding=1, pad_value=128).permute(1, 2, 0).numpy())
+        axes.set_ylabel(VARIANTS.get(variant, variant), rotation=0, ha="right", va="center", fontsize=8)
+        axes.set(xticks=[], yticks=[])
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    write_atomically(path, buffer.getvalue())
+
+
+class AblationReport(Callback):
+    """Around the sweep: a judge before it, trained on all labels unless it is there; the table after it."""
+
+    def __init__(self, samples: int, splits: int):
+        self.samples, self.splits = samples, splits
+
+    def judge(self, config: DictConfig) -> Path:
+        return Path(config.runs_dir) / f"{config.dataset.name}@all/supervised/split0-seed0/classifier.safetensors"
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        if not self.judge(config).exists():
+            what = ["method=supervised", "labels=all", f"dataset={config.dataset.name}", f"runs_dir={config.runs_dir}"]
+            where = [f"data_dir={config.data_dir}", f"download={config.download}"]
+            subprocess.run([sys.executable, "-m", "ssgan.fit", *what, *where], check=True)
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        condition = Path(config.runs_dir) / f"{config.dataset.name}@{config.labels}"
+        folders, output = sorted(condition.glob("ablation_*/*")), condition / "ablation"
+        judge = str(self.judge(config))
+        try:
+            write_table(folders, judge, output, self.samples, self.splits, config.data_dir, config.download)
+        except SsganError as error:
+            command.complain(str(error))
+
+
+def main() -> None:
+    command.run("ablation", ablation)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The ablation trains its variants, scores them by one judge, and leaves a table and a picture."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from statistics import mean, stdev
+
+import pytest
+from conftest import TINY, Outcome
+from PIL import Image
+
+from ssgan.ablation import VARIANTS, as_markdown
+from ssgan.config import CONFIG_DIR
+
+Command = Callable[..., Outcome]
+SMALL = (
+    *TINY,
+    "method.epochs=1",
+    "trainer.limit_train_batches=2",
+    "supervised.epochs=1",
+    "net.classifier.minibatch_kernels=4",
+    "hydra.callbacks.ablation.samples=20",
+    "hydra.callbacks.ablation.splits=2",
+    "validation=0",
+)
+
+
+def test_every_variant_has_a_row_and_a_file() -> None:
+    assert {path.stem for path in (Path(CONFIG_DIR) / "ablation").glob("*.yaml")} == set(VARIANTS)
+    sweep = (Path(CONFIG_DIR) / "sweep" / "ablation.yaml").read_text()
+    assert f"ablation: {','.join(VARIANTS)}" in sweep
+
+
+@pytest.mark.slow
+def test_sweep(ssgan: Command, tmp_path: Path) -> None:
+    """Runs with and without labels from one command, with a table of all at its end."""
+    judge = ("method=supervised", "labels=all", "method.epochs=2", "dataset=digits", f"runs_dir={tmp_path}")
+    assert ssgan("fit", *judge).code == 0
+    variants = ["full", "no_labels_historical_averaging"]
+    overrides = ["dataset=digits", f"ablation={','.join(variants)}", "seed=0,1", *SMALL]
+    outcome = ssgan("fit", "-m", "sweep=ablation", *overrides, f"runs_dir={tmp_path}")
+    assert outcome.code == 0, outcome.err
+    output = tmp_path / "digits@50/ablation"
+    table = json.loads((output / "table.json").read_text())
+    assert list(table) == variants
+    for variant, entry in table.items():
+        assert entry["seed"] == [0, 1]
+        assert all(1 <= score <= 10 for score in entry["score"])
+        assert all(fid > 0 for fid in entry["fid"])
+        assert all((error is None) == variant.startswith("no_labels") for error in entry["test_error"])
+    config = (tmp_path / "digits@50/ablation_no_labels_historical_averaging/split1-seed1/config.yaml").read_text()
+    assert "uses_labels: false" in config
+    assert "norm: virtual" in config
+    with Image.open(output / "samples.png") as picture:
+        assert picture.size[0] > picture.size[1]
+    assert len((output / "table.md").read_text().splitlines()) == 2 + len(variants)
+
+
+def test_table_gives_mean_and_sample_sd() -> None:
+    entry = {"score": [5.0, 6.0, 7.5], "fid": [1.0, 2.0, 3.0], "test_error": [0.01, 0.02, 0.04]}
+    row = as_markdown({"full": entry, "no_labels": {**entry, "test_error": [None] * 3}}).splitlines()[2:]
+    assert f"{mean(entry['score']):.2f} ± {stdev(entry['score']):.2f} (3)" in row[0]
+    assert "2.3 ± 1.5 (3)" in row[0]
+    assert "no classes" in row[1]
+
+
+def test_no_runs(ssgan: Command, tmp_path: Path) -> None:
+    outcome = ssgan("ablation", f"runs={tmp_path}/nothing*", "judge=j", f"output={tmp_path}")
+    assert outcome.code == 1
+    assert "no finished run of an ablation" in outcome.err

@@ -30,7 +30,14 @@ LATENT, HIDDEN = 64, 64  # both networks have two hidden layers of tanh units, a
 BATCH = 64  # points of each kind per step; a discriminator of N points sees BATCH / N groups
 RATES, BETAS = (3e-3, 3e-4), (0.5, 0.999)  # Adam of generator and discriminator, 10 : 1 as in their code (1e-3, 1e-4)
 KERNELS, DIMS = 4, 3  # minibatch discrimination
-SHOWN = (0, 500, 1000, 2000, 3000, 4000)  # steps, one of each player, at which a run is measured; the last one ends it
+SHOWN = (
+    500,
+    1000,
+    2000,
+    3000,
+    4000,
+    5000,
+)  # steps, one of each player, at which a run is measured; the last one ends it
 RUNS = 5
 POINTS, COVERED, NEAR = 2000, 0.01, 3.0  # generated points; share of them for a mode to count; radius of a mode in sd
 """A point of the mixture lies within 3 sd of its centre with probability 98.9 %. 1 % of the points is a twelfth of a
@@ -148,10 +155,21 @@ def train(variant: Variant, runs: int = RUNS, shown: tuple[int, ...] = SHOWN) ->
     return snapshots
 
 
-def measure(points: Tensor) -> tuple[int, float]:
-    """Modes that points (N, 2) cover, and the share of the points that lie near any mode."""
-    near = torch.cdist(points, CENTRES) < NEAR * SD
-    return int((near.float().mean(0) >= COVERED).sum()), float(near.any(1).float().mean())
+def measure(points: Tensor) -> dict[str, float]:
+    """What points (N, 2) make of the modes.
+
+    ``modes``: how many they cover; ``quality``: the share of the points that lie near any; ``spread``: the perplexity
+    of the nearest mode, 1 if it is the same for all and 8 if all are equally frequent. It sees collapse however far
+    from the modes the points still are.
+    """
+    distances = torch.cdist(points, CENTRES)
+    near = distances < NEAR * SD
+    nearest = torch.bincount(distances.argmin(1), minlength=MODES) / len(points)
+    return {
+        "modes": int((near.float().mean(0) >= COVERED).sum()),
+        "quality": round(float(near.any(1).float().mean()), 4),
+        "spread": round(float(torch.special.entr(nearest).sum().exp()), 3),
+    }
 
 
 def run(variant: Variant) -> tuple[dict[str, Any], list[Tensor]]:
@@ -159,9 +177,11 @@ def run(variant: Variant) -> tuple[dict[str, Any], list[Tensor]]:
     started = time.perf_counter()
     snapshots = train(variant)
     seconds = time.perf_counter() - started
-    modes, quality = ([[measure(points)[i] for points in snapshot] for snapshot in snapshots] for i in (0, 1))
-    along = {str(step): {"modes": m, "quality": q} for step, m, q in zip(SHOWN, modes, quality, strict=True)}
-    result = {"modes": modes[-1], "quality": quality[-1], "seconds": round(seconds, 1), "along": along}
+    measured = [[measure(points) for points in snapshot] for snapshot in snapshots]
+    along = {
+        step: {key: [one[key] for one in runs] for key in runs[0]} for step, runs in zip(SHOWN, measured, strict=True)
+    }
+    result = along[SHOWN[-1]] | {"seconds": round(seconds, 1), "along": along}
     return result, [snapshot[0] for snapshot in snapshots]
 
 
@@ -173,7 +193,7 @@ def draw(pictures: dict[str, list[Tensor]]) -> bytes:
         for axes, points in zip(row, snapshots, strict=True):
             axes.scatter(*CENTRES.T, s=60, facecolors="none", edgecolors="tab:orange", linewidths=0.8)
             axes.scatter(*points[:500].T, s=1.5, color="tab:blue", linewidths=0)
-            axes.text(0.5, 0.5, f"{measure(points)[0]}", transform=axes.transAxes, ha="center", va="center")
+            axes.text(0.5, 0.5, f"{measure(points)['modes']}", transform=axes.transAxes, ha="center", va="center")
             axes.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", xticks=[], yticks=[])
     for axes, step in zip(rows[0], SHOWN, strict=True):
         axes.set_title(f"step {step}", fontsize=10)
@@ -195,11 +215,11 @@ def theory() -> dict[str, dict[str, float]]:
 def main() -> None:
     torch.set_flush_denormal(True)  # a saturated loss and far kernels fill the gradients with numbers that are slow
     results, pictures = {}, {}
-    print("variant            modes         quality        seconds")
+    print("variant            modes            quality          spread          seconds")
     for name, variant in VARIANTS.items():
         results[name], pictures[name] = result, _ = run(variant)
-        modes, quality = (f"{mean(result[key]):.2f} +- {stdev(result[key]):.2f}" for key in ("modes", "quality"))
-        print(f"{name:17s}  {modes:12s}  {quality:12s}  {result['seconds']:8.1f}", flush=True)
+        cells = (f"{mean(result[key]):.2f} +- {stdev(result[key]):.2f}   " for key in ("modes", "quality", "spread"))
+        print(f"{name:17s}  {'  '.join(cells)} {result['seconds']:6.1f}", flush=True)
     here = environment()
     content = {
         "machine": here["machine"],

@@ -30,7 +30,7 @@ def real_images(logits: Tensor, target: float = 1.0) -> Tensor:
 
     With log Z = LSE(l), -log D = softplus(LSE) - LSE = softplus(-LSE): one term that neither cancels nor overflows.
     The authors' code writes the two terms apart and carries the factor 1/2. A ``target`` below 1 is one-sided label
-    smoothing (sec. 3.3): the cross-entropy 1/2 mean[softplus(LSE) - target LSE], least at D = target.
+    smoothing (sec. 3.4): the cross-entropy 1/2 mean[softplus(LSE) - target LSE], least at D = target.
     """
     log_z = log_partition(logits)
     return 0.5 * (target * F.softplus(-log_z) + (1 - target) * F.softplus(log_z)).mean()

@@ -1,5 +1,6 @@
 """The benchmark on the mixture of Gaussians counts modes rightly, and its runs and groups do not see one another."""
 
+import math
 import sys
 from pathlib import Path
 
@@ -21,30 +22,34 @@ def test_training_is_finite_repeats_and_moves(name: str) -> None:
     assert not torch.allclose(first[1][0], first[1][1])
 
 
-def test_modes_and_quality_of_known_points() -> None:
-    everywhere = mixture.CENTRES.repeat(250, 1)
-    assert mixture.measure(everywhere) == (8, 1.0)
-    assert mixture.measure(mixture.CENTRES[:1].repeat(2000, 1)) == (1, 1.0)
-    assert mixture.measure(torch.zeros(2000, 2)) == (0, 0.0)
-    assert mixture.measure(torch.cat([everywhere, torch.zeros(2000, 2)])) == (8, 0.5)
+def test_measures_of_known_points() -> None:
+    everywhere, nowhere = mixture.CENTRES.repeat(250, 1), torch.zeros(2000, 2)
+    assert mixture.measure(everywhere) == {"modes": 8, "quality": 1, "spread": 8}
+    assert mixture.measure(mixture.CENTRES[:1].repeat(2000, 1)) == {"modes": 1, "quality": 1, "spread": 1}
+    assert mixture.measure(mixture.CENTRES[:4].repeat(500, 1)) == {"modes": 4, "quality": 1, "spread": 4}
+    assert mixture.measure(1.5 * everywhere) == {"modes": 0, "quality": 0, "spread": 8}
+    half = mixture.measure(torch.cat([everywhere, nowhere]))
+    assert (half["modes"], half["quality"]) == (8, 0.5)
 
 
 def test_a_mode_needs_its_share_of_the_points_within_its_radius() -> None:
-    """Kills a count of modes that a single stray point, or a point 3 sd off along each axis, would enter."""
+    """Kills a count of modes that a single stray point, or a point nearly 3 sd off along each axis, would enter."""
     points = torch.zeros(2000, 2)
     points[:19] = mixture.CENTRES[0]
-    assert mixture.measure(points)[0] == 0
+    assert mixture.measure(points)["modes"] == 0
     points[19] = mixture.CENTRES[0]
-    assert mixture.measure(points)[0] == 1
+    assert mixture.measure(points)["modes"] == 1
     points[:20] += 0.99 * mixture.NEAR * mixture.SD
-    assert mixture.measure(points)[0] == 0
+    assert mixture.measure(points)["modes"] == 0
 
 
 def test_the_mixture_itself_covers_all_modes() -> None:
+    """Kills a wrong sd and modes that are not drawn equally often."""
     torch.manual_seed(0)
-    modes, quality = mixture.measure(mixture.draw_real(1, 20_000)[0])
-    assert modes == mixture.MODES
-    assert quality == pytest.approx(1 - torch.tensor(-(mixture.NEAR**2) / 2).exp().item(), abs=0.003)
+    measured = mixture.measure(mixture.draw_real(1, 20_000)[0])
+    assert measured["modes"] == mixture.MODES
+    assert measured["quality"] == pytest.approx(1 - math.exp(-(mixture.NEAR**2) / 2), abs=0.003)
+    assert measured["spread"] == pytest.approx(mixture.MODES, abs=0.02)
 
 
 @pytest.mark.parametrize("name", ["minimax_1", "blended_2", "blended_minibatch"])

@@ -19,7 +19,7 @@ sys.path.append(str(ROOT / "benchmarks"))
 
 
 def test_there_are_commands() -> None:
-    assert {command.split()[0] for command in COMMANDS} == {"fit", "evaluate", "predict", "sample"}
+    assert {command.split()[0] for command in COMMANDS} == {"fit", "evaluate", "predict", "sample", "score", "turing", "divergences"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -28,6 +28,14 @@ def test_commands_compose(command: str) -> None:
     overrides = [argument.split(",")[0] for argument in arguments if "=" in argument]
     assert set(arguments) - {"-m", "--cfg", "job"} <= {argument for argument in arguments if "=" in argument}
     compose(*overrides, name="config" if name == "fit" else name)
+
+
+def test_every_technique_of_the_table_is_an_override() -> None:
+    rows = re.findall(r"^\| .+\[.+\]\(ssgan/.+\) \|$", README, re.MULTILINE)
+    assert len(rows) >= 8
+    for row in rows:
+        for code in re.findall(r"`([^`]+=[^`]+)`", row):
+            compose(*code.split(), name="config")
 
 
 def test_the_first_command_and_the_python_lines_run(

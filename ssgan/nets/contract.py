@@ -38,7 +38,7 @@ class ImageGenerator(nn.Module):
     """z (N, latent), uniform on [0, 1) as in the authors' code -> images (N, C, H, W) in ``pixel_range``.
 
     ``norm`` names what normalises its hidden layers: "batch", "weight" (with data-dependent initialisation on z) or
-    "virtual" (sec. 3.4), whose reference batch of ``reference`` z is drawn once and travels with the weights. Raises
+    "virtual" (sec. 3.5), whose reference batch of ``reference`` z is drawn once and travels with the weights. Raises
     `SsganError` for another name, and for a reference batch of fewer than two.
     """
 

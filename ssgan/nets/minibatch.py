@@ -67,7 +67,7 @@ class MinibatchDiscrimination(nn.Module):
         """Take the first ``others`` of these features for evaluation; raises `SsganError` if there are fewer."""
         if len(features) < self.others:
             raise SsganError(
-                f"minibatch discrimination evaluates against {self.others} images, but has {len(features)}"
+                f"minibatch discrimination evaluates against {self.others} images, but has {len(features)}; raise net.initialisation_images"
             )
         self.others_seen.copy_(self.project(features[: self.others]))
 

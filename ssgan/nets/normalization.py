@@ -13,7 +13,7 @@ class BatchNormNoGain(nn.BatchNorm1d):
 
 
 class VirtualBatchNorm(nn.Module):
-    """Batch normalisation by a reference batch (Salimans et al. 2016, sec. 3.4); (N, C) or (N, C, H, W), same out.
+    """Batch normalisation by a reference batch (Salimans et al. 2016, sec. 3.5); (N, C) or (N, C, H, W), same out.
 
     The first ``reference`` images of the input are the reference batch of R: they are normalised by their own
     statistics, every other image by theirs and its own together, with weights R / (R + 1) and 1 / (R + 1). What comes

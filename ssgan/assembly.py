@@ -83,7 +83,8 @@ def check(config: DictConfig) -> None:
     if config.net.classifier.minibatch_kernels and min(config.method.batch_size, config.method.labelled_batch_size) < 2:
         raise SsganError(
             f"method.batch_size={config.method.batch_size}, method.labelled_batch_size="
-            f"{config.method.labelled_batch_size}: minibatch discrimination compares the images of a batch; use 2 or more"
+            f"{config.method.labelled_batch_size}: minibatch discrimination compares the images of a batch; "
+            f"use 2 or more"
         )
     if config.validation and not config.method.uses_labels:
         raise SsganError(

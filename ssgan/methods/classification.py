@@ -29,7 +29,7 @@ class ClassifierTraining(pl.LightningModule):
     ``average_every`` steps with the rate that comes to the same, 1 - (1 - average_rate)^average_every.
     ``constant_fraction``: the learning rate stays constant for this fraction of all steps and then falls linearly to
     0. ``noise_pool``: size of the pool from which noise layers draw on a CPU; 0 draws every number afresh.
-    ``real_images``, in the classifier's pixel range, are those that minibatch discrimination compares with in evaluation.
+    ``real_images``, in the classifier's pixel range, are what minibatch discrimination compares with in evaluation.
     Noise is a function of (seed, rank, step), z of (seed, step): neither depends on what was drawn before.
     """
 

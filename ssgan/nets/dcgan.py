@@ -32,8 +32,8 @@ def halvings(image_shape: Sequence[int]) -> tuple[int, tuple[int, int]]:
 class DCGANClassifier(ImageClassifier):
     """Images in [-1, 1] -> logits.
 
-    Noise, weight-normed 4x4 convolution of stride 2, LeakyReLU 0.2 for each halving, with ``width`` channels that double
-    each time; then a 3x3 one with twice as many, its mean over all places as the features, and a head as in
+    Noise, weight-normed 4x4 convolution of stride 2, LeakyReLU 0.2 for each halving, with ``width`` channels that
+    double each time; then a 3x3 one with twice as many, its mean over all places as the features, and a head as in
     `MLPClassifier`.
     """
 

@@ -16,13 +16,13 @@ class MinibatchDiscrimination(nn.Module):
     """Appends to each image's features how close the batch's other images are; (N, A) -> (N, A + B).
 
     ``M_i = f(x_i) T`` with T of shape (A, B, C), ``c_b(i, j) = exp(-|M_ib - M_jb|_1)``, and o_b(i) is the sum over all
-    j but i, brought to ``others`` images: for N = others + 1 the paper's sum less its constant 1, and a batch of another
-    size means the same. As in the authors' code T is weight-normed with a scale per kernel and dimension, and
-    `initialization.initialize_from_data` scales it so that the mean distance to the nearest image is 2, and starts the bias at minus
-    the mean of o.
+    j but i, brought to ``others`` images: for N = others + 1 the paper's sum less its constant 1, and a batch of
+    another size means the same. As in the authors' code T is weight-normed with a scale per kernel and dimension;
+    `initialization.initialize_from_data` sets it so that the mean distance to the nearest image is 2, and starts the
+    bias at minus the mean of o.
 
-    In evaluation the others are a fixed batch of real images (`initialization.remember_others`): a prediction does not depend
-    on what else is predicted. Raises `SsganError` for a batch of one in training.
+    In evaluation the others are a fixed batch of real images (`initialization.remember_others`): a prediction does not
+    depend on what else is predicted. Raises `SsganError` for a batch of one in training.
     """
 
     others_seen: Tensor
@@ -67,7 +67,8 @@ class MinibatchDiscrimination(nn.Module):
         """Take the first ``others`` of these features for evaluation; raises `SsganError` if there are fewer."""
         if len(features) < self.others:
             raise SsganError(
-                f"minibatch discrimination evaluates against {self.others} images, but has {len(features)}; raise net.initialisation_images"
+                f"minibatch discrimination evaluates against {self.others} images, but has {len(features)}; "
+                f"raise net.initialisation_images"
             )
         self.others_seen.copy_(self.project(features[: self.others]))
 

@@ -71,9 +71,9 @@ def output_head(features: int, classes: int, noise: float, init_std: float, kern
 class MLPGenerator(ImageGenerator):
     """z -> images in [0, 1].
 
-    Softplus layers, normed by ``norm`` (batch norm has no gain, as in the authors' code), then a weight-normed output layer. ``output`` is its nonlinearity: ``sigmoid``
-    (authors' code) or ``softplus``, which has no upper end to saturate at. Weights start Glorot-uniform, the default
-    of the authors' framework.
+    Softplus layers, normed by ``norm`` (batch norm has no gain, as in the authors' code), then a weight-normed output
+    layer. ``output`` is its nonlinearity: ``sigmoid`` (authors' code) or ``softplus``, which has no upper end to
+    saturate at. Weights start Glorot-uniform, the default of the authors' framework.
     """
 
     pixel_range = (0.0, 1.0)

@@ -26,18 +26,11 @@ from ssgan.nets.minibatch import MinibatchDiscrimination
 from ssgan.run_folder import as_json, environment
 
 MODES, RADIUS, SD = 8, 2.0, 0.05  # the ring of Metz et al. 2017 ("Unrolled GANs"), whose sd is 0.02
-LATENT, HIDDEN = 64, 64  # both networks have two hidden layers of tanh units, as in their code
+LATENT, HIDDEN = 64, 64  # both networks have two hidden layers of tanh units, as in public code for this ring
 BATCH = 64  # points of each kind per step; a discriminator of N points sees BATCH / N groups
-RATES, BETAS = (3e-3, 3e-4), (0.5, 0.999)  # Adam of generator and discriminator, 10 : 1 as in their code (1e-3, 1e-4)
+RATES, BETAS = (3e-3, 3e-4), (0.5, 0.999)  # Adam, generator and discriminator; 10 : 1, as in that code
 KERNELS, DIMS = 4, 3  # minibatch discrimination
-SHOWN = (
-    500,
-    1000,
-    2000,
-    3000,
-    4000,
-    5000,
-)  # steps, one of each player, at which a run is measured; the last one ends it
+SHOWN = (500, 1000, 2000, 3000, 4000)  # steps, one of each player, at which a run is measured; the last ends it
 RUNS = 5
 POINTS, COVERED, NEAR = 2000, 0.01, 3.0  # generated points; share of them for a mode to count; radius of a mode in sd
 """A point of the mixture lies within 3 sd of its centre with probability 98.9 %. 1 % of the points is a twelfth of a
@@ -50,7 +43,9 @@ CENTRES = RADIUS * torch.tensor([[math.cos(a), math.sin(a)] for a in torch.arang
 
 @dataclass(frozen=True)
 class Variant:
-    """``together`` points are concatenated before the discriminator sees them; no ``loss`` means feature matching."""
+    """``together`` points are concatenated before the discriminator sees them, as in F. Huszar's "Understanding
+    minibatch discrimination in GANs" and PacGAN (Lin et al. 2018); no ``loss`` means feature matching.
+    """
 
     title: str
     loss: Callable[[Tensor], Tensor] | None
@@ -178,37 +173,38 @@ def run(variant: Variant) -> tuple[dict[str, Any], list[Tensor]]:
     snapshots = train(variant)
     seconds = time.perf_counter() - started
     measured = [[measure(points) for points in snapshot] for snapshot in snapshots]
-    along = {
-        step: {key: [one[key] for one in runs] for key in runs[0]} for step, runs in zip(SHOWN, measured, strict=True)
-    }
+    per_key = ({key: [one[key] for one in runs] for key in runs[0]} for runs in measured)
+    along = dict(zip(SHOWN, per_key, strict=True))
     result = along[SHOWN[-1]] | {"seconds": round(seconds, 1), "along": along}
     return result, [snapshot[0] for snapshot in snapshots]
 
 
 def draw(pictures: dict[str, list[Tensor]]) -> bytes:
-    figure = Figure(figsize=(1.25 * len(SHOWN) + 1.2, 1.25 * len(pictures) + 0.3), layout="constrained")
+    figure = Figure(figsize=(1.25 * len(SHOWN) + 1.2, 1.25 * len(pictures) + 0.6), layout="constrained")
+    figure.suptitle(f"Generated points (blue) and the {MODES} modes (orange); the number: modes covered", fontsize=11)
     rows = figure.subplots(len(pictures), len(SHOWN), sharex=True, sharey=True)
     for row, (name, snapshots) in zip(rows, pictures.items(), strict=True):
         row[0].set_ylabel(VARIANTS[name].title, rotation=0, ha="right", va="center")
         for axes, points in zip(row, snapshots, strict=True):
             axes.scatter(*CENTRES.T, s=60, facecolors="none", edgecolors="tab:orange", linewidths=0.8)
             axes.scatter(*points[:500].T, s=1.5, color="tab:blue", linewidths=0)
-            axes.text(0.5, 0.5, f"{measure(points)['modes']}", transform=axes.transAxes, ha="center", va="center")
+            box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+            axes.text(0, 0, f"{measure(points)['modes']}", ha="center", va="center", weight="bold", bbox=box)
             axes.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", xticks=[], yticks=[])
     for axes, step in zip(rows[0], SHOWN, strict=True):
         axes.set_title(f"step {step}", fontsize=10)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    figure.savefig(buffer, format="png", dpi=100)
     return buffer.getvalue()
 
 
-def theory() -> dict[str, dict[str, float]]:
-    """Bits by which a discriminator of N points can tell the mixture from the same without one mode."""
+def theory() -> dict[str, dict[int, float]]:
+    """In bits, for the mixture and the same without one mode: what the best discriminator of N points finds."""
     whole, without = [1 / MODES] * MODES, [1 / (MODES - 1)] * (MODES - 1) + [0.0]
     sizes = sorted({variant.together for variant in VARIANTS.values()})
     return {
-        "js": {str(n): round(js(whole, without, n), 4) for n in sizes},
-        "kl_generated_real": {str(n): round(kl(without, whole, n), 4) for n in sizes},
+        "js": {n: round(js(whole, without, n), 4) for n in sizes},
+        "kl_generated_real": {n: round(kl(without, whole, n), 4) for n in sizes},
     }
 
 

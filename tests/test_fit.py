@@ -15,6 +15,15 @@ from ssgan.callbacks.collapse_watch import CollapseWatch
 from ssgan.callbacks.record import RunRecord
 
 Command = Callable[..., Outcome]
+EVERY_TECHNIQUE = (
+    "net.classifier.minibatch_kernels=4",
+    "net.generator.norm=virtual",
+    "net.generator.reference=10",
+    "method.generator_loss=preference",
+    "method.real_target=0.9",
+    "method.historical_averaging.classifier=0.1",
+    "method.historical_averaging.generator=0.1",
+)
 
 
 def folder_of(tmp_path: Path, name: str = "improved_gan") -> Path:
@@ -69,11 +78,14 @@ def test_run_folder(ssgan: Command, tmp_path: Path) -> None:
     assert before == {path: path.read_bytes() for path in before}
 
 
+@pytest.mark.parametrize("technique", [(), EVERY_TECHNIQUE], ids=["default", "every_technique"])
 def test_a_resumed_run_equals_the_straight_one_bit_for_bit(
-    ssgan: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ssgan: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, technique: tuple[str, ...]
 ) -> None:
-    """Kills state that a checkpoint lacks: averages, schedules, position in the streams, noise, rows of metrics.csv."""
-    arguments = [*TINY, "method.epochs=4", "method.precision=bf16-mixed"]
+    """Kills state that a checkpoint lacks: averages, schedules, position in the streams, noise, rows of metrics.csv,
+    the past of historical averaging, the reference batch of virtual batch norm.
+    """
+    arguments = [*TINY, "method.epochs=4", "method.precision=bf16-mixed", *technique]
     assert ssgan("fit", *arguments, f"runs_dir={tmp_path / 'straight'}").code == 0
 
     class Killed(Exception):
@@ -194,6 +206,34 @@ def test_wandb_offline(ssgan: Command, tmp_path: Path) -> None:
     outcome = ssgan("fit", "-m", *TINY, f"runs_dir={tmp_path}", "logger=wandb", "logger.offline=true", "seed=0,1")
     assert outcome.code == 0, outcome.err
     assert len(list(tmp_path.rglob("*.wandb"))) == 2
+
+
+def test_gan_without_labels(ssgan: Command, tmp_path: Path) -> None:
+    """The game alone: a checkpoint to sample from, no classifier and no error."""
+    outcome = ssgan("fit", *TINY, "method=gan", "validation=0", "baseline=true", f"runs_dir={tmp_path}")
+    assert outcome.code == 0, outcome.err
+    folder = folder_of(tmp_path, "gan")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert (metrics["test_error"], metrics["supervised_error"], metrics["ece"]) == (None, None, None)
+    assert "train/supervised" not in rows_of(folder)[0]
+    assert not (folder / "classifier.safetensors").exists()
+    assert ssgan("sample", f"checkpoint={folder / 'last.ckpt'}", f"output={tmp_path / 's.png'}").code == 0
+    assert (
+        "no classes" in ssgan("fit", *TINY, "method=gan", "validation=0", "baseline=true", f"runs_dir={tmp_path}").out
+    )
+
+
+def test_dcgan_on_mnist_shapes(ssgan: Command, tmp_path: Path, write_npz: Callable[..., Path]) -> None:
+    """Convolutional networks with every technique, from fit to predict, on 28x28 images."""
+    data_dir = write_npz().parent
+    small = ["dataset=mnist", "labels=20", "method.epochs=1", "method.batch_size=10", "method.labelled_batch_size=10"]
+    net = ["net=dcgan", "net.classifier.width=4", "net.generator.width=4", "net.initialisation_images=40"]
+    techniques = [override for override in EVERY_TECHNIQUE if "minibatch" not in override]
+    outcome = ssgan("fit", *small, *net, *techniques, f"data_dir={data_dir}", f"runs_dir={tmp_path}")
+    assert outcome.code == 0, outcome.err
+    folder = tmp_path / "mnist@20/improved_gan/split0-seed0"
+    assert load_classifier(folder / "classifier.safetensors").predict(torch.zeros(2, 28, 28)).shape == (2,)
+    assert (folder / "samples" / "epoch_0001.png").exists()
 
 
 def test_supervised_method(ssgan: Command, tmp_path: Path) -> None:

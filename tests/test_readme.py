@@ -19,7 +19,15 @@ sys.path.append(str(ROOT / "benchmarks"))
 
 
 def test_there_are_commands() -> None:
-    assert {command.split()[0] for command in COMMANDS} == {"fit", "evaluate", "predict", "sample", "score", "turing", "divergences"}
+    assert {command.split()[0] for command in COMMANDS} == {
+        "fit",
+        "evaluate",
+        "predict",
+        "sample",
+        "score",
+        "turing",
+        "divergences",
+    }
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -12,6 +12,10 @@ kernels. Above the bound they are computed in parts, and once more for the gradi
 """
 
 
+FAR = 80.0
+"""A distance beyond which closeness, below 1e-34, counts as no smaller: exp is 50 times slower where it underflows."""
+
+
 class MinibatchDiscrimination(nn.Module):
     """Appends to each image's features how close the batch's other images are; (N, A) -> (N, A + B).
 
@@ -81,7 +85,8 @@ def close(points: Tensor, to: Tensor) -> Tensor:
     targets = to.transpose(0, 1)
 
     def part(some: Tensor) -> Tensor:
-        return (-torch.cdist(some.transpose(0, 1), targets, p=1)).exp().sum(2).t()
+        distances = torch.cdist(some.transpose(0, 1), targets, p=1)
+        return distances.clamp(max=FAR).neg().exp().sum(2).t()
 
     parts = points.split(max(1, DISTANCES_AT_ONCE // (to.shape[0] * to.shape[1])))
     if len(parts) == 1:

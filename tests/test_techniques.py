@@ -51,17 +51,34 @@ def test_minibatch_discrimination_means_the_same_in_a_batch_of_another_size() ->
 
 
 def test_minibatch_discrimination_in_parts_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Values and gradients do not depend on how many distances are held at a time."""
-    layer = MinibatchDiscrimination(5, kernels=4, dims=3)
+    """Values and gradients do not depend on how many distances are held at a time, and no more are."""
+    layer, held, closeness = MinibatchDiscrimination(5, kernels=4, dims=3), [], minibatch.closeness
+
+    def recorded(a: Tensor, b: Tensor) -> Tensor:
+        held.append(a.shape[0] * a.shape[2] * b.shape[2])
+        return closeness(a, b)
+
+    monkeypatch.setattr(minibatch, "closeness", recorded)
     results = []
-    for bound in (1 << 24, 4 * 30 * 7):
+    for bound in (1 << 17, 3 * 30 * 30, 7 * 30):
         monkeypatch.setattr(minibatch, "DISTANCES_AT_ONCE", bound)
         torch.manual_seed(0)
         f = torch.randn(30, 5, requires_grad=True)
         output = layer(f)
+        held.clear()
         results.append([output, *torch.autograd.grad(output.square().sum(), [f, layer.v, layer.log_scale, layer.b])])
-    for whole, in_parts in zip(*results, strict=True):
-        torch.testing.assert_close(whole, in_parts, rtol=1e-4, atol=1e-5)
+        assert sum(held) == 4 * 30 * 30
+        assert max(held) <= bound
+    for others in results[1:]:
+        for whole, in_parts in zip(results[0], others, strict=True):
+            torch.testing.assert_close(whole, in_parts, rtol=1e-4, atol=1e-5)
+
+
+def test_minibatch_discrimination_gradient() -> None:
+    """The hand-written gradient is that of the formula, towards both sides."""
+    torch.manual_seed(0)
+    a, b = (torch.randn(3, 2, n, dtype=torch.float64, requires_grad=True) for n in (5, 4))
+    assert torch.autograd.gradcheck(minibatch._Closeness.apply, (a, b))
 
 
 def test_minibatch_discrimination_starts_from_data() -> None:

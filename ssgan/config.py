@@ -131,6 +131,7 @@ class ImprovedGANConfig(MethodConfig):
     feature_norm: str = MISSING
     generator_loss: str = MISSING
     real_target: float = MISSING
+    balance_weight: float = MISSING
     historical_averaging: HistoricalAveragingConfig = field(default_factory=HistoricalAveragingConfig)
 
 

@@ -28,7 +28,7 @@ class ImprovedGAN(ClassifierTraining):
     """The two-player step of sec. 3.1 and 5: one step of the classifier, then one of the generator, per batch.
 
     ``unlabeled_weight`` scales L_unsupervised, ``real_target`` is the target of real images in it (0.9: one-sided label
-    smoothing). ``generator_loss`` is one of `GENERATOR_LOSSES`; "preference" plays its game on both sides.
+    smoothing). ``balance_weight`` scales `losses.class_balance` of the unlabelled batch. ``generator_loss`` is one of `GENERATOR_LOSSES`; "preference" plays its game on both sides.
     ``feature_norm`` is "l1" or "l2" (see `losses.feature_matching`). The generator matches features of a batch of its
     own (``generator_unlabelled``), with noise on in both passes. ``historical_averaging`` maps "classifier" and
     "generator" to the weight of that penalty, 0 for none.
@@ -45,6 +45,7 @@ class ImprovedGAN(ClassifierTraining):
         feature_norm: str,
         generator_loss: str = "feature_matching",
         real_target: float = 1.0,
+        balance_weight: float = 0.0,
         historical_averaging: Mapping[str, float] | None = None,
         **shared: Any,
     ):
@@ -53,7 +54,7 @@ class ImprovedGAN(ClassifierTraining):
         self.averaged_generator = averaged(generator, self.average_rate)
         self.make_optimizers = classifier_optimizer, generator_optimizer
         self.unlabeled_weight, self.feature_norm = unlabeled_weight, feature_norm
-        self.objective, self.real_target = generator_loss, real_target
+        self.objective, self.real_target, self.balance_weight = generator_loss, real_target, balance_weight
         self.historical_weights = {name: weight for name, weight in (historical_averaging or {}).items() if weight}
         self.histories = nn.ModuleDict(
             {name: AveragedModel(getattr(self, name)).requires_grad_(False) for name in self.historical_weights}
@@ -80,11 +81,13 @@ class ImprovedGAN(ClassifierTraining):
     def classifier_loss(self, batch: Batch) -> Terms:
         """L_supervised + unlabeled_weight L_unsupervised; gradients reach the classifier only."""
         on_labelled, on_unlabelled, on_generated = self.passes(batch["labelled"], batch["unlabelled"])
-        return {
+        terms = {
             "supervised": losses.supervised(on_labelled, batch["targets"]),
             "unsupervised": self.unlabeled_weight * self.unsupervised(on_unlabelled, on_generated),
-            **self.historical("classifier"),
         }
+        if self.balance_weight:
+            terms["class_balance"] = self.balance_weight * losses.class_balance(on_unlabelled)
+        return terms | self.historical("classifier")
 
     def passes(self, *real: Tensor) -> tuple[Tensor, ...]:
         """Logits on batches of real images, and on as many generated images as the last of them has."""

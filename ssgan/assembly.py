@@ -41,6 +41,7 @@ AT_LEAST = {
     "net.classifier.minibatch_kernels": 0,
     "net.classifier.minibatch_dims": 1,
     "method.balance_weight": 0,
+    "method.balance_epochs": 1,
     "method.historical_averaging.classifier": 0,
     "method.historical_averaging.generator": 0,
     "collapse_watch.window": 1,

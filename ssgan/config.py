@@ -132,6 +132,7 @@ class ImprovedGANConfig(MethodConfig):
     generator_loss: str = MISSING
     real_target: float = MISSING
     balance_weight: float = MISSING
+    balance_epochs: int = MISSING
     historical_averaging: HistoricalAveragingConfig = field(default_factory=HistoricalAveragingConfig)
 
 

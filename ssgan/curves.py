@@ -18,8 +18,9 @@ def draw_curves(rows: Sequence[dict[str, float]], path: Path, title: str) -> Non
     axes = figure.subplots(1, 2 if watched else 1, squeeze=False)[0]
     for name in names:
         axes[0].plot(epochs, [row[name] for row in rows], label=name.removeprefix("train/").replace("_", " "))
-    positive = all(row[name] > 0 for row in rows for name in names)
-    axes[0].set(title=title, xlabel="epoch", ylabel="loss", yscale="log" if positive else "linear")
+    axes[0].set(title=title, xlabel="epoch", ylabel="loss")
+    if all(row[name] >= 0 for row in rows for name in names):
+        axes[0].set_yscale("log", nonpositive="mask")
     axes[0].legend()
     if watched:
         axes[1].plot(epochs, [100 * row["val/error"] for row in rows], color="black")

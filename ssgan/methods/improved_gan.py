@@ -28,7 +28,8 @@ class ImprovedGAN(ClassifierTraining):
     """The two-player step of sec. 3.1 and 5: one step of the classifier, then one of the generator, per batch.
 
     ``unlabeled_weight`` scales L_unsupervised, ``real_target`` is the target of real images in it (0.9: one-sided label
-    smoothing). ``balance_weight`` scales `losses.class_balance` of the unlabelled batch. ``generator_loss`` is one of `GENERATOR_LOSSES`; "preference" plays its game on both sides.
+    smoothing). ``balance_weight`` scales `losses.class_balance` of the unlabelled batch and falls linearly to 0 within
+    ``balance_epochs``. ``generator_loss`` is one of `GENERATOR_LOSSES`; "preference" plays its game on both sides.
     ``feature_norm`` is "l1" or "l2" (see `losses.feature_matching`). The generator matches features of a batch of its
     own (``generator_unlabelled``), with noise on in both passes. ``historical_averaging`` maps "classifier" and
     "generator" to the weight of that penalty, 0 for none.
@@ -46,6 +47,7 @@ class ImprovedGAN(ClassifierTraining):
         generator_loss: str = "feature_matching",
         real_target: float = 1.0,
         balance_weight: float = 0.0,
+        balance_epochs: int = 1,
         historical_averaging: Mapping[str, float] | None = None,
         **shared: Any,
     ):
@@ -54,7 +56,8 @@ class ImprovedGAN(ClassifierTraining):
         self.averaged_generator = averaged(generator, self.average_rate)
         self.make_optimizers = classifier_optimizer, generator_optimizer
         self.unlabeled_weight, self.feature_norm = unlabeled_weight, feature_norm
-        self.objective, self.real_target, self.balance_weight = generator_loss, real_target, balance_weight
+        self.objective, self.real_target = generator_loss, real_target
+        self.balance_weight, self.balance_epochs = balance_weight, balance_epochs
         self.historical_weights = {name: weight for name, weight in (historical_averaging or {}).items() if weight}
         self.histories = nn.ModuleDict(
             {name: AveragedModel(getattr(self, name)).requires_grad_(False) for name in self.historical_weights}
@@ -86,7 +89,9 @@ class ImprovedGAN(ClassifierTraining):
             "unsupervised": self.unlabeled_weight * self.unsupervised(on_unlabelled, on_generated),
         }
         if self.balance_weight:
-            terms["class_balance"] = self.balance_weight * losses.class_balance(on_unlabelled)
+            epoch = self.step_number / int(self.trainer.num_training_batches)
+            weight = self.balance_weight * max(0.0, 1 - epoch / self.balance_epochs)
+            terms["class_balance"] = weight * losses.class_balance(on_unlabelled)
         return terms | self.historical("classifier")
 
     def passes(self, *real: Tensor) -> tuple[Tensor, ...]:

@@ -12,7 +12,10 @@ ROWS = {
     "mnist@100_mnist_100_quick": ("MNIST, 100 labels, quick recipe", "0.93 ± 0.07 (10)"),
     "mnist@100_mnist_100_quick_no_balance": ("the same without class balance", "0.93 ± 0.07 (10)"),
     "mnist@100_mnist_100": ("MNIST, 100 labels, full recipe", "0.93 ± 0.07 (10)"),
-    "mnist@100_mnist_100_batch_100": ("MNIST, 100 labels, 100 epochs in batches of 100, no class balance", "0.93 ± 0.07 (10)"),
+    "mnist@100_mnist_100_batch_100": (
+        "MNIST, 100 labels, 100 epochs in batches of 100, no class balance",
+        "0.93 ± 0.07 (10)",
+    ),
 }
 
 

@@ -25,6 +25,7 @@ from ssgan.config import CONFIG_DIR, register
 from ssgan.run_folder import environment
 from ssgan.splits import draw_split
 
+RECIPE = ("experiment=mnist_100", "method.batch_size=100")
 EPOCHS, PROFILED_STEPS = 5, 60
 PARTS = {
     "matrix products": ("aten::mm", "aten::addmm"),
@@ -81,9 +82,7 @@ def product_rate(dtype: torch.dtype, size: int = 3000, repeats: int = 5) -> floa
 def measure(overrides: list[str]) -> dict[str, Any]:
     register()
     with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
-        config = hydra.compose(
-            "config", ["experiment=mnist_100", f"method.epochs={EPOCHS}", "method.batch_size=100", *overrides]
-        )
+        config = hydra.compose("config", [*RECIPE, f"method.epochs={EPOCHS}", *overrides])
     data = instantiate(config.dataset)
     split = draw_split(data.train_targets.numpy(), len(data.class_names), config.labels, 0, config.validation)
     module, datamodule = build(config, config.method, data, split)
@@ -95,7 +94,7 @@ def measure(overrides: list[str]) -> dict[str, Any]:
     flops = sum(event.flops for event in products) / PROFILED_STEPS
     rate = product_rate(dtype)
     return {
-        "recipe": " ".join(["experiment=mnist_100 method.batch_size=100", *overrides]),
+        "recipe": " ".join([*RECIPE, *overrides]),
         "threads": torch.get_num_threads(),
         "load_average": round(os.getloadavg()[0], 2),
         "steps_per_epoch": steps,

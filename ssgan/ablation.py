@@ -1,7 +1,6 @@
 """python -m ssgan.ablation: what each technique does to the pictures, from the runs of `sweep=ablation`."""
 
 import glob
-import io
 import json
 import subprocess
 import sys
@@ -18,12 +17,12 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from ssgan import command
-from ssgan.assembly import named_dataset
+from ssgan.assembly import named_dataset, require_own_data
 from ssgan.checkpoint import load_classifier, load_generator
 from ssgan.errors import SsganError
-from ssgan.files import require_writable, write_atomically
-from ssgan.generation_metrics import measure
-from ssgan.judges import load_judge
+from ssgan.files import require_writable, write_atomically, write_figure
+from ssgan.generation_metrics import compare, look
+from ssgan.judges import ClassifierJudge
 from ssgan.run_folder import as_json
 from ssgan.sampling import BATCH, draw_images
 
@@ -54,18 +53,22 @@ def write_table(
 ) -> None:
     """Raises `SsganError` if there is no finished run among ``folders``."""
     runs = [(folder, read_metrics(folder)) for folder in folders]
-    finished = [(folder, metrics) for folder, metrics in runs if metrics]
+    finished = [(metrics["name"].removeprefix("ablation_"), folder, metrics) for folder, metrics in runs if metrics]
     if not finished:
         raise SsganError("runs=...: no finished run of an ablation among them; train them with -m sweep=ablation")
-    data = named_dataset(load_classifier(judge).header.get("dataset"), data_dir, download)
+    order = {variant: place for place, variant in enumerate(VARIANTS)}
+    finished.sort(key=lambda run: order.get(run[0], len(order)))
+    classifier = load_classifier(judge)
+    data = named_dataset(classifier.header.get("dataset"), data_dir, download)
+    sees = ClassifierJudge(classifier)
+    real, _ = look(sees, data.test_images.split(BATCH))
     table: dict[str, dict[str, list[Any]]] = {}
     rows: dict[str, Tensor] = {}
-    for folder, metrics in track(finished, description="scores", transient=True):
-        variant = metrics["name"].removeprefix("ablation_")
+    for variant, folder, metrics in track(finished, description="scores", transient=True):
         generator = load_generator(folder / "last.ckpt")
-        seen = load_judge(judge, generator.image_shape)
-        drawn = draw_images(generator, samples, metrics["seed"])
-        quality = measure(data.test_images.split(BATCH), drawn, seen, splits, metrics["seed"])
+        require_own_data(folder / "last.ckpt", generator, data)
+        seen = look(sees, draw_images(generator, samples, metrics["seed"]))
+        quality = compare(real, *seen, splits, metrics["seed"])
         entry = table.setdefault(variant, {"seed": [], "score": [], "fid": [], "test_error": []})
         entry["seed"].append(metrics["seed"])
         entry["score"].append(round(quality["score"], 4))
@@ -73,10 +76,9 @@ def write_table(
         entry["test_error"].append(metrics["test_error"])
         if variant not in rows:
             rows[variant] = torch.cat(list(draw_images(generator, PICTURES_PER_ROW, 0)))
-    order = sorted(table, key=lambda variant: list(VARIANTS).index(variant) if variant in VARIANTS else len(VARIANTS))
-    write_atomically(output / "table.json", as_json({variant: table[variant] for variant in order}))
-    write_atomically(output / "table.md", as_markdown({variant: table[variant] for variant in order}).encode())
-    draw_rows({variant: rows[variant] for variant in order}, output / "samples.png")
+    write_atomically(output / "table.json", as_json(table))
+    write_atomically(output / "table.md", as_markdown(table).encode())
+    draw_rows(rows, output / "samples.png")
     print(f"{len(finished)} runs of {len(table)} variants: {output / 'table.md'}  {output / 'samples.png'}")
 
 
@@ -111,9 +113,7 @@ def draw_rows(rows: dict[str, Tensor], path: Path) -> None:
         axes.imshow(make_grid(images, nrow=len(images), padding=1, pad_value=128).permute(1, 2, 0).numpy())
         axes.set_ylabel(VARIANTS.get(variant, variant), rotation=0, ha="right", va="center", fontsize=8)
         axes.set(xticks=[], yticks=[])
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    write_atomically(path, buffer.getvalue())
+    write_figure(path, figure)
 
 
 class AblationReport(Callback):

@@ -17,6 +17,7 @@ from ssgan.data.datasets import ImageData
 from ssgan.errors import SsganError
 from ssgan.methods.classification import ClassifierTraining
 from ssgan.methods.improved_gan import GENERATOR_LOSSES
+from ssgan.nets.contract import NORMS, ImageGenerator
 from ssgan.nets.initialization import initialize_from_data
 from ssgan.seeds import derive_seed
 from ssgan.splits import Split
@@ -54,7 +55,7 @@ ONE_OF = {
     "supervised.precision": tuple(PRECISIONS),
     "method.feature_norm": ("l1", "l2"),
     "method.generator_loss": GENERATOR_LOSSES,
-    "net.generator.norm": ("batch", "weight", "virtual"),
+    "net.generator.norm": NORMS,
     "net.generator.output": ("sigmoid", "softplus"),
 }
 TRAINING_KEYS = ("name", "epochs", "batch_size", "labelled_batch_size", "precision", "uses_labels")
@@ -120,6 +121,15 @@ def named_dataset(name: str | None, data_dir: str, download: bool) -> ImageData:
     return data
 
 
+def require_own_data(checkpoint: str | Path, generator: ImageGenerator, data: ImageData) -> None:
+    """Raise `SsganError` if ``generator`` makes images of another shape than those of ``data``."""
+    if generator.image_shape != data.image_shape:
+        raise SsganError(
+            f"checkpoint={checkpoint}: its generator makes {generator.image_shape} images, but those of "
+            f"dataset={data.name} are {data.image_shape}; name the data set that it was trained on"
+        )
+
+
 def build(config: DictConfig, method: DictConfig, data: ImageData, split: Split) -> Built:
     """Networks with data-dependent initialisation, in their method, and the data that it trains on."""
     torch.manual_seed(derive_seed("weights", config.seed))
@@ -139,7 +149,7 @@ def build(config: DictConfig, method: DictConfig, data: ImageData, split: Split)
     arguments = {key: value for key, value in method.items() if key not in TRAINING_KEYS}
     module: ClassifierTraining = instantiate(arguments, **networks, seed=config.seed)
     module.real_images = images
-    module.settle()
+    module.settle()  # refuses too few images now, before anything is written
     return module, datamodule
 
 

@@ -29,9 +29,10 @@ class FilesDatasetConfig(DatasetConfig):
 
 
 @dataclass
-class MLPClassifierConfig:
+class ClassifierConfig:
+    """What every classifier has."""
+
     _target_: str = MISSING
-    hidden: list[int] = MISSING
     input_noise: float = MISSING
     hidden_noise: float = MISSING
     init_std: float = MISSING
@@ -40,33 +41,34 @@ class MLPClassifierConfig:
 
 
 @dataclass
-class MLPGeneratorConfig:
+class GeneratorConfig:
+    """What every generator has."""
+
     _target_: str = MISSING
     latent: int = MISSING
+    norm: str = MISSING
+    reference: int = MISSING
+
+
+@dataclass
+class MLPClassifierConfig(ClassifierConfig):
+    hidden: list[int] = MISSING
+
+
+@dataclass
+class MLPGeneratorConfig(GeneratorConfig):
     hidden: list[int] = MISSING
     output: str = MISSING
-    norm: str = MISSING
-    reference: int = MISSING
 
 
 @dataclass
-class DCGANClassifierConfig:
-    _target_: str = MISSING
+class DCGANClassifierConfig(ClassifierConfig):
     width: int = MISSING
-    input_noise: float = MISSING
-    hidden_noise: float = MISSING
-    init_std: float = MISSING
-    minibatch_kernels: int = MISSING
-    minibatch_dims: int = MISSING
 
 
 @dataclass
-class DCGANGeneratorConfig:
-    _target_: str = MISSING
-    latent: int = MISSING
+class DCGANGeneratorConfig(GeneratorConfig):
     width: int = MISSING
-    norm: str = MISSING
-    reference: int = MISSING
     init_std: float = MISSING
 
 
@@ -172,11 +174,17 @@ class FitConfig:
 
 
 @dataclass
-class EvaluateConfig:
-    classifier: str = MISSING
-    dataset: DatasetConfig = MISSING
+class ReadsDataConfig:
+    """A command that reads a data set."""
+
     data_dir: str = MISSING
     download: bool = MISSING
+
+
+@dataclass
+class EvaluateConfig(ReadsDataConfig):
+    classifier: str = MISSING
+    dataset: DatasetConfig = MISSING
 
 
 @dataclass
@@ -197,38 +205,32 @@ class SampleConfig:
 
 
 @dataclass
-class TuringConfig:
+class TuringConfig(ReadsDataConfig):
     checkpoint: str = MISSING
     dataset: DatasetConfig = MISSING
     output: str = MISSING
     count: int = MISSING
     seed: int = MISSING
     feedback: bool = MISSING
-    data_dir: str = MISSING
-    download: bool = MISSING
 
 
 @dataclass
-class ScoreConfig:
+class ScoreConfig(ReadsDataConfig):
     checkpoint: str = MISSING
     judge: str = MISSING
     dataset: Any = None
     samples: int = MISSING
     splits: int = MISSING
     seed: int = MISSING
-    data_dir: str = MISSING
-    download: bool = MISSING
 
 
 @dataclass
-class AblationConfig:
+class AblationConfig(ReadsDataConfig):
     runs: str = MISSING
     judge: str = MISSING
     output: str = MISSING
     samples: int = MISSING
     splits: int = MISSING
-    data_dir: str = MISSING
-    download: bool = MISSING
 
 
 @dataclass

@@ -1,10 +1,9 @@
 """curves.png: losses and error over the epochs of a run."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssgan.files import write_atomically
+from ssgan.files import write_figure
 
 
 def draw_curves(rows: Sequence[dict[str, float]], path: Path, title: str) -> None:
@@ -27,6 +26,4 @@ def draw_curves(rows: Sequence[dict[str, float]], path: Path, title: str) -> Non
         axes[1].set(title="averaged weights", xlabel="epoch", ylabel="validation error (%)", ylim=(0, None))
     for axis in axes:
         axis.grid(alpha=0.3)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    write_atomically(path, buffer.getvalue())
+    write_figure(path, figure)

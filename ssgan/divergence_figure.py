@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from ssgan import command
 from ssgan.divergences import js, kl, preference, reverse_kl
 from ssgan.errors import SsganError
-from ssgan.files import require_writable, write_atomically
+from ssgan.files import require_writable, write_atomically, write_figure
 
 LOW_ENTROPY, HIGH_ENTROPY = 0.05, 0.8
 """The two values of q that the study compares: one draws too little variety, one too much of the wrong kind."""
@@ -67,9 +67,7 @@ def draw(path: Path, p: float, q: list[float], columns: dict[str, list[float]]) 
         axes.set(xlabel=f"q (p = {p})", xlim=(0, 1), ylim=(0, None))
         axes.grid(alpha=0.3)
     whole.legend()
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    write_atomically(path, buffer.getvalue())
+    write_figure(path, figure)
 
 
 def main() -> None:

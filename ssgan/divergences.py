@@ -46,8 +46,6 @@ def js(p: Distribution, q: Distribution, n: int = 1) -> float:
     At most n times, and over n never above, that of single samples.
     """
     p, q = _pair(p, q, n)
-    if torch.equal(p, q):
-        return 0.0
     return _js(*_log_probabilities(p, q, n))
 
 
@@ -61,8 +59,6 @@ def preference(p: Distribution, q: Distribution, n: int = 1, divergence: str = "
     if divergence != "js":
         raise SsganError(f"divergence={divergence!r}: use 'js' or 'kl'")
     p, q = _pair(p, q, n)
-    if torch.equal(p, q):
-        return 0.0
     _require_few(_count(len(p), n) ** 2, len(p), n)
     log_p, log_q = _log_probabilities(p, q, n)
     first = (log_p[:, None] + log_q[None, :]).flatten()
@@ -90,12 +86,7 @@ def _log_probabilities(p: Tensor, q: Tensor, n: int) -> tuple[Tensor, Tensor]:
 
 def _counts(outcomes: int, n: int) -> Tensor:
     """Every vector of ``outcomes`` counts that sum to n, (C(n + K - 1, K - 1), K): bars between n stars."""
-    if outcomes == 1:
-        return torch.tensor([[n]])
-    if outcomes == 2:
-        ones = torch.arange(n + 1)
-        return torch.stack([n - ones, ones], 1)
-    bars = torch.tensor(list(combinations(range(n + outcomes - 1), outcomes - 1)))
+    bars = torch.tensor(list(combinations(range(n + outcomes - 1), outcomes - 1)), dtype=torch.int64)
     ends = torch.cat([torch.full((len(bars), 1), -1), bars, torch.full((len(bars), 1), n + outcomes - 1)], 1)
     return ends.diff(dim=1) - 1
 

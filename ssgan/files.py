@@ -1,9 +1,14 @@
 """Files that appear whole or not at all."""
 
+import io
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ssgan.errors import SsganError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
@@ -24,6 +29,13 @@ def write_atomically(path: str | Path, content: bytes) -> None:
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise SsganError(f"{path} cannot be written ({error.strerror}). Name a file in a folder that can.") from error
+
+
+def write_figure(path: str | Path, figure: "Figure") -> None:
+    """``figure`` as a PNG file, whole or not at all."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    write_atomically(path, buffer.getvalue())
 
 
 def require_writable(path: str | Path) -> None:

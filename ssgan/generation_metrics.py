@@ -105,20 +105,23 @@ def measure(
     real: Iterable[Tensor], generated: Iterable[Tensor], judge: Judge, splits: int, seed: int
 ) -> dict[str, Any]:
     """All of the above for batches of uint8 images, real and generated."""
+    return compare(look(judge, real)[0], *look(judge, generated), splits, seed)
+
+
+def compare(real: Tensor, generated: Tensor, log_probabilities: Tensor, splits: int, seed: int) -> dict[str, Any]:
+    """All of the above from the features of real and generated images, and log p(y | x) of the latter."""
     rng = torch.Generator().manual_seed(derive_seed("measure", seed))
-    features, log_probabilities = look(judge, generated)
-    real_features, _ = look(judge, real)
     score, score_sd = classifier_score(log_probabilities, splits, rng)
-    kid, kid_sd = kernel_distance(real_features, features, rng)
-    precision, recall = precision_recall(real_features[:MOST_NEIGHBOURS_OF], features[:MOST_NEIGHBOURS_OF])
+    kid, kid_sd = kernel_distance(real, generated, rng)
+    precision, recall = precision_recall(real[:MOST_NEIGHBOURS_OF], generated[:MOST_NEIGHBOURS_OF])
     return {
         "score": score,
         "score_sd": score_sd,
-        "fid": frechet_distance(real_features, features),
+        "fid": frechet_distance(real, generated),
         "kid": kid,
         "kid_sd": kid_sd,
         "precision": precision,
         "recall": recall,
-        "samples": len(features),
-        "real": len(real_features),
+        "samples": len(generated),
+        "real": len(real),
     }

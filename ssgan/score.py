@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import track
 
 from ssgan import command
-from ssgan.assembly import named_dataset
+from ssgan.assembly import named_dataset, require_own_data
 from ssgan.checkpoint import load_generator
 from ssgan.errors import SsganError
 from ssgan.generation_metrics import NEIGHBOURS, measure
@@ -34,11 +34,7 @@ def score(config: DictConfig) -> int:
         data = named_dataset(judge.classifier.header.get("dataset"), config.data_dir, config.download)
     else:
         raise SsganError("dataset=...: inception does not tell what the real images are; name their data set")
-    if data.image_shape != generator.image_shape:
-        raise SsganError(
-            f"dataset={data.name}: images of {data.image_shape}, but the generator makes {generator.image_shape}; "
-            f"name the data set that it was trained on"
-        )
+    require_own_data(config.checkpoint, generator, data)
     if isinstance(judge, ClassifierJudge) and judge.classifier.class_names != data.class_names:
         raise SsganError(
             f"judge={config.judge}: knows the classes {', '.join(judge.classifier.class_names)}, not those of {data.name} "

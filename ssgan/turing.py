@@ -13,6 +13,7 @@ from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 
 from ssgan import command
+from ssgan.assembly import require_own_data
 from ssgan.checkpoint import load_generator
 from ssgan.errors import SsganError
 from ssgan.files import require_writable, write_atomically
@@ -26,12 +27,7 @@ def turing(config: DictConfig) -> int:
     """Write the page: ``count`` test images and as many of the averaged generator, in one random order."""
     generator = load_generator(config.checkpoint)
     data = instantiate(config.dataset)
-    made = tuple(generator.arguments["image_shape"])
-    if made != data.image_shape:
-        raise SsganError(
-            f"checkpoint={config.checkpoint}: its generator makes {made} images, but those of dataset={data.name} are "
-            f"{data.image_shape}; name the data set that it was trained on"
-        )
+    require_own_data(config.checkpoint, generator, data)
     if not 1 <= config.count <= len(data.test_images):
         raise SsganError(f"count={config.count}: use 1 to {len(data.test_images)}, the test images of {data.name}")
     require_writable(config.output)

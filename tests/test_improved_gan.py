@@ -29,7 +29,16 @@ def make_method(noise: float = 0.3, **changes: Any) -> ImprovedGAN:
         "classifier": make_classifier(noise),
         "generator": MLPGenerator((1, 8, 8), latent=20, hidden=[24, 24], output="sigmoid"),
     }
-    settings = SHARED | networks | {"unlabeled_weight": 1.0, "feature_norm": "l2"} | changes
+    paper = {
+        "unlabeled_weight": 1.0,
+        "feature_norm": "l2",
+        "generator_loss": "feature_matching",
+        "real_target": 1.0,
+        "balance_weight": 0.0,
+        "balance_epochs": 1,
+        "historical_averaging": {"classifier": 0.0, "generator": 0.0},
+    }
+    settings = SHARED | networks | paper | changes
     return ImprovedGAN(classifier_optimizer=sgd, generator_optimizer=sgd, **settings)
 
 

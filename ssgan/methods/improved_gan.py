@@ -44,11 +44,11 @@ class ImprovedGAN(ClassifierTraining):
         generator_optimizer: MakeOptimizer,
         unlabeled_weight: float,
         feature_norm: str,
-        generator_loss: str = "feature_matching",
-        real_target: float = 1.0,
-        balance_weight: float = 0.0,
-        balance_epochs: int = 1,
-        historical_averaging: Mapping[str, float] | None = None,
+        generator_loss: str,
+        real_target: float,
+        balance_weight: float,
+        balance_epochs: int,
+        historical_averaging: Mapping[str, float],
         **shared: Any,
     ):
         super().__init__(classifier, **shared)
@@ -58,7 +58,7 @@ class ImprovedGAN(ClassifierTraining):
         self.unlabeled_weight, self.feature_norm = unlabeled_weight, feature_norm
         self.objective, self.real_target = generator_loss, real_target
         self.balance_weight, self.balance_epochs = balance_weight, balance_epochs
-        self.historical_weights = {name: weight for name, weight in (historical_averaging or {}).items() if weight}
+        self.historical_weights = {name: weight for name, weight in historical_averaging.items() if weight}
         self.histories = nn.ModuleDict(
             {name: AveragedModel(getattr(self, name)).requires_grad_(False) for name in self.historical_weights}
         )

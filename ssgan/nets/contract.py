@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from ssgan.errors import SsganError
 from ssgan.pixels import PixelRange
 
+NORMS = ("batch", "weight", "virtual")
+
 
 class ImageClassifier(nn.Module):
     """Images (N, C, H, W) in ``pixel_range`` -> K logits (N, K); the paper's fake class has no output, its logit is 0.
@@ -50,7 +52,7 @@ class ImageGenerator(nn.Module):
 
     def __init__(self, image_shape: Sequence[int], latent: int, norm: str, reference: int):
         super().__init__()
-        if norm not in ("batch", "weight", "virtual"):
+        if norm not in NORMS:
             raise SsganError(f"net.generator.norm={norm}: use batch, weight or virtual")
         if norm == "virtual" and reference < 2:
             raise SsganError(f"net.generator.reference={reference}: a reference batch needs 2 or more")

@@ -1,19 +1,22 @@
 """What layers take from real images: data-dependent initial values, and the images that others are compared with."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from ssgan.nets.minibatch import MinibatchDiscrimination
 from ssgan.nets.weight_norm import WEIGHT_NORMED
 
 
-@torch.no_grad()
 def initialize_from_data(network: nn.Module, images: Tensor) -> None:
     """Set g and b of every weight-normed layer so that each unit has mean 0 and sd 1 before its nonlinearity, and the
     scale and bias of every minibatch discrimination (see there).
 
-    A channel of a convolution is one unit, over images and places. Layers are set in the order in which ``images`` reach them, each on the outputs of those already set (Salimans and
-    Kingma 2016, sec. 3). Noise layers act as they do in training, as in the authors' code.
+    A channel of a convolution is one unit, over images and places. Layers are set in the order in which ``images``
+    reach them, each on the outputs of those already set (Salimans and Kingma 2016, sec. 3). Noise layers act as they
+    do in training, as in the authors' code.
     """
 
     def standardise(layer: nn.Module, _: object, y: Tensor) -> Tensor:
@@ -27,15 +30,19 @@ def initialize_from_data(network: nn.Module, images: Tensor) -> None:
         return (y - mean.view(per_unit)) / std.view(per_unit)
 
     hooks = [m.register_forward_hook(standardise) for m in network.modules() if isinstance(m, WEIGHT_NORMED)]
-    for layer in discriminations(network):
-        hooks.append(layer.register_forward_pre_hook(lambda layer, inputs: layer.initialize(*inputs)))
-    was_training = network.training
-    try:
-        network.train()(images)
-    finally:
-        network.train(was_training)
-        for hook in hooks:
-            hook.remove()
+    hooks += [layer.register_forward_pre_hook(lambda m, x: m.initialize(*x)) for layer in discriminations(network)]
+    _pass(network, images, hooks, training=True)
+
+
+def remember_others(network: nn.Module, images: Tensor) -> None:
+    """Let every minibatch discrimination of ``network`` compare with ``images``, real ones, in evaluation.
+
+    To be called again when the weights have changed, because what is kept is a projection of the images. Raises
+    `SsganError` for too few images.
+    """
+    hooks = [layer.register_forward_pre_hook(lambda m, x: m.remember(*x)) for layer in discriminations(network)]
+    if hooks:
+        _pass(network, images, hooks, training=False)
 
 
 def discriminations(network: nn.Module) -> list[MinibatchDiscrimination]:
@@ -43,19 +50,11 @@ def discriminations(network: nn.Module) -> list[MinibatchDiscrimination]:
 
 
 @torch.no_grad()
-def remember_others(network: nn.Module, images: Tensor) -> None:
-    """Let every minibatch discrimination of ``network`` compare with ``images``, real ones, in evaluation.
-
-    To be called again when the weights have changed, because what is kept is a projection of the images. Raises
-    `SsganError` for too few images.
-    """
-    layers = discriminations(network)
-    if not layers:
-        return
-    hooks = [layer.register_forward_pre_hook(lambda layer, inputs: layer.remember(*inputs)) for layer in layers]
+def _pass(network: nn.Module, images: Tensor, hooks: Iterable[RemovableHandle], training: bool) -> None:
+    """``images`` through ``network`` once, in training or evaluation, with ``hooks`` that it has until then."""
     was_training = network.training
     try:
-        network.eval()(images)
+        network.train(training)(images)
     finally:
         network.train(was_training)
         for hook in hooks:

@@ -88,19 +88,29 @@ class WeightNormLinear(nn.Module):
 class _WeightNormConv(nn.Module):
     """What the two convolutions share: v, g per output channel, b, and w = g v / |v|."""
 
-    out_dim: int  # of v, that of the output channels
+    out_dim: int  # of v, that of the output channels; 1 - out_dim is that of the input channels
     g: Tensor
 
-    def __init__(self, shape: tuple[int, ...], stride: int, padding: int, train_scale: bool, init_std: float):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        size: int,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        train_scale: bool = False,
+        init_std: float = 0.05,
+    ):
         super().__init__()
         self.stride, self.padding = stride, padding
-        self.v = nn.Parameter(init_std * torch.randn(shape))
-        channels = shape[self.out_dim]
-        self.b = nn.Parameter(torch.zeros(channels))
+        channels = (out_channels, in_channels) if self.out_dim == 0 else (in_channels, out_channels)
+        self.v = nn.Parameter(init_std * torch.randn(*channels, size, size))
+        self.b = nn.Parameter(torch.zeros(out_channels))
         if train_scale:
-            self.g = nn.Parameter(torch.ones(channels))
+            self.g = nn.Parameter(torch.ones(out_channels))
         else:
-            self.register_buffer("g", torch.ones(channels))
+            self.register_buffer("g", torch.ones(out_channels))
 
     def weight(self) -> Tensor:
         return torch._weight_norm(self.v, self.g.view([-1 if d == self.out_dim else 1 for d in range(4)]), self.out_dim)
@@ -115,19 +125,6 @@ class WeightNormConv2d(_WeightNormConv):
 
     out_dim = 0
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        size: int,
-        *,
-        stride: int = 1,
-        padding: int = 0,
-        train_scale: bool = False,
-        init_std: float = 0.05,
-    ):
-        super().__init__((out_channels, in_channels, size, size), stride, padding, train_scale, init_std)
-
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight(), self.b, self.stride, self.padding)
 
@@ -136,19 +133,6 @@ class WeightNormConvTranspose2d(_WeightNormConv):
     """A transposed convolution with weights g v / |v|; (N, in, H, W) -> (N, out, H', W'). See `WeightNormLinear`."""
 
     out_dim = 1
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        size: int,
-        *,
-        stride: int = 1,
-        padding: int = 0,
-        train_scale: bool = False,
-        init_std: float = 0.05,
-    ):
-        super().__init__((in_channels, out_channels, size, size), stride, padding, train_scale, init_std)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv_transpose2d(x, self.weight(), self.b, self.stride, self.padding)

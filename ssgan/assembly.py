@@ -1,6 +1,7 @@
 """From a checked configuration to networks in their method, the data that they train on, and a trainer."""
 
 import logging
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,7 @@ AT_LEAST = {
     "net.classifier.width": 1,
     "net.classifier.minibatch_kernels": 0,
     "net.classifier.minibatch_dims": 1,
-    "method.balance_weight": 0,
-    "method.balance_epochs": 1,
+    "method.ramp_up_epochs": 0,
     "method.historical_averaging.classifier": 0,
     "method.historical_averaging.generator": 0,
     "collapse_watch.window": 1,
@@ -140,7 +140,14 @@ def build(config: DictConfig, method: DictConfig, data: ImageData, split: Split)
     pixel_range = networks["classifier"].pixel_range
     dtype = PRECISIONS[method.precision]
     datamodule = SemiSupervisedData(
-        data, split, method.batch_size, pixel_range, config.seed, dtype, method.labelled_batch_size
+        data,
+        split,
+        method.batch_size,
+        pixel_range,
+        config.seed,
+        dtype,
+        method.labelled_batch_size,
+        config.augmentation.shift,
     )
     images = datamodule.initialisation_images(config.net.initialisation_images)
     initialize_from_data(networks["classifier"], images)
@@ -158,6 +165,8 @@ def make_trainer(
 ) -> pl.Trainer:
     for name in ("pytorch_lightning", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    if not torch.cuda.is_available():  # Lightning sets it to 1: on a CPU every optimizer step then looks for NVML anew
+        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
     warnings.filterwarnings("ignore", ".*(module.s. in eval mode at the start|treespec, LeafSpec).*")
     return pl.Trainer(
         accelerator=config.trainer.accelerator,

@@ -133,9 +133,13 @@ class ImprovedGANConfig(MethodConfig):
     feature_norm: str = MISSING
     generator_loss: str = MISSING
     real_target: float = MISSING
-    balance_weight: float = MISSING
-    balance_epochs: int = MISSING
+    ramp_up_epochs: int = MISSING
     historical_averaging: HistoricalAveragingConfig = field(default_factory=HistoricalAveragingConfig)
+
+
+@dataclass
+class AugmentationConfig:
+    shift: int = MISSING
 
 
 @dataclass
@@ -159,6 +163,7 @@ class FitConfig:
     net: NetConfig = MISSING
     method: MethodConfig = MISSING
     supervised: MethodConfig = MISSING
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     collapse_watch: CollapseWatchConfig = field(default_factory=CollapseWatchConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: Any = None

@@ -5,7 +5,6 @@ at 0 without loss of generality (sec. 5), so that ``log Z(x) = logsumexp l(x)`` 
 All functions compute in float32 whatever comes in, average over the batch, and stay finite for scores of +-300.
 """
 
-import math
 from collections.abc import Iterable
 
 import torch
@@ -40,15 +39,6 @@ def real_images(logits: Tensor, target: float = 1.0) -> Tensor:
 def generated_images(logits: Tensor) -> Tensor:
     """-1/2 mean log(1 - D(G(z))) over generated images (sec. 5, second half of L_unsupervised)."""
     return 0.5 * F.softplus(log_partition(logits)).mean()
-
-
-def class_balance(logits: Tensor) -> Tensor:
-    """KL[mean_x p(y|x) || uniform] = log K - H(mean_x p(y|x)), in nats: 0 if a batch holds all classes equally often.
-
-    The marginal entropy that CatGAN keeps high (Springenberg 2016, eq. 5), for classes known to be balanced.
-    """
-    log_mean = torch.logsumexp(logits.float().log_softmax(1), 0) - math.log(len(logits))
-    return math.log(logits.shape[1]) + (log_mean.exp() * log_mean).sum()
 
 
 def feature_matching(features_real: Tensor, features_fake: Tensor, norm: str) -> Tensor:

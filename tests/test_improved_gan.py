@@ -34,8 +34,7 @@ def make_method(noise: float = 0.3, **changes: Any) -> ImprovedGAN:
         "feature_norm": "l2",
         "generator_loss": "feature_matching",
         "real_target": 1.0,
-        "balance_weight": 0.0,
-        "balance_epochs": 1,
+        "ramp_up_epochs": 0,
         "historical_averaging": {"classifier": 0.0, "generator": 0.0},
     }
     settings = SHARED | networks | paper | changes
@@ -102,13 +101,17 @@ class OneStep(pl.Callback):
 
 
 def test_one_step_equals_the_algorithm_written_out(digits: ImageData) -> None:
-    """The paper's step with plain SGD, noise layers at 0, three separate passes and its formulas as they stand."""
-    before, module = OneStep(), make_method(noise=0.0, unlabeled_weight=0.7)
+    """The paper's step with plain SGD, noise layers at 0, three separate passes and its formulas as they stand.
+
+    But for one thing: both players see the same generated images.
+    """
+    before, module = OneStep(), make_method(noise=0.0, unlabeled_weight=1.4, ramp_up_epochs=2)
     fit(module, digits, steps=1, callbacks=[before])
     c, g, batch = before.classifier.train(), before.generator.train(), before.batch
     rng = torch.Generator().manual_seed(derive_seed("latent", 0, 0))
 
-    lab, unl, fake = c(batch["labelled"]), c(batch["unlabelled"]), c(g(g.draw_latent(50, rng)).detach())
+    images = g(g.draw_latent(50, rng))
+    lab, unl, fake = c(batch["labelled"]), c(batch["unlabelled"]), c(images.detach())
     lse_unl, lse_fake = unl.logsumexp(1), fake.logsumexp(1)
     supervised = (lab.logsumexp(1) - lab.gather(1, batch["targets"][:, None])[:, 0]).mean()
     unsupervised = (
@@ -116,11 +119,11 @@ def test_one_step_equals_the_algorithm_written_out(digits: ImageData) -> None:
         + 0.5 * nn.functional.softplus(lse_unl).mean()
         + 0.5 * nn.functional.softplus(lse_fake).mean()
     )
-    (supervised + 0.7 * unsupervised).backward()
+    (supervised + 1.4 / 2 * unsupervised).backward()  # half of the way up
     with torch.no_grad():
         for p in c.parameters():
             p.sub_(0.1 * p.grad)
-    real, generated = c.features(batch["generator_unlabelled"]).mean(0), c.features(g(g.draw_latent(50, rng))).mean(0)
+    real, generated = c.features(batch["generator_unlabelled"]).mean(0), c.features(images).mean(0)
     parameters = list(g.parameters())
     gradients = torch.autograd.grad((generated - real.detach()).square().mean(), parameters)
     with torch.no_grad():
@@ -130,6 +133,15 @@ def test_one_step_equals_the_algorithm_written_out(digits: ImageData) -> None:
     for ours, written_out in ((module.classifier, c), (module.generator, g)):
         for (name, a), b in zip(ours.named_parameters(), written_out.parameters(), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_ramp_up_reaches_the_full_weight(digits: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kills a ramp that starts anew every epoch, never ends, or overshoots."""
+    shares, ramp_up = [], ImprovedGAN.ramp_up
+    monkeypatch.setattr(ImprovedGAN, "ramp_up", lambda self: shares.append(ramp_up(self)) or shares[-1])
+    fit(make_method(ramp_up_epochs=2), digits, steps=2, epochs=3)
+    fit(make_method(), digits, steps=1)
+    assert shares == [0.25, 0.5, 0.75, 1, 1, 1, 1]
 
 
 def test_together_equals_separate_passes() -> None:

@@ -25,7 +25,7 @@ LEVELS = [
         "judges",
         "ssgan",
     },
-    {"metrics", "generation_metrics", "data.datasets", "data.pictures", "data", "curves"},
+    {"metrics", "generation_metrics", "data.augmentation", "data.datasets", "data.pictures", "data", "curves"},
     {"data.datamodule", "methods", "callbacks"},
     {"config", "command", "run_folder", "assembly"},
     {"fit", "evaluate", "predict", "sample", "score", "ablation", "turing", "divergence_figure"},

@@ -1,7 +1,5 @@
 """The losses equal their definitions and stay finite."""
 
-import math
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -95,19 +93,3 @@ def test_feature_matching_values() -> None:
     assert losses.feature_matching(real, fake, "l1").item() == pytest.approx((3 + 1) / 2)
     with pytest.raises(ValueError, match="l3"):
         losses.feature_matching(real, fake, "l3")
-
-
-def test_class_balance() -> None:
-    """0 when a batch holds all classes equally often, log K when it holds one; each image may be as sure as it likes."""
-    sure = 300.0 * torch.eye(10)
-    assert losses.class_balance(sure.repeat(7, 1)).item() == pytest.approx(0, abs=1e-5)
-    assert losses.class_balance(torch.zeros(4, 10)).item() == pytest.approx(0, abs=1e-5)
-    assert losses.class_balance(sure[:1].repeat(5, 1)).item() == pytest.approx(math.log(10), abs=1e-4)
-    logits = torch.randn(50, 6) * 3
-    mean = logits.softmax(1).mean(0)
-    expected = (mean * (mean * 6).log()).sum()
-    torch.testing.assert_close(losses.class_balance(logits), expected)
-    crowded = torch.cat([sure[[0, 0, 1]], torch.zeros(1, 10)])[:, :2].clone().requires_grad_()
-    losses.class_balance(crowded).backward()
-    assert crowded.grad is not None
-    assert crowded.grad[3, 1] < 0 < crowded.grad[3, 0]  # an unsure image goes to the class that is short of images

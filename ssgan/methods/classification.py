@@ -68,15 +68,15 @@ class ClassifierTraining(pl.LightningModule):
 
         return list(optimizers), [LambdaLR(optimizer, factor) for optimizer in optimizers]
 
-    def descend(self, player: int, objective: Callable[[Batch], Terms], batch: Batch) -> None:
-        """One step of optimizer ``player`` on the sum of the terms of ``objective(batch)``.
+    def descend(self, player: int, objective: Callable[[], Terms]) -> None:
+        """One step of optimizer ``player`` on the sum of the terms of ``objective()``.
 
         Inside, the parameters of the other player need no gradient, so none is computed or left behind.
         """
         optimizers = self.optimizers()
         optimizer = optimizers[player] if isinstance(optimizers, list) else optimizers
         with self.toggled_optimizer(optimizer):
-            terms = objective(batch)
+            terms = objective()
             optimizer.zero_grad()
             self.manual_backward(torch.stack(list(terms.values())).sum())
             optimizer.step()

@@ -1,5 +1,7 @@
 """The game without labels (Goodfellow et al. 2014), to compare the paper's techniques by their pictures alone."""
 
+from torch import Tensor
+
 from ssgan.data.datamodule import Batch
 from ssgan.methods.classification import Terms
 from ssgan.methods.improved_gan import ImprovedGAN
@@ -8,8 +10,8 @@ from ssgan.methods.improved_gan import ImprovedGAN
 class GAN(ImprovedGAN):
     """`ImprovedGAN` less its supervised term, for a classifier with one logit: log Z is that logit, D its sigmoid."""
 
-    def classifier_loss(self, batch: Batch) -> Terms:
-        on_real, on_generated = self.passes(batch["unlabelled"])
+    def classifier_loss(self, batch: Batch, generated: Tensor) -> Terms:
+        on_real, on_generated = self.logits(batch["unlabelled"], generated)
         return {
             "unsupervised": self.unlabeled_weight * self.unsupervised(on_real, on_generated),
             **self.historical("classifier"),

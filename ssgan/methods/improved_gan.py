@@ -1,6 +1,6 @@
 """Improved GAN (Salimans et al. 2016): a classifier with K+1 classes against a generator that matches its features."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -28,8 +28,7 @@ class ImprovedGAN(ClassifierTraining):
     """The two-player step of sec. 3.1 and 5: one step of the classifier, then one of the generator, per batch.
 
     ``unlabeled_weight`` scales L_unsupervised, ``real_target`` is the target of real images in it (0.9: one-sided label
-    smoothing). ``balance_weight`` scales `losses.class_balance` of the unlabelled batch and falls linearly to 0 within
-    ``balance_epochs``. ``generator_loss`` is one of `GENERATOR_LOSSES`; "preference" plays its game on both sides.
+    smoothing); in the first ``ramp_up_epochs`` the weight rises linearly from 0. ``generator_loss`` is one of `GENERATOR_LOSSES`; "preference" plays its game on both sides.
     ``feature_norm`` is "l1" or "l2" (see `losses.feature_matching`). The generator matches features of a batch of its
     own (``generator_unlabelled``), with noise on in both passes. ``historical_averaging`` maps "classifier" and
     "generator" to the weight of that penalty, 0 for none.
@@ -46,8 +45,7 @@ class ImprovedGAN(ClassifierTraining):
         feature_norm: str,
         generator_loss: str,
         real_target: float,
-        balance_weight: float,
-        balance_epochs: int,
+        ramp_up_epochs: int,
         historical_averaging: Mapping[str, float],
         **shared: Any,
     ):
@@ -55,9 +53,8 @@ class ImprovedGAN(ClassifierTraining):
         self.generator = generator
         self.averaged_generator = averaged(generator, self.average_rate)
         self.make_optimizers = classifier_optimizer, generator_optimizer
-        self.unlabeled_weight, self.feature_norm = unlabeled_weight, feature_norm
+        self.unlabeled_weight, self.ramp_up_epochs, self.feature_norm = unlabeled_weight, ramp_up_epochs, feature_norm
         self.objective, self.real_target = generator_loss, real_target
-        self.balance_weight, self.balance_epochs = balance_weight, balance_epochs
         self.historical_weights = {name: weight for name, weight in historical_averaging.items() if weight}
         self.histories = nn.ModuleDict(
             {name: AveragedModel(getattr(self, name)).requires_grad_(False) for name in self.historical_weights}
@@ -77,28 +74,28 @@ class ImprovedGAN(ClassifierTraining):
         checkpoint["generator"] = describe(self.generator)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        self.descend(0, self.classifier_loss, batch)
-        self.descend(1, self.generator_loss, batch)
+        generated = self.generate(len(batch["unlabelled"])).to(batch["unlabelled"].dtype)
+        self.descend(0, lambda: self.classifier_loss(batch, generated.detach()))
+        self.descend(1, lambda: self.generator_loss(batch, generated))
         self.end_step()
 
-    def classifier_loss(self, batch: Batch) -> Terms:
+    def classifier_loss(self, batch: Batch, generated: Tensor) -> Terms:
         """L_supervised + unlabeled_weight L_unsupervised; gradients reach the classifier only."""
-        on_labelled, on_unlabelled, on_generated = self.passes(batch["labelled"], batch["unlabelled"])
-        terms = {
+        on_labelled, on_unlabelled, on_generated = self.logits(batch["labelled"], batch["unlabelled"], generated)
+        return {
             "supervised": losses.supervised(on_labelled, batch["targets"]),
-            "unsupervised": self.unlabeled_weight * self.unsupervised(on_unlabelled, on_generated),
+            "unsupervised": self.unlabeled_weight * self.ramp_up() * self.unsupervised(on_unlabelled, on_generated),
+            **self.historical("classifier"),
         }
-        if self.balance_weight:
-            epoch = self.step_number / int(self.trainer.num_training_batches)
-            weight = self.balance_weight * max(0.0, 1 - epoch / self.balance_epochs)
-            terms["class_balance"] = weight * losses.class_balance(on_unlabelled)
-        return terms | self.historical("classifier")
 
-    def passes(self, *real: Tensor) -> tuple[Tensor, ...]:
-        """Logits on batches of real images, and on as many generated images as the last of them has."""
-        with torch.no_grad():
-            generated = self.generate(len(real[-1])).to(real[-1].dtype)
-        return together(self.classifier, [*real, generated], self.classifier.mixes_images)
+    def ramp_up(self) -> float:
+        """The share of ``unlabeled_weight`` that counts in this step."""
+        steps = self.ramp_up_epochs * int(self.trainer.num_training_batches)
+        return min(1.0, (self.step_number + 1) / steps) if steps else 1.0
+
+    def logits(self, *batches: Tensor) -> tuple[Tensor, ...]:
+        """Those of the classifier on every batch of images."""
+        return together(self.classifier, batches, self.classifier.mixes_images)
 
     def unsupervised(self, on_real: Tensor, on_generated: Tensor) -> Tensor:
         """What the classifier minimises over real and generated images, from its logits on both."""
@@ -106,17 +103,16 @@ class ImprovedGAN(ClassifierTraining):
             return losses.preference(on_real, on_generated)
         return losses.real_images(on_real, self.real_target) + losses.generated_images(on_generated)
 
-    def generator_loss(self, batch: Batch) -> Terms:
+    def generator_loss(self, batch: Batch, generated: Tensor) -> Terms:
         """The objective of the generator; gradients reach the generator only."""
         real = batch["generator_unlabelled"]
-        images = self.generate(len(real)).to(real.dtype)
         if self.objective in DECEIVE:
-            loss = DECEIVE[self.objective](self.classifier(images))
+            loss = DECEIVE[self.objective](self.classifier(generated))
         elif self.objective == "preference":
-            on_real, on_generated = together(self.classifier, [real, images], self.classifier.mixes_images)
+            on_real, on_generated = self.logits(real, generated)
             loss = losses.preference(on_generated, on_real)
         else:
-            on_real, on_generated = together(self.classifier.features, [real, images])
+            on_real, on_generated = together(self.classifier.features, [real, generated])
             loss = losses.feature_matching(on_real, on_generated, self.feature_norm)
         return {self.objective: loss, **self.historical("generator")}
 
@@ -137,7 +133,7 @@ class ImprovedGAN(ClassifierTraining):
         return images
 
 
-def together(network: Callable[[Tensor], Tensor], batches: list[Tensor], apart: bool = False) -> tuple[Tensor, ...]:
+def together(network: Callable[[Tensor], Tensor], batches: Sequence[Tensor], apart: bool = False) -> tuple[Tensor, ...]:
     """``network`` on each of ``batches``, in one pass, or ``apart`` if images of one batch act on each other in it.
 
     Blank images fill the pass up to a multiple of 32 and are dropped: a CPU's matrix unit works on blocks of 32 rows,

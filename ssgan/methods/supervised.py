@@ -19,7 +19,7 @@ class Supervised(ClassifierTraining):
         return self.with_schedule(self.make_classifier_optimizer(self.classifier.parameters()))
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        self.descend(0, self.classifier_loss, batch)
+        self.descend(0, lambda: self.classifier_loss(batch))
         self.end_step()
 
     def classifier_loss(self, batch: Batch) -> Terms:

@@ -31,8 +31,9 @@ class _WeightNormLinear(torch.autograd.Function):
         if need_x:
             grad_x = grad_y @ weight
         if need_v or need_g or need_b:
-            grad_b = grad_y.sum(0, dtype=v.dtype)
-            inner = (grad_y * y).sum(0, dtype=v.dtype) - b * grad_b
+            # Sums in half precision are rounded once, at their end; asking for v's dtype would first copy all that is summed.
+            grad_b = grad_y.sum(0).to(v.dtype)
+            inner = (grad_y * y).sum(0).to(v.dtype) - b * grad_b
         if need_g:
             grad_g = inner / g
         if need_v:
@@ -72,8 +73,8 @@ class WeightNormLinear(nn.Module):
         """The normalised weight in ``dtype``, and |v|."""
         if self.kept is not None and dtype in self.kept:
             return self.kept[dtype]
-        norm = torch.linalg.vector_norm(self.v, dim=1)
-        made = (self.v * (self.g / norm)[:, None]).to(dtype), norm
+        weight, norm = torch._weight_norm_interface(self.v, self.g[:, None])
+        made = weight.to(dtype), norm.flatten()
         if self.kept is not None:
             self.kept[dtype] = made
         return made

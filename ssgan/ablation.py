@@ -21,7 +21,7 @@ from ssgan.assembly import named_dataset, require_own_data
 from ssgan.checkpoint import load_classifier, load_generator
 from ssgan.errors import SsganError
 from ssgan.files import require_writable, write_atomically, write_figure
-from ssgan.generation_metrics import compare, look
+from ssgan.generation_metrics import compare, look, require_enough
 from ssgan.judges import ClassifierJudge
 from ssgan.run_folder import as_json
 from ssgan.sampling import BATCH, draw_images
@@ -43,6 +43,7 @@ def ablation(config: DictConfig) -> int:
     """Score every run of ``runs`` and write table.json, table.md and samples.png into ``output``."""
     folders = [Path(path) for path in sorted(glob.glob(config.runs))]
     output = Path(config.output)
+    require_enough(config.samples, config.splits)
     require_writable(output / "table.json")
     write_table(folders, config.judge, output, config.samples, config.splits, config.data_dir, config.download)
     return 0
@@ -117,7 +118,10 @@ def draw_rows(rows: dict[str, Tensor], path: Path) -> None:
 
 
 class AblationReport(Callback):
-    """Around the sweep: a judge before it, trained on all labels unless it is there; the table after it."""
+    """Around the sweep: a judge before it, trained on all labels unless it is there; the table after it.
+
+    Where either fails the command ends: Hydra would take an exception of a callback for a warning.
+    """
 
     def __init__(self, samples: int, splits: int):
         self.samples, self.splits = samples, splits
@@ -126,10 +130,17 @@ class AblationReport(Callback):
         return Path(config.runs_dir) / f"{config.dataset.name}@all/supervised/split0-seed0/classifier.safetensors"
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        try:
+            require_enough(self.samples, self.splits)
+        except SsganError as error:
+            command.complain(f"hydra.callbacks.ablation: {error}")
+            sys.exit(1)
         if not self.judge(config).exists():
             what = ["method=supervised", "labels=all", f"dataset={config.dataset.name}", f"runs_dir={config.runs_dir}"]
             where = [f"data_dir={config.data_dir}", f"download={config.download}"]
-            subprocess.run([sys.executable, "-m", "ssgan.fit", *what, *where], check=True)
+            code = subprocess.run([sys.executable, "-m", "ssgan.fit", *what, *where], check=False).returncode
+            if code:
+                sys.exit(code)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         condition = Path(config.runs_dir) / f"{config.dataset.name}@{config.labels}"
@@ -139,6 +150,7 @@ class AblationReport(Callback):
             write_table(folders, judge, output, self.samples, self.splits, config.data_dir, config.download)
         except SsganError as error:
             command.complain(str(error))
+            sys.exit(1)
 
 
 def main() -> None:

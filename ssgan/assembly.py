@@ -13,6 +13,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from ssgan.config import CONFIG_DIR
+from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
 from ssgan.errors import SsganError
@@ -122,7 +123,9 @@ def named_dataset(name: str | None, data_dir: str, download: bool) -> ImageData:
 
 
 def require_own_data(checkpoint: str | Path, generator: ImageGenerator, data: ImageData) -> None:
-    """Raise `SsganError` if ``generator`` makes images of another shape than those of ``data``."""
+    """Raise `SsganError` if ``generator`` makes images of another shape than ``data``, or it has no test images."""
+    if not len(data.test_images):
+        raise SsganError(f"dataset={data.name}: has no test images to compare generated ones with")
     if generator.image_shape != data.image_shape:
         raise SsganError(
             f"checkpoint={checkpoint}: its generator makes {generator.image_shape} images, but those of "
@@ -147,7 +150,7 @@ def build(config: DictConfig, method: DictConfig, data: ImageData, split: Split)
         config.seed,
         dtype,
         method.labelled_batch_size,
-        config.augmentation.shift,
+        Augmentation(data.image_shape, **config.augmentation),
     )
     images = datamodule.initialisation_images(config.net.initialisation_images)
     initialize_from_data(networks["classifier"], images)

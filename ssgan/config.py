@@ -29,12 +29,26 @@ class FilesDatasetConfig(DatasetConfig):
 
 
 @dataclass
+class NpzDatasetConfig(DatasetConfig):
+    """A user's own arrays."""
+
+    path: str = MISSING
+
+
+@dataclass
+class FolderDatasetConfig(NpzDatasetConfig):
+    """A user's own pictures."""
+
+    size: int = MISSING
+    channels: int = MISSING
+    strict: bool = MISSING
+
+
+@dataclass
 class ClassifierConfig:
     """What every classifier has."""
 
     _target_: str = MISSING
-    input_noise: float = MISSING
-    hidden_noise: float = MISSING
     init_std: float = MISSING
     minibatch_kernels: int = MISSING
     minibatch_dims: int = MISSING
@@ -51,7 +65,13 @@ class GeneratorConfig:
 
 
 @dataclass
-class MLPClassifierConfig(ClassifierConfig):
+class NoisyClassifierConfig(ClassifierConfig):
+    input_noise: float = MISSING
+    hidden_noise: float = MISSING
+
+
+@dataclass
+class MLPClassifierConfig(NoisyClassifierConfig):
     hidden: list[int] = MISSING
 
 
@@ -62,13 +82,26 @@ class MLPGeneratorConfig(GeneratorConfig):
 
 
 @dataclass
-class DCGANClassifierConfig(ClassifierConfig):
+class DCGANClassifierConfig(NoisyClassifierConfig):
     width: int = MISSING
 
 
 @dataclass
 class DCGANGeneratorConfig(GeneratorConfig):
     width: int = MISSING
+    init_std: float = MISSING
+
+
+@dataclass
+class ConvClassifierConfig(ClassifierConfig):
+    rows: list[Any] = MISSING
+    output_std: float = MISSING
+
+
+@dataclass
+class ConvGeneratorConfig(GeneratorConfig):
+    channels: list[int] = MISSING
+    size: int = MISSING
     init_std: float = MISSING
 
 
@@ -88,6 +121,12 @@ class MLPNetConfig(NetConfig):
 class DCGANNetConfig(NetConfig):
     classifier: DCGANClassifierConfig = field(default_factory=DCGANClassifierConfig)
     generator: DCGANGeneratorConfig = field(default_factory=DCGANGeneratorConfig)
+
+
+@dataclass
+class ConvNetConfig(NetConfig):
+    classifier: ConvClassifierConfig = field(default_factory=ConvClassifierConfig)
+    generator: ConvGeneratorConfig = field(default_factory=ConvGeneratorConfig)
 
 
 @dataclass
@@ -140,6 +179,7 @@ class ImprovedGANConfig(MethodConfig):
 @dataclass
 class AugmentationConfig:
     shift: int = MISSING
+    flip: bool = MISSING
 
 
 @dataclass
@@ -168,6 +208,7 @@ class FitConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: Any = None
     labels: int | str = MISSING
+    balanced: bool = MISSING
     validation: int = MISSING
     split_seed: int = MISSING
     seed: int = MISSING
@@ -262,8 +303,13 @@ def register() -> None:
     for command in commands:
         store(name=f"{command.__name__.removesuffix('Config').lower()}_schema", node=command)
     groups: dict[str, dict[str, type]] = {
-        "dataset": {"embedded": DatasetConfig, "files": FilesDatasetConfig},
-        "net": {"mlp": MLPNetConfig, "dcgan": DCGANNetConfig},
+        "dataset": {
+            "embedded": DatasetConfig,
+            "files": FilesDatasetConfig,
+            "npz": NpzDatasetConfig,
+            "folder": FolderDatasetConfig,
+        },
+        "net": {"mlp": MLPNetConfig, "dcgan": DCGANNetConfig, "conv": ConvNetConfig},
         "method": {"improved_gan": ImprovedGANConfig, "supervised": MethodConfig},
     }
     for group, nodes in groups.items():

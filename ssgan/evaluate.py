@@ -20,6 +20,8 @@ def evaluate_file(config: DictConfig) -> int:
             f"was trained on {len(classifier.class_names)} classes of {classifier.image_shape}; name its own data set"
             f" ({classifier.header.get('dataset')})"
         )
+    if not len(data.test_images):
+        raise SsganError(f"dataset={data.name}: has no test images")
     print(json.dumps(evaluate(classifier.predict_log_proba(data.test_images), data.test_targets)))
     return 0
 

@@ -20,9 +20,10 @@ from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
 from ssgan.metrics import evaluate
 from ssgan.run_folder import RunFolder, command_line
-from ssgan.splits import draw_split
+from ssgan.splits import Split, draw_split
 
 COLLAPSED = 3
+NOT_TESTED: dict[str, Any] = {"error": None, "ece": None, "nll": None}
 
 
 def fit(config: DictConfig) -> int:
@@ -31,7 +32,12 @@ def fit(config: DictConfig) -> int:
     check(config)
     data: ImageData = instantiate(config.dataset)
     split = folder.split() or draw_split(
-        data.train_targets.numpy(), len(data.class_names), config.labels, config.split_seed, config.validation
+        data.train_targets.numpy(),
+        len(data.class_names),
+        config.labels,
+        config.split_seed,
+        config.validation,
+        config.balanced,
     )
     # Everything that can refuse the configuration has been built before anything is written.
     method = build(config, config.method, data, split)
@@ -40,25 +46,40 @@ def fit(config: DictConfig) -> int:
     folder.claim(config, split)
     metrics = folder.finished()
     if metrics is None:
+        print(counts(data, split), flush=True)
         supervised_error = run_baseline(config, baseline, folder) if baseline else None
         metrics = run_method(config, method, folder, logger, supervised_error)
     folder.print_table(metrics)
     return COLLAPSED if metrics["status"] == "collapsed" else 0
 
 
+def counts(data: ImageData, split: Split) -> str:
+    """How many images a run has of each kind, and how many labelled ones of each class if these differ."""
+    text = f"{len(split.labelled)} labelled images"
+    if len(set(split.per_class)) > 1:
+        text += f" ({', '.join(f'{n} {name}' for name, n in zip(data.class_names, split.per_class, strict=True))})"
+    pool = len(data.train_images) - len(split.validation)
+    kinds = [
+        f"{pool} in the unlabelled pool",
+        f"{len(split.validation)} for validation",
+        f"{len(data.test_images)} to test",
+    ]
+    return ", ".join([text, *kinds])
+
+
 def wants_baseline(config: DictConfig) -> bool:
     return bool(config.baseline) and config.method.uses_labels and config.method.name != "supervised"
 
 
-def run_baseline(config: DictConfig, built: Built, folder: RunFolder) -> float:
-    """Test error of the same classifier taught by the labelled images alone, kept in supervised.safetensors."""
+def run_baseline(config: DictConfig, built: Built, folder: RunFolder) -> float | None:
+    """Test error (None without test images) of the same classifier taught by the labelled images alone, kept in supervised.safetensors."""
     path = folder / "supervised.safetensors"
     if not path.exists():
         module, data = built
         trainer = make_trainer(config, config.supervised, [RunProgress("supervised only")])
         train(trainer, module, data, None)
         export(config, config.supervised, module, data, path)
-    error: float = load_classifier(path).header["test"]["error"]
+    error: float | None = load_classifier(path).header["test"]["error"]
     return error
 
 
@@ -83,7 +104,7 @@ def run_method(
     if watch.reason is not None:
         watch.restore_good(module)
         command.complain(watch.message)
-    test = dict.fromkeys(("error", "ece", "nll"))
+    test = NOT_TESTED
     if method.uses_labels:
         test = export(config, method, module, data, folder / "classifier.safetensors")
     draw_curves(record.rows, folder / "curves.png", condition)
@@ -118,7 +139,7 @@ def train(trainer: pl.Trainer, module: pl.LightningModule, data: SemiSupervisedD
 
 
 def export(config: DictConfig, method: DictConfig, module: Any, data: SemiSupervisedData, path: Path) -> dict[str, Any]:
-    """Write the averaged classifier as a file, with its test error in the header; returns its `evaluate`."""
+    """Write the averaged classifier as a file, with what `evaluate` says of it in the header; returns that."""
     module.settle()
     network, images = module.averaged_classifier.module, data.data
     record = {
@@ -130,7 +151,9 @@ def export(config: DictConfig, method: DictConfig, module: Any, data: SemiSuperv
         "split_digest": data.split.digest,
     }
     save_classifier(path, network, images.class_names, **record)
-    test = evaluate(load_classifier(path).predict_log_proba(images.test_images), images.test_targets)
+    test = NOT_TESTED
+    if len(images.test_images):
+        test = evaluate(load_classifier(path).predict_log_proba(images.test_images), images.test_targets)
     save_classifier(path, network, images.class_names, **record, test=test)
     return test
 

@@ -25,6 +25,13 @@ MOST_NEIGHBOURS_OF = 10_000
 """Images of each kind that precision and recall look at: their time grows with the square."""
 
 
+def require_enough(samples: int, splits: int) -> None:
+    """Raise `SsganError` if so many samples cannot be measured in so many splits."""
+    least = max(splits, NEIGHBOURS + 1)
+    if splits < 1 or samples < least:
+        raise SsganError(f"samples={samples}, splits={splits}: use 1 split or more, and at least {least} samples")
+
+
 def classifier_score(log_probabilities: Tensor, splits: int, rng: torch.Generator) -> tuple[float, float]:
     """exp(E_x KL[p(y|x) || p(y)]) in ``splits`` parts of a random order: mean and population sd over the parts.
 

@@ -88,9 +88,10 @@ class RunFolder:
         table.add_column("ECE", justify="right")
         table.add_column("epochs", justify="right")
         table.add_column("seconds", justify="right")
+        product = self / "classifier.safetensors"
         error, supervised, ece = metrics["test_error"], metrics["supervised_error"], metrics["ece"]
         table.add_row(
-            "no classes" if error is None else f"{error:.2%}",
+            ("no test images" if product.exists() else "no classes") if error is None else f"{error:.2%}",
             "not run" if supervised is None else f"{supervised:.2%}",
             "-" if ece is None else f"{ece:.3f}",
             str(metrics["epochs"]),
@@ -98,8 +99,8 @@ class RunFolder:
         )
         console = Console()
         console.print(table)
-        kind, product = ("checkpoint", "last.ckpt") if error is None else ("classifier", "classifier.safetensors")
-        console.print(f"{kind}: {self / product}", soft_wrap=True, highlight=False)
+        where = f"classifier: {product}" if product.exists() else f"checkpoint: {self / 'last.ckpt'}"
+        console.print(where, soft_wrap=True, highlight=False)
 
 
 def flatten(config: Any) -> dict[str, Any]:

@@ -13,18 +13,14 @@ from ssgan import command
 from ssgan.assembly import named_dataset, require_own_data
 from ssgan.checkpoint import load_generator
 from ssgan.errors import SsganError
-from ssgan.generation_metrics import NEIGHBOURS, measure
+from ssgan.generation_metrics import measure, require_enough
 from ssgan.judges import ClassifierJudge, load_judge
 from ssgan.sampling import BATCH, draw_images
 
 
 def score(config: DictConfig) -> int:
     """Print score, FID, KID, precision and recall of ``samples`` images against the test images of the data set."""
-    if config.splits < 1 or config.samples < max(config.splits, NEIGHBOURS + 1):
-        raise SsganError(
-            f"samples={config.samples}, splits={config.splits}: use 1 split or more, and at least "
-            f"{max(config.splits, NEIGHBOURS + 1)} samples"
-        )
+    require_enough(config.samples, config.splits)
     started = time.perf_counter()
     generator = load_generator(config.checkpoint)
     judge = load_judge(config.judge, generator.image_shape)

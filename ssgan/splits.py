@@ -10,6 +10,8 @@ import numpy as np
 
 from ssgan.errors import SsganError
 
+Positions = np.ndarray[Any, Any]
+
 
 @dataclass(frozen=True)
 class Split:
@@ -48,13 +50,19 @@ class Split:
 
 
 def draw_split(
-    targets: Sequence[int] | np.ndarray, classes: int, labels: int | str, split_seed: int, validation: int = 0
+    targets: Sequence[int] | np.ndarray,
+    classes: int,
+    labels: int | str,
+    split_seed: int,
+    validation: int = 0,
+    balanced: bool = True,
 ) -> Split:
-    """A balanced labelled subset and a balanced validation set of the training images.
+    """A labelled subset and a validation set of the training images, with equally many of each class if ``balanced``.
 
-    ``targets`` are 0..classes-1, or -1 where the label is unknown. Every class is shuffled once by ``split_seed``;
-    labelled images are taken from the front and validation images from the back, so that a split with more labels
-    contains the one with fewer. ``labels="all"`` labels every image that has a label and is not for validation.
+    ``targets`` are 0..classes-1, or -1 where the label is unknown. Every class (if not balanced: all of them together)
+    is shuffled once by ``split_seed``; labelled images are taken from the front and validation images from the back, so
+    that a split with more labels contains the one with fewer. ``labels="all"`` labels every image that has a label and
+    is not for validation.
 
     Raises `SsganError` for counts that are not balanced or that the smallest class cannot give.
     """
@@ -63,6 +71,22 @@ def draw_split(
     if split_seed < 0 or split_seed >= 2**32:
         raise SsganError(f"split_seed={split_seed}: use a whole number from 0 to {2**32 - 1}")
     random = np.random.RandomState(split_seed)
+    if balanced:
+        front, back = _balanced(targets, classes, labels, validation, random)
+    else:
+        front, back = _at_random(targets, labels, validation, random)
+    return Split(
+        labels=labels,
+        split_seed=split_seed,
+        labelled=tuple(np.sort(front).tolist()),
+        validation=tuple(np.sort(back).tolist()),
+        per_class=tuple(np.bincount(targets[front], minlength=classes).tolist()),
+    )
+
+
+def _balanced(
+    targets: Positions, classes: int, labels: int | str, validation: int, random: np.random.RandomState
+) -> tuple[Positions, Positions]:
     members = [random.permutation(np.flatnonzero(targets == k)) for k in range(classes)]
     smallest = min(len(of_class) for of_class in members)
     for_validation = _per_class("validation", validation, classes, smallest)
@@ -77,13 +101,20 @@ def draw_split(
             raise SsganError(f"labels={labels}: use a positive multiple of the {classes} classes, or 'all'")
         front = [of_class[:for_training] for of_class in members]
     back = [of_class[len(of_class) - for_validation :] for of_class in members]
-    return Split(
-        labels=labels,
-        split_seed=split_seed,
-        labelled=tuple(np.sort(np.concatenate(front)).tolist()),
-        validation=tuple(np.sort(np.concatenate(back)).tolist()),
-        per_class=tuple(len(of_class) for of_class in front),
-    )
+    return np.concatenate(front), np.concatenate(back)
+
+
+def _at_random(
+    targets: Positions, labels: int | str, validation: int, random: np.random.RandomState
+) -> tuple[Positions, Positions]:
+    known = random.permutation(np.flatnonzero(targets >= 0))
+    if validation < 0 or validation >= len(known):
+        raise SsganError(f"validation={validation}: use 0 to {len(known) - 1}; {len(known)} images have a label")
+    room = len(known) - validation
+    count = room if labels == "all" else labels
+    if not isinstance(count, int) or not 1 <= count <= room:
+        raise SsganError(f"labels={labels}: use 1 to {room}, or 'all'")
+    return known[:count], known[room:]
 
 
 def _per_class(key: str, count: int | str, classes: int, most: int) -> int:

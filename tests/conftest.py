@@ -79,8 +79,8 @@ def classifier() -> MLPClassifier:
     return make_classifier()
 
 
-def make_classifier(noise: float = 0.3) -> MLPClassifier:
-    return MLPClassifier((1, 8, 8), 10, [24, 16], input_noise=noise, hidden_noise=noise, init_std=0.1)
+def make_classifier(noise: float = 0.3, classes: int = 10) -> MLPClassifier:
+    return MLPClassifier((1, 8, 8), classes, [24, 16], input_noise=noise, hidden_noise=noise, init_std=0.1)
 
 
 @pytest.fixture

@@ -56,6 +56,24 @@ def test_sweep(ssgan: Command, tmp_path: Path) -> None:
     assert len((output / "table.md").read_text().splitlines()) == 2 + len(variants)
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("hydra.callbacks.ablation.samples=1", "samples=1, splits=2: use 1 split or more, and at least 4 samples"),
+        ("data_dir=/nowhere", ""),  # the judge's training, a process of its own, says why
+    ],
+)
+def test_sweep_without_a_judge_or_enough_samples_ends_before_its_runs(
+    ssgan: Command, tmp_path: Path, override: str, message: str
+) -> None:
+    """Kills an error in Hydra's callback that ends as a warning."""
+    overrides = ["dataset=mnist", "download=false", "seed=0", *SMALL, override]
+    outcome = ssgan("fit", "-m", "sweep=ablation", *overrides, f"runs_dir={tmp_path}")
+    assert outcome.code == 1
+    assert message in outcome.err
+    assert not list(tmp_path.rglob("metrics.json"))
+
+
 def test_table_gives_mean_and_sample_sd() -> None:
     entry = {"score": [5.0, 6.0, 7.5], "fid": [1.0, 2.0, 3.0], "test_error": [0.01, 0.02, 0.04]}
     row = as_markdown({"full": entry, "no_labels": {**entry, "test_error": [None] * 3}}).splitlines()[2:]

@@ -6,45 +6,50 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssgan.data.augmentation import Shifts
+from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
 from ssgan.errors import SsganError
 from ssgan.splits import draw_split
 
 
-@given(st.integers(1, 3), st.integers(2, 7), st.integers(2, 7), st.data())
-def test_a_shift_is_a_window_of_the_reflected_image(
-    channels: int, height: int, width: int, data: st.DataObject
+@given(st.integers(1, 3), st.integers(2, 7), st.integers(2, 7), st.booleans(), st.data())
+def test_a_move_is_a_window_of_the_reflected_image(
+    channels: int, height: int, width: int, flip: bool, data: st.DataObject
 ) -> None:
-    """Kills swapped axes, one shift for all images, and a gap that is filled otherwise than by reflection."""
-    most = data.draw(st.integers(0, min(height, width) - 1))
+    """Kills swapped axes, one move for all images, and a gap that is filled otherwise than by reflection."""
+    shift = data.draw(st.integers(0, min(height, width) - 1))
     images = torch.randint(256, (9, channels, height, width), dtype=torch.uint8)
-    shift = Shifts((channels, height, width), most)
-    drawn = shift.draw(len(images), torch.Generator().manual_seed(data.draw(st.integers(0, 99))))
-    moved = shift(images, drawn)
+    augmentation = Augmentation((channels, height, width), shift, flip)
+    drawn = augmentation.draw(len(images), torch.Generator().manual_seed(data.draw(st.integers(0, 99))))
+    moved = augmentation(images, drawn)
     assert moved.dtype == torch.uint8
-    padded = np.pad(images.numpy(), [(0, 0), (0, 0), (most, most), (most, most)], mode="reflect")
+    padded = np.pad(images.numpy(), [(0, 0), (0, 0), (shift, shift), (shift, shift)], mode="reflect")
+    sides = 2 * shift + 1
     for image, number, source in zip(moved.numpy(), drawn.tolist(), padded, strict=True):
-        down, right = divmod(number, 2 * most + 1)
-        np.testing.assert_array_equal(image, source[:, down : down + height, right : right + width])
+        down, (flipped, right) = number // (sides * (1 + flip)), divmod(number % (sides * (1 + flip)), sides)
+        expected = source[:, down : down + height, right : right + width]
+        np.testing.assert_array_equal(image, expected[:, :, ::-1] if flipped else expected)
 
 
-def test_all_shifts_are_equally_likely() -> None:
-    drawn = Shifts((1, 8, 8), 1).draw(9000, torch.Generator().manual_seed(0))
-    assert torch.bincount(drawn, minlength=9).sub(1000).abs().max() < 150
+@pytest.mark.parametrize("flip", [False, True])
+def test_all_moves_are_equally_likely(flip: bool) -> None:
+    moves = 18 if flip else 9
+    drawn = Augmentation((1, 8, 8), 1, flip).draw(1000 * moves, torch.Generator().manual_seed(0))
+    assert torch.bincount(drawn, minlength=moves).sub(1000).abs().max() < 150
 
 
-@pytest.mark.parametrize("most", [-1, 8])
-def test_refuses_what_cannot_be_reflected(most: int) -> None:
-    with pytest.raises(SsganError, match=f"augmentation.shift={most}: use 0 to 7 pixels for 10x8 images"):
-        Shifts((1, 8, 10), most)
+@pytest.mark.parametrize("shift", [-1, 8])
+def test_refuses_what_cannot_be_reflected(shift: int) -> None:
+    with pytest.raises(SsganError, match=rf"augmentation\.shift={shift}: use 0 to 7 pixels for 10x8 images"):
+        Augmentation((1, 8, 10), shift)
 
 
 def test_every_stream_is_shifted_anew_every_epoch_and_validation_is_not(digits: ImageData) -> None:
     """Kills a stream that is left out, shifts shared by two streams, the same ones every epoch, and moved targets."""
     split = draw_split(digits.train_targets.numpy(), 10, 50, 0, 100)
-    plain, shifted = (SemiSupervisedData(digits, split, 50, (0.0, 1.0), seed=0, shift=shift) for shift in (0, 1))
+    augmentations = None, Augmentation(digits.image_shape, shift=1)
+    plain, shifted = (SemiSupervisedData(digits, split, 50, (0.0, 1.0), seed=0, augmentation=a) for a in augmentations)
     shifted_batch = next(iter(shifted.train_dataloader()))
     again = next(iter(shifted.train_dataloader()))
     for key, images in next(iter(plain.train_dataloader())).items():
@@ -52,7 +57,7 @@ def test_every_stream_is_shifted_anew_every_epoch_and_validation_is_not(digits: 
         assert torch.equal(shifted_batch[key], images) == (key == "targets")
     number = torch.arange(1297)
     drawn = {
-        tuple(torch.cat([shifts for _, shifts in shifted.draws(stream, number, 50, epoch)]).tolist())
+        tuple(torch.cat([moves for _, moves in shifted.draws(stream, number, 50, epoch)]).tolist())
         for stream in ("labelled", "unlabelled", "generator")
         for epoch in (0, 1)
     }
@@ -63,4 +68,4 @@ def test_every_stream_is_shifted_anew_every_epoch_and_validation_is_not(digits: 
 
 def test_one_pixel_cannot_move() -> None:
     with pytest.raises(SsganError, match=r"augmentation\.shift=1: use 0 to 0 pixels"):
-        Shifts((1, 1, 1), 1)
+        Augmentation((1, 1, 1), 1)

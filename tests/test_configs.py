@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from ssgan.config import CONFIG_DIR, register
 
 CONF = Path(CONFIG_DIR)
+DATASETS = sorted(path.stem for path in (CONF / "dataset").glob("*.yaml"))
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
 
@@ -21,10 +22,11 @@ def compose(*overrides: str, name: str = "config") -> DictConfig:
         return hydra.compose(name, overrides=list(overrides))
 
 
-@pytest.mark.parametrize("dataset", ["digits", "mnist"])
-@pytest.mark.parametrize("method", ["improved_gan", "supervised"])
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("method", ["improved_gan", "gan", "supervised"])
 def test_every_data_set_and_method_composes(dataset: str, method: str) -> None:
-    config = compose(f"dataset={dataset}", f"method={method}")
+    own = ["dataset.path=somewhere"] if dataset in ("npz", "folder") else []
+    config = compose(f"dataset={dataset}", f"method={method}", *own)
     assert not OmegaConf.missing_keys(config)
     assert config.method.name == config.name == method
 

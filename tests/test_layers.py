@@ -139,16 +139,16 @@ def test_pooled_noise_is_a_function_of_its_keys() -> None:
     def draws(pool: NoisePool) -> torch.Tensor:
         pool.refill("pool", 3, 1)
         pool.seek("step", 3, 17)
-        return torch.cat([pool.draw(torch.Size([100])), pool.draw(torch.Size([50]))])
+        return torch.cat([pool.draw(torch.empty(100)), pool.draw_mask(torch.empty(50), 0.3)])
 
     first, second = NoisePool(10_000), NoisePool(10_000)
     second.refill("pool", 9, 9)
     second.seek("step", 1)
-    second.draw(torch.Size([5]))
+    second.draw(torch.empty(5))
     assert torch.equal(draws(first), draws(second))
-    assert first.draw(torch.Size([100, 200])).shape == (100, 200)
+    assert first.draw(torch.empty(100, 200)).shape == (100, 200)
     first.seek("step", 3, 18)
-    assert not torch.equal(first.draw(torch.Size([100])), draws(second)[:100])
+    assert not torch.equal(first.draw(torch.empty(100)), draws(second)[:100])
 
 
 def test_copies_share_the_pool_and_not_the_weights(classifier: MLPClassifier) -> None:

@@ -43,6 +43,38 @@ def test_all_labels_leaves_out_validation_and_unknown() -> None:
     assert len(split.validation) == 20
 
 
+@given(st.integers(1, 100), st.integers(0, 50), st.integers(0, 2**32 - 1))
+@settings(max_examples=40, deadline=None)
+def test_at_random(labels: int, held_out: int, seed: int) -> None:
+    """Kills a subset with unknown images in it, and one that is balanced by stealth."""
+    targets = np.where(np.arange(400) % 3 == 0, -1, np.arange(400) % 20 // 19)
+    split = draw_split(targets, 2, labels, seed, held_out, balanced=False)
+    assert len(set(split.labelled)) == labels
+    assert len(set(split.validation)) == held_out
+    assert not set(split.labelled) & set(split.validation)
+    assert (targets[[*split.labelled, *split.validation]] >= 0).all()
+    assert split.per_class == tuple(np.bincount(targets[list(split.labelled)], minlength=2))
+    more = draw_split(targets, 2, labels + 20, seed, held_out, balanced=False)
+    assert set(split.labelled) < set(more.labelled)
+    everything = draw_split(targets, 2, "all", seed, held_out, balanced=False)
+    assert len(everything.labelled) == (targets >= 0).sum() - held_out
+
+
+@pytest.mark.parametrize(
+    ("labels", "validation", "message"),
+    [
+        (0, 0, "labels=0: use 1 to 400, or 'all'"),
+        (391, 10, "labels=391: use 1 to 390"),
+        ("many", 0, "labels=many: use 1 to 400"),
+        (10, 400, "validation=400: use 0 to 399; 400 images have a label"),
+        (10, -1, "validation=-1"),
+    ],
+)
+def test_random_counts_that_cannot_be(labels: int | str, validation: int, message: str) -> None:
+    with pytest.raises(SsganError, match=message):
+        draw_split(TARGETS, 10, labels, 0, validation, balanced=False)
+
+
 def test_frozen_for_ever() -> None:
     """The published splits must not move with a release of NumPy or of ours."""
     assert draw_split(TARGETS, 10, 10, 0).labelled == (66, 81, 94, 123, 178, 215, 220, 259, 297, 332)

@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from ssgan.data.augmentation import Shifts
+from ssgan.data.augmentation import Augmentation
 from ssgan.data.datasets import ImageData
 from ssgan.errors import SsganError
 from ssgan.pixels import PixelRange, scale_pixels
@@ -34,8 +34,8 @@ class SemiSupervisedData(pl.LightningDataModule):
 
     An epoch is one pass over the unlabelled pool, less what does not fill a batch. The pool is every training image
     but the validation images: the labelled ones are in it. ``generator_unlabelled`` is a second, independent
-    permutation of the pool (authors' code: trainx_unl2). Every image of every stream is moved by up to ``shift`` pixels
-    (`Shifts`). What is drawn depends on (seed, epoch, step) alone.
+    permutation of the pool (authors' code: trainx_unl2). ``augmentation`` moves every image of
+    every stream. What is drawn depends on (seed, epoch, step) alone.
     ``dtype`` is that of the pixels in training: that of a mixed precision saves a conversion per step.
     """
 
@@ -48,13 +48,13 @@ class SemiSupervisedData(pl.LightningDataModule):
         seed: int,
         dtype: torch.dtype = torch.float32,
         labelled_batch_size: int | None = None,
-        shift: int = 0,
+        augmentation: Augmentation | None = None,
     ):
         super().__init__()
         self.dtype = dtype
         self.data, self.split, self.pixel_range, self.seed = data, split, pixel_range, seed
         self.batch_size = batch_size
-        self.shifts = Shifts(data.image_shape, shift)
+        self.augmentation = augmentation or Augmentation(data.image_shape)
         self.labelled_batch_size = batch_size if labelled_batch_size is None else labelled_batch_size
         held_out = torch.zeros(len(data.train_images), dtype=torch.bool)
         held_out[list(split.validation)] = True
@@ -103,13 +103,13 @@ class SemiSupervisedData(pl.LightningDataModule):
         return torch.cat([self.labelled[torch.randperm(len(self.labelled), generator=rng)] for _ in range(tiles)])
 
     def draws(self, stream: str, order: Tensor, size: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """For every batch of an epoch of a stream: which images, and the shift of each."""
-        shifts = self.shifts.draw(len(order), self._rng(f"{stream} shifts", epoch))
-        return zip(order.split(size), shifts.split(size), strict=True)
+        """For every batch of an epoch of a stream: which images, and the move of each."""
+        moves = self.augmentation.draw(len(order), self._rng(f"{stream} shifts", epoch))
+        return zip(order.split(size), moves.split(size), strict=True)
 
-    def augmented(self, images: Tensor, shifts: Tensor) -> Tensor:
+    def augmented(self, images: Tensor, moves: Tensor) -> Tensor:
         """The training images of these numbers, moved."""
-        return self.shifts(self.data.train_images.index_select(0, images), shifts)
+        return self.augmentation(self.data.train_images.index_select(0, images), moves)
 
     def _rng(self, stream: str, epoch: int) -> torch.Generator:
         return torch.Generator().manual_seed(derive_seed(self.seed, stream, epoch))
@@ -131,9 +131,9 @@ class TrainingBatches:
         unlabelled = source.draws("unlabelled", source.order("unlabelled", epoch), size, epoch)
         for_generator = source.draws("generator", source.order("generator", epoch), size, epoch)
         for _ in range(len(self)):
-            images, shifts = next(labelled)
+            images, moves = next(labelled)
             yield Batch(
-                labelled=source.augmented(images, shifts),
+                labelled=source.augmented(images, moves),
                 targets=source.data.train_targets.index_select(0, images),
                 unlabelled=source.augmented(*next(unlabelled)),
                 generator_unlabelled=source.augmented(*next(for_generator)),

@@ -1,20 +1,27 @@
-"""Data sets as uint8 tensors: digits, MNIST."""
+"""Data sets as uint8 tensors: digits, mnist, svhn, cifar10, and a user's own arrays."""
 
-import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ssgan.data.npz import read_npz, read_own_npz
 from ssgan.errors import SsganError
+
+DIGITS = tuple(map(str, range(10)))
+OBJECTS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+"""The classes of CIFAR-10 in their order."""
 
 
 @dataclass(frozen=True)
 class ImageData:
-    """Images are uint8 (N, C, H, W); targets int64 (N,), 0..K-1, or -1 for a training image without a label."""
+    """Images are uint8 (N, C, H, W); targets int64 (N,), 0..K-1, or -1 for a training image without a label.
+
+    There may be no test images.
+    """
 
     name: str
     class_names: tuple[str, ...]
@@ -40,89 +47,82 @@ def digits(name: str) -> ImageData:
     order = np.random.RandomState(0).permutation(len(bunch.target))
     images = torch.from_numpy(np.rint(bunch.images[order] * (255 / 16)).astype(np.uint8)).unsqueeze(1)
     targets = torch.from_numpy(bunch.target[order].astype(np.int64))
-    return ImageData(name, tuple(map(str, range(10))), images[500:], targets[500:], images[:500], targets[:500])
+    return ImageData(name, DIGITS, images[500:], targets[500:], images[:500], targets[:500])
 
 
 def mnist(name: str, data_dir: str, download: bool) -> ImageData:
-    """MNIST from ``data_dir/mnist.npz`` if that file exists, else through torchvision."""
-    path = Path(data_dir) / "mnist.npz"
-    arrays = read_npz(path, classes=10) if path.exists() else _torchvision_mnist(Path(data_dir), download)
-    if arrays["x_train"].shape[1:] != (1, 28, 28):
-        raise SsganError(
-            f"data_dir={data_dir}: {path} holds images of {tuple(arrays['x_train'].shape[1:])}, not 1x28x28"
-        )
-    return ImageData(
-        name,
-        tuple(map(str, range(10))),
-        arrays["x_train"],
-        arrays["y_train"],
-        arrays["x_test"],
-        arrays["y_test"],
-    )
+    """60,000 + 10,000 handwritten digits, 28x28 grey."""
+
+    def parts(root: str, train: bool) -> tuple[Tensor, Tensor]:
+        from torchvision.datasets import MNIST
+
+        part = MNIST(root, train=train, download=download)
+        return part.data.unsqueeze(1), part.targets
+
+    return _standard(name, DIGITS, (1, 28, 28), Path(data_dir) / "mnist.npz", "MNIST/raw", download, parts)
 
 
-def _torchvision_mnist(root: Path, download: bool) -> dict[str, Tensor]:
-    from torchvision.datasets import MNIST
+def svhn(name: str, data_dir: str, download: bool) -> ImageData:
+    """73,257 + 26,032 house-number digits, 32x32 colour; the 531,131 of "extra" are left out."""
 
+    def parts(root: str, train: bool) -> tuple[Tensor, Tensor]:
+        from torchvision.datasets import SVHN
+
+        part = SVHN(root, split="train" if train else "test", download=download)
+        return torch.from_numpy(part.data), torch.from_numpy(part.labels)
+
+    return _standard(name, DIGITS, (3, 32, 32), Path(data_dir) / "svhn.npz", "train_32x32.mat", download, parts)
+
+
+def cifar10(name: str, data_dir: str, download: bool) -> ImageData:
+    """50,000 + 10,000 pictures of ten kinds of animals and vehicles, 32x32 colour."""
+
+    def parts(root: str, train: bool) -> tuple[Tensor, Tensor]:
+        from torchvision.datasets import CIFAR10
+
+        part = CIFAR10(root, train=train, download=download)
+        return torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(part.targets)
+
+    archive = Path(data_dir) / "cifar10.npz"
+    return _standard(name, OBJECTS, (3, 32, 32), archive, "cifar-10-batches-py", download, parts)
+
+
+def npz(name: str, path: str) -> ImageData:
+    """A user's own arrays; see `read_own_npz`."""
+    arrays, class_names = read_own_npz(Path(path))
+    return _from_arrays(name, class_names, arrays)
+
+
+def _standard(
+    name: str,
+    class_names: tuple[str, ...],
+    image_shape: tuple[int, int, int],
+    archive: Path,
+    torchvision_files: str,
+    download: bool,
+    parts: Callable[[str, bool], tuple[Tensor, Tensor]],
+) -> ImageData:
+    """From ``archive`` if that file exists, else through torchvision: ``parts(root, train)`` gives images and targets."""
+    if archive.exists():
+        arrays = read_npz(archive, len(class_names))
+        shape = tuple(arrays["x_train"].shape[1:])
+        if shape != image_shape:
+            wanted, found = ("x".join(map(str, sizes)) for sizes in (image_shape, shape))
+            raise SsganError(f"data_dir={archive.parent}: {archive} holds images of {found}, not {wanted}")
+        return _from_arrays(name, class_names, arrays)
+    root = archive.parent
     try:
-        train, test = (MNIST(str(root), train=part, download=download) for part in (True, False))
+        (x_train, y_train), (x_test, y_test) = (parts(str(root), train) for train in (True, False))
     except (RuntimeError, OSError) as error:
         failed = "the download failed" if download else "download=false"
         reason = str(error).splitlines()[0]
         raise SsganError(
-            f"data_dir={root}: no MNIST there and {failed} ({reason}). Put mnist.npz (keys x_train, y_train, x_test, "
-            f"y_test) or torchvision's MNIST/raw files there, or use download=true on a machine with a network."
+            f"data_dir={root}: no {archive.stem} there and {failed} ({reason}). Put {archive.name} (keys x_train, "
+            f"y_train, x_test, y_test) or torchvision's {torchvision_files} there, or use download=true on a machine "
+            f"with a network."
         ) from error
-    return {
-        "x_train": train.data.unsqueeze(1),
-        "y_train": train.targets,
-        "x_test": test.data.unsqueeze(1),
-        "y_test": test.targets,
-    }
+    return ImageData(name, class_names, x_train, y_train.long(), x_test, y_test.long())
 
 
-def read_npz(path: Path, classes: int) -> dict[str, Tensor]:
-    """x_train, y_train, x_test, y_test of an .npz file: images as (N, C, H, W) uint8, targets as int64.
-
-    Images may be (N, H, W) or (N, H, W, C) with C 1 or 3. Nothing in the file is executed (no pickles).
-    Raises `SsganError` for a file that is truncated or holds anything else.
-    """
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in ("x_train", "y_train", "x_test", "y_test")}
-    except KeyError as error:
-        raise SsganError(f"{path}: {error.args[0]} It needs x_train, y_train, x_test, y_test.") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError) as error:
-        raise SsganError(f"{path}: not a whole .npz file ({error}). Copy or unpack it again.") from error
-    out: dict[str, Tensor] = {}
-    for part in ("train", "test"):
-        images, targets = arrays[f"x_{part}"], arrays[f"y_{part}"]
-        out[f"x_{part}"] = _checked_images(images, f"{path}: x_{part}")
-        out[f"y_{part}"] = _checked_targets(targets, len(images), classes, f"{path}: y_{part}")
-    if out["x_train"].shape[1:] != out["x_test"].shape[1:]:
-        raise SsganError(f"{path}: x_train and x_test hold images of different shapes")
-    return out
-
-
-def _checked_images(images: np.ndarray[Any, Any], what: str) -> Tensor:
-    if images.dtype.kind == "f" and np.isnan(images).any():
-        raise SsganError(f"{what} holds NaN. Remove these images and store the rest as uint8, 0..255.")
-    if images.dtype != np.uint8:
-        raise SsganError(f"{what} is {images.dtype}. Store images as uint8, 0..255.")
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
-        raise SsganError(f"{what} has the shape {images.shape}. It needs (N, H, W) or (N, H, W, C) with C 1 or 3.")
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
-
-
-def _checked_targets(targets: np.ndarray[Any, Any], count: int, classes: int, what: str) -> Tensor:
-    if targets.shape != (count,):
-        raise SsganError(f"{what} has the shape {targets.shape}. It needs one label per image: ({count},).")
-    if targets.dtype.kind == "f" and np.isnan(targets).any():
-        raise SsganError(f"{what} holds NaN. Give every image a label in 0..{classes - 1}.")
-    if targets.dtype.kind not in "iu":
-        raise SsganError(f"{what} is {targets.dtype}. Store labels as whole numbers.")
-    if targets.min() < 0 or targets.max() >= classes:
-        raise SsganError(f"{what} holds labels from {targets.min()} to {targets.max()}. They must be 0..{classes - 1}.")
-    return torch.from_numpy(targets.astype(np.int64))
+def _from_arrays(name: str, class_names: tuple[str, ...], arrays: dict[str, Tensor]) -> ImageData:
+    return ImageData(name, class_names, *(arrays[key] for key in ("x_train", "y_train", "x_test", "y_test")))

@@ -21,10 +21,15 @@ def find_pictures(images: str) -> list[Path]:
         return [root]
     if not root.is_dir():
         raise SsganError(f"images={images}: no such file or folder")
-    found = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    found = pictures_in(root)
     if not found:
         raise SsganError(f"images={images}: holds no picture ({', '.join(SUFFIXES)})")
     return found
+
+
+def pictures_in(root: Path) -> list[Path]:
+    """The picture files under ``root``, in order of name."""
+    return sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def read_picture(path: Path, image_shape: tuple[int, int, int]) -> tuple[Tensor, bool]:

@@ -1,18 +1,15 @@
 """Convolutional pair in the shape of DCGAN (Radford et al. 2016), for images whose sides halve at least once."""
 
 from collections.abc import Sequence
-from math import prod
 
-import torch
 from torch import Tensor, nn
 
 from ssgan.errors import SsganError
-from ssgan.nets.contract import ImageClassifier, ImageGenerator
-from ssgan.nets.initialization import initialize_from_data
+from ssgan.nets.contract import ImageClassifier
+from ssgan.nets.conv import ConvGenerator
 from ssgan.nets.mlp import output_head
 from ssgan.nets.noise import GaussianNoise
-from ssgan.nets.normalization import VirtualBatchNorm
-from ssgan.nets.weight_norm import WeightNormConv2d, WeightNormConvTranspose2d, WeightNormLinear
+from ssgan.nets.weight_norm import WeightNormConv2d
 
 
 def halvings(image_shape: Sequence[int]) -> tuple[int, tuple[int, int]]:
@@ -79,17 +76,15 @@ class DCGANClassifier(ImageClassifier):
         return self.trunk(images).mean((2, 3))
 
 
-class DCGANGenerator(ImageGenerator):
-    """z -> images in [-1, 1].
-
-    A dense layer, then 4x4 transposed convolutions of stride 2 with ReLU between, down to ``width`` channels before the
-    weight-normed output layer and its tanh.
+class DCGANGenerator(ConvGenerator):
+    """z -> images in [-1, 1]: `ConvGenerator` with as many halvings as the images allow, 4x4 kernels, and channels that
+    halve from layer to layer down to ``width`` before the output.
     """
 
-    pixel_range = (-1.0, 1.0)
-
     def __init__(self, image_shape: Sequence[int], latent: int, width: int, norm: str, reference: int, init_std: float):
-        super().__init__(image_shape, latent, norm, reference)
+        count, _ = halvings(image_shape)
+        channels = [width * 2**stage for stage in reversed(range(count))]
+        super().__init__(image_shape, latent, channels, 4, norm, reference, init_std)
         self.arguments = {
             "image_shape": list(image_shape),
             "latent": latent,
@@ -98,47 +93,3 @@ class DCGANGenerator(ImageGenerator):
             "reference": reference,
             "init_std": init_std,
         }
-        count, sides = halvings(image_shape)
-        channels = [width * 2**stage for stage in reversed(range(count))]
-        layers: list[nn.Module] = []
-        if norm == "weight":
-            layers += [WeightNormLinear(latent, channels[0] * prod(sides), train_scale=True, init_std=init_std)]
-        else:
-            layers += [plain(nn.Linear(latent, channels[0] * prod(sides), bias=False), init_std)]
-        layers += [nn.Unflatten(1, (channels[0], *sides))]
-        for stage, outputs in enumerate(channels):
-            if stage and norm == "weight":
-                layers += [upsample(channels[stage - 1], outputs, init_std)]
-            elif stage:
-                conv = nn.ConvTranspose2d(channels[stage - 1], outputs, 4, stride=2, padding=1, bias=False)
-                layers += [plain(conv, init_std)]
-            if norm == "batch":
-                layers += [nn.BatchNorm2d(outputs)]
-            elif norm == "virtual":
-                layers += [VirtualBatchNorm(outputs, reference)]
-            layers += [nn.ReLU()]
-        self.layers = nn.Sequential(*layers)
-        self.output_layer = upsample(channels[-1], image_shape[0], init_std)
-
-    @torch.no_grad()
-    def start_from_mean(self, images: Tensor) -> None:
-        """Initialise weight-normed layers from z, and the output so that images vary a little about the mean colour.
-
-        The output starts with a tenth of unit scale (authors' CIFAR code) and a bias of the images' mean per channel.
-        """
-        initialize_from_data(self, self.draw_latent(len(images)).to(images.device))
-        self.output_layer.g.mul_(0.1)
-        self.output_layer.b.copy_(images.mean((0, 2, 3)).clamp(-0.99, 0.99).atanh())
-
-    def generate(self, z: Tensor) -> Tensor:
-        return self.output_layer(self.layers(z)).tanh()
-
-
-def plain(layer: nn.Linear | nn.ConvTranspose2d, init_std: float) -> nn.Module:
-    """``layer`` with weights from N(0, init_std)."""
-    nn.init.normal_(layer.weight, std=init_std)
-    return layer
-
-
-def upsample(inputs: int, outputs: int, init_std: float) -> WeightNormConvTranspose2d:
-    return WeightNormConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, train_scale=True, init_std=init_std)

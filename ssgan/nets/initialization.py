@@ -11,8 +11,8 @@ from ssgan.nets.weight_norm import WEIGHT_NORMED
 
 
 def initialize_from_data(network: nn.Module, images: Tensor) -> None:
-    """Set g and b of every weight-normed layer so that each unit has mean 0 and sd 1 before its nonlinearity, and the
-    scale and bias of every minibatch discrimination (see there).
+    """Set g and b of every weight-normed layer so that each unit has mean 0 and sd 1 (or the layer's ``output_std``)
+    before its nonlinearity, and the scale and bias of every minibatch discrimination (see there).
 
     A channel of a convolution is one unit, over images and places. Layers are set in the order in which ``images``
     reach them, each on the outputs of those already set (Salimans and Kingma 2016, sec. 3). Noise layers act as they
@@ -23,7 +23,7 @@ def initialize_from_data(network: nn.Module, images: Tensor) -> None:
         assert isinstance(layer, WEIGHT_NORMED)
         dims = [0, *range(2, y.ndim)]
         std, mean = torch.std_mean(y, dims, correction=0)
-        std = std.clamp_min(1e-8)
+        std = std.clamp_min(1e-8) / layer.output_std
         layer.g.div_(std)
         layer.b.sub_(mean).div_(std)
         per_unit = [1, -1] + [1] * (y.ndim - 2)

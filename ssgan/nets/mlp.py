@@ -61,10 +61,12 @@ class MLPClassifier(ImageClassifier):
         return self.trunk(images)
 
 
-def output_head(features: int, classes: int, noise: float, init_std: float, kernels: int, dims: int) -> nn.Sequential:
+def output_head(
+    features: int, classes: int, noise: float, init_std: float, kernels: int, dims: int, output_std: float = 1.0
+) -> nn.Sequential:
     """Features -> logits: minibatch discrimination if there are kernels, noise, the output layer."""
     mixing = [MinibatchDiscrimination(features, kernels, dims)] if kernels else []
-    output = WeightNormLinear(features + kernels, classes, train_scale=True, init_std=init_std)
+    output = WeightNormLinear(features + kernels, classes, train_scale=True, init_std=init_std, output_std=output_std)
     return nn.Sequential(*mixing, GaussianNoise(noise), output)
 
 

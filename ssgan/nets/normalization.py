@@ -2,14 +2,21 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
-class BatchNormNoGain(nn.BatchNorm1d):
-    """Batch normalisation with a bias and no gain (authors' code: ``batch_norm(..., g=None)``); (N, F) -> (N, F)."""
+class BatchNormNoGain(_BatchNorm):
+    """Batch normalisation with a bias and no gain (authors' code: ``batch_norm(..., g=None)``).
+
+    (N, F) or (N, C, H, W), same out.
+    """
 
     def __init__(self, features: int, eps: float = 1e-6):
         super().__init__(features, eps=eps)
         self.register_parameter("weight", None)
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """All numbers of dimensions will do."""
 
 
 class VirtualBatchNorm(nn.Module):

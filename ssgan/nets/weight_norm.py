@@ -46,13 +46,23 @@ class WeightNormLinear(nn.Module):
     """``y = (g v / |v|) x + b``, |v| per output unit (Salimans and Kingma 2016, eq. 2); (N, in) -> (N, out).
 
     ``v`` starts as N(0, init_std). With ``train_scale=False`` g is a buffer that only `initialize_from_data` sets,
-    as in the authors' code, which trains the g of the output layers and freezes all others.
+    as in the authors' code, which trains the g of the output layers and freezes all others. ``output_std`` is the sd
+    that `initialize_from_data` gives every output.
     """
 
     g: Tensor
 
-    def __init__(self, in_features: int, out_features: int, *, train_scale: bool = False, init_std: float = 0.1):
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        train_scale: bool = False,
+        init_std: float = 0.1,
+        output_std: float = 1.0,
+    ):
         super().__init__()
+        self.output_std = output_std
         self.v = nn.Parameter(init_std * torch.randn(out_features, in_features))
         self.b = nn.Parameter(torch.zeros(out_features))
         if train_scale:
@@ -102,8 +112,10 @@ class _WeightNormConv(nn.Module):
         padding: int = 0,
         train_scale: bool = False,
         init_std: float = 0.05,
+        output_std: float = 1.0,
     ):
         super().__init__()
+        self.output_std = output_std
         self.stride, self.padding = stride, padding
         channels = (out_channels, in_channels) if self.out_dim == 0 else (in_channels, out_channels)
         self.v = nn.Parameter(init_std * torch.randn(*channels, size, size))
@@ -131,12 +143,19 @@ class WeightNormConv2d(_WeightNormConv):
 
 
 class WeightNormConvTranspose2d(_WeightNormConv):
-    """A transposed convolution with weights g v / |v|; (N, in, H, W) -> (N, out, H', W'). See `WeightNormLinear`."""
+    """A transposed convolution with weights g v / |v|; (N, in, H, W) -> (N, out, H', W'). See `WeightNormLinear`.
+
+    ``output_padding`` adds so many rows and columns on one side.
+    """
 
     out_dim = 1
 
+    def __init__(self, *sizes: int, output_padding: int = 0, **settings: Any):
+        super().__init__(*sizes, **settings)
+        self.output_padding = output_padding
+
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv_transpose2d(x, self.weight(), self.b, self.stride, self.padding)
+        return F.conv_transpose2d(x, self.weight(), self.b, self.stride, self.padding, self.output_padding)
 
 
 WEIGHT_NORMED = (WeightNormLinear, WeightNormConv2d, WeightNormConvTranspose2d)

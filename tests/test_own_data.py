@@ -1,0 +1,196 @@
+"""A user's own arrays and pictures are read as they are, and what is wrong with them is named."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import Outcome, make_classifier
+from PIL import Image
+
+from ssgan.checkpoint import load_classifier, save_classifier
+from ssgan.data.datasets import ImageData, cifar10, npz, svhn
+from ssgan.data.folder import folder
+from ssgan.errors import SsganError
+
+X = np.arange(6 * 64, dtype=np.uint8).reshape(6, 8, 8)
+Command = Callable[..., Outcome]
+
+
+def test_npz_with_unlabelled_images_and_no_test(tmp_path: Path) -> None:
+    np.savez(tmp_path / "own.npz", x_train=X, y_train=np.array([0, 1, -1, 2, -1, 0]))
+    data = npz("own", str(tmp_path / "own.npz"))
+    assert data.class_names == ("0", "1", "2")
+    assert data.train_targets.tolist() == [0, 1, -1, 2, -1, 0]
+    assert data.train_images.shape == (6, 1, 8, 8)
+    assert data.test_images.shape == (0, 1, 8, 8)
+
+
+def test_npz_with_names(tmp_path: Path) -> None:
+    colour = np.stack([X] * 3, -1)
+    names = np.array(["cat", "dog"])
+    arrays = {"x_train": colour, "y_train": np.arange(6) % 2, "x_test": colour[:2], "y_test": np.array([1, 0])}
+    np.savez(tmp_path / "own.npz", class_names=names, **arrays)
+    data = npz("own", str(tmp_path / "own.npz"))
+    assert data.class_names == ("cat", "dog")
+    assert data.image_shape == (3, 8, 8)
+    assert data.test_targets.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x_train": X}, "it needs x_train and y_train"),
+        ({"x_train": X, "y_train": np.zeros(6, int), "x_test": X}, "may have x_test with y_test"),
+        ({"x_train": X, "y_train": np.zeros(6, int)}, "1 class"),
+        ({"x_train": X, "y_train": np.arange(6) - 2}, r"labels from -2 to 3. They must be -1\.\.3"),
+        ({"x_train": X, "y_train": np.arange(6), "x_test": X, "y_test": np.arange(6) - 1}, r"They must be 0\.\.5"),
+        ({"x_train": X, "y_train": np.arange(6), "class_names": np.array(["a", "b"])}, "labels from 0 to 5"),
+    ],
+)
+def test_bad_npz(arrays: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "own.npz", **arrays)
+    with pytest.raises(SsganError, match=message):
+        npz("own", str(tmp_path / "own.npz"))
+
+
+@pytest.mark.parametrize(("dataset", "stem"), [(svhn, "svhn"), (cifar10, "cifar10")])
+def test_colour_sets_from_npz_and_their_remedies(dataset: Callable, stem: str, tmp_path: Path) -> None:
+    with pytest.raises(SsganError, match=rf"no {stem} there and download=false.*{stem}\.npz.*download=true"):
+        dataset(stem, str(tmp_path), download=False)
+    images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), np.uint8)
+    targets = np.arange(20) % 10
+    np.savez(tmp_path / f"{stem}.npz", x_train=images, y_train=targets, x_test=images, y_test=targets)
+    data = dataset(stem, str(tmp_path), download=False)
+    assert data.image_shape == (3, 32, 32)
+    np.testing.assert_array_equal(data.train_images[7].permute(1, 2, 0), images[7])
+    assert len(data.class_names) == 10
+    np.savez(tmp_path / f"{stem}.npz", x_train=images[:, :8], y_train=targets, x_test=images[:, :8], y_test=targets)
+    with pytest.raises(SsganError, match="holds images of 3x8x32, not 3x32x32"):
+        dataset(stem, str(tmp_path), download=False)
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    """Two classes of pictures, two unlabelled ones and a test picture, all of one grey level each, in many sizes."""
+    levels = {"cat/a": 10, "cat/sub/b": 20, "dog/c": 30, "unlabeled/d": 40, "unlabeled/e": 50, "test/dog/f": 60}
+    for number, (name, level) in enumerate(levels.items()):
+        path = tmp_path / "pets" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8 + number, 8), (level,) * 3).save(path)
+    return tmp_path / "pets"
+
+
+def read(pets: Path, strict: bool = False, channels: int = 1):  # type: ignore[no-untyped-def]
+    return folder("pets", str(pets), 8, channels, strict)
+
+
+def levels(images: torch.Tensor) -> list[int]:
+    assert (images == images[:, :1, :1, :1]).all()
+    return images[:, 0, 0, 0].tolist()
+
+
+def test_folder(pets: Path) -> None:
+    data = read(pets)
+    assert data.class_names == ("cat", "dog")
+    assert levels(data.train_images) == [10, 20, 30, 40, 50]
+    assert data.train_targets.tolist() == [0, 0, 1, -1, -1]
+    assert levels(data.test_images) == [60]
+    assert data.test_targets.tolist() == [1]
+    assert read(pets, channels=3).image_shape == (3, 8, 8)
+
+
+def test_folder_is_decoded_once_until_a_file_changes(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kills a cache that is never read, and one that is read after a picture was replaced, added or removed."""
+    read(pets)
+    with monkeypatch.context() as patch:
+        patch.setattr("ssgan.data.folder.read_picture", None)  # decoding would fail
+        assert levels(read(pets).train_images) == [10, 20, 30, 40, 50]
+    stat = (pets / "cat/a.png").stat()
+    Image.new("L", (8, 8), 11).save(pets / "cat/a.png")
+    os.utime(pets / "cat/a.png", ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    assert levels(read(pets).train_images)[0] == 11
+    (pets / "dog/c.png").rename(pets / "dog/c2.png")
+    Image.new("L", (8, 8), 31).save(pets / "dog/c1.png")
+    assert levels(read(pets).train_images) == [11, 20, 31, 30, 40, 50]
+    next(pets.glob(".ssgan*")).write_bytes(b"PK\3\4 torn")
+    assert levels(read(pets).train_images) == [11, 20, 31, 30, 40, 50]
+
+
+def test_broken_picture_is_named_every_time_and_left_out(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (pets / "cat/a.png").write_bytes(b"no picture")
+    for _ in range(2):  # decoded, then from the cache
+        data = read(pets)
+        assert levels(data.train_images) == [20, 30, 40, 50]
+        assert data.train_targets.tolist() == [0, 1, -1, -1]
+        assert f"warning: {pets / 'cat/a.png'}: not a picture" in capsys.readouterr().err
+        with pytest.raises(SsganError, match=r"cat/a\.png: cannot be read, and dataset\.strict=true"):
+            read(pets, strict=True)
+        capsys.readouterr()
+
+
+def test_bad_folders(pets: Path) -> None:
+    with pytest.raises(SsganError, match=r"dataset\.size=0"):
+        folder("pets", str(pets), 0, 1, False)
+    with pytest.raises(SsganError, match="no such folder"):
+        read(pets / "nowhere")
+    with pytest.raises(SsganError, match="1 sub-folders of classes"):
+        read(pets / "cat")
+    (pets / "test/cow").mkdir()
+    with pytest.raises(SsganError, match="test/cow is no class; the classes are cat, dog"):
+        read(pets)
+    (pets / "test/cow").rename(pets / "cow")
+    with pytest.raises(SsganError, match="cow holds no picture"):
+        read(pets)
+
+
+@pytest.mark.slow
+def test_a_folder_of_pictures_trains_from_one_command(ssgan: Command, digits: ImageData, tmp_path: Path) -> None:
+    """1,797 pictures, 10 labels a class, no test folder at first."""
+    for number, (image, target) in enumerate(zip(digits.train_images, digits.train_targets, strict=True)):
+        path = tmp_path / f"pictures/{target if number < 600 else 'unlabeled'}/{number:04}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[0].numpy()).save(path)
+    source = ["dataset=folder", f"dataset.path={tmp_path / 'pictures'}", "dataset.size=16", "dataset.channels=1"]
+    short = ["method.epochs=1", "trainer.limit_train_batches=3", "supervised.epochs=1", "trainer.samples_count=4"]
+    overrides = [*source, *short, "labels=100", "baseline=true", f"runs_dir={tmp_path / 'runs'}"]
+    outcome = ssgan("fit", *overrides)
+    assert outcome.code == 0, outcome.err
+    assert "100 labelled images, 1297 in the unlabelled pool, 0 for validation, 0 to test" in outcome.out
+    assert "no test images" in outcome.out
+    classifier = load_classifier(tmp_path / "runs/folder@100/improved_gan/split0-seed0/classifier.safetensors")
+    assert classifier.class_names == tuple("0123456789")
+    assert classifier.header["test"]["error"] is None
+    source_of_all = [*source, "dataset.name=pictures", *short, "labels=all", f"runs_dir={tmp_path / 'runs'}"]
+    for image, target in zip(digits.test_images, digits.test_targets, strict=True):
+        path = tmp_path / f"pictures/test/{target}/{len(list((tmp_path / 'pictures/test').rglob('*')))}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[0].numpy()).save(path)
+    outcome = ssgan("fit", *source_of_all)
+    assert outcome.code == 0, outcome.err
+    assert "600 labelled images (" in outcome.out
+    assert "500 to test" in outcome.out
+
+
+def test_evaluate_without_test_images(ssgan: Command, tmp_path: Path) -> None:
+    np.savez(tmp_path / "own.npz", x_train=X, y_train=np.arange(6) % 2)
+    path = tmp_path / "c.safetensors"
+    save_classifier(path, make_classifier(classes=2), ["0", "1"])
+    outcome = ssgan("evaluate", f"classifier={path}", "dataset=npz", f"dataset.path={tmp_path / 'own.npz'}")
+    assert outcome.code == 1
+    assert "dataset=npz: has no test images" in outcome.err
+
+
+@pytest.mark.slow
+def test_unbalanced_labels(ssgan: Command, tmp_path: Path) -> None:
+    np.savez(tmp_path / "own.npz", x_train=np.repeat(X, 20, 0), y_train=np.arange(120) % 12 // 8)
+    source = ["dataset=npz", f"dataset.path={tmp_path / 'own.npz'}", "net=digits", "augmentation.shift=0"]
+    short = ["method.epochs=1", "trainer.limit_train_batches=1", "trainer.samples_count=4", f"runs_dir={tmp_path}"]
+    outcome = ssgan("fit", *source, *short, "labels=31", "balanced=false")
+    assert outcome.code == 0, outcome.err
+    assert "31 labelled images (" in outcome.out
+    outcome = ssgan("fit", *source, *short, "labels=31", "split_seed=1")
+    assert outcome.code == 1
+    assert "labels=31: not divisible by the 2 classes" in outcome.err

@@ -2,7 +2,8 @@
 
 __version__ = "0.1.0"
 
-from ssgan.checkpoint import Classifier, load_classifier
+from ssgan.checkpoint import load_classifier
+from ssgan.classifier import Classifier, Ensemble
 from ssgan.errors import SsganError
 
-__all__ = ["Classifier", "SsganError", "load_classifier"]
+__all__ = ["Classifier", "Ensemble", "SsganError", "load_classifier"]

@@ -5,26 +5,25 @@ The header (one JSON object under the safetensors metadata key ``ssgan``) has: `
 writer adds (data set, method, split digest, errors).
 """
 
+import glob
 import json
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 import ssgan.nets
+from ssgan.classifier import Classifier, Ensemble
 from ssgan.errors import SsganError
 from ssgan.files import write_atomically
 from ssgan.nets.contract import ImageClassifier, ImageGenerator
-from ssgan.pixels import scale_pixels
 
 FORMAT = 1
-BATCH = 1000
 Network = TypeVar("Network", ImageClassifier, ImageGenerator)
 
 
@@ -45,11 +44,22 @@ def save_classifier(path: str | Path, network: ImageClassifier, class_names: Seq
     write_atomically(path, save(tensors, metadata={"ssgan": json.dumps(header)}))
 
 
-def load_classifier(path: str | Path) -> "Classifier":
-    """The classifier in a file that `save_classifier` wrote, on the CPU.
+@overload
+def load_classifier(path: str | Path) -> Classifier: ...  # type: ignore[overload-overlap]  # a str is a sequence
 
-    Raises `SsganError` for a file that is missing, truncated, of another version, or not one of ours.
+
+@overload
+def load_classifier(path: Sequence[str | Path]) -> Ensemble: ...
+
+
+def load_classifier(path: str | Path | Sequence[str | Path]) -> Classifier | Ensemble:
+    """The classifier in a file that `save_classifier` wrote, on the CPU; of several files, the `Ensemble` of theirs.
+
+    Raises `SsganError` for a file that is missing, truncated, of another version, or not one of ours, and for files
+    whose classifiers do not take the same images or know the same classes.
     """
+    if not isinstance(path, str | Path):
+        return Ensemble([load_classifier(one) for one in path])
     if not Path(path).is_file():
         raise SsganError(f"classifier={path}: no such file")
     try:
@@ -75,6 +85,16 @@ def load_classifier(path: str | Path) -> "Classifier":
         f"classifier={path}: format {version!r}, written by ssgan {header.get('package_version')}; this version reads "
         f"format {FORMAT}. Install the version that wrote it, or export it again."
     )
+
+
+def load_named(pattern: str) -> Classifier | Ensemble:
+    """What a command's ``classifier=`` names: one file, or all files that a pattern with ``*`` or ``**`` matches."""
+    if Path(pattern).exists() or not glob.has_magic(pattern):
+        return load_classifier(pattern)
+    files = sorted(glob.glob(pattern, recursive=True))
+    if not files:
+        raise SsganError(f"classifier={pattern}: matches no file")
+    return load_classifier(files)
 
 
 def load_generator(path: str | Path) -> ImageGenerator:
@@ -119,69 +139,3 @@ def rebuild(described: dict[str, Any], tensors: dict[str, Tensor], kind: type[Ne
         built: Network = getattr(ssgan.nets, name)(**described["arguments"])
     built.load_state_dict(tensors, strict=True, assign=True)
     return built.requires_grad_(False).eval()
-
-
-class Classifier:
-    """A trained classifier with what it needs to know about its images.
-
-    ``network`` takes images in ``pixel_range`` and gives logits; ``header`` is the file's header.
-    """
-
-    def __init__(self, network: ImageClassifier, header: dict[str, Any]):
-        self.network, self.header = network, header
-        self.class_names = tuple(map(str, header["class_names"]))
-        channels, height, width = map(int, header["image_shape"])
-        self.image_shape = (channels, height, width)
-        low, high = map(float, header["pixel_range"])
-        self.pixel_range = (low, high)
-        if len(self.class_names) != network.arguments["classes"]:
-            raise ValueError(f"{len(self.class_names)} class names for {network.arguments['classes']} classes")
-        if self.image_shape != tuple(network.arguments["image_shape"]) or self.pixel_range != network.pixel_range:
-            raise ValueError("image shape or pixel range differ from the network's")
-
-    def predict(self, images: Tensor | np.ndarray[Any, Any]) -> Tensor:
-        """Classes 0..K-1, int64 (N,), of images as `predict_proba` takes them."""
-        return self.predict_proba(images).argmax(1)
-
-    def predict_proba(self, images: Tensor | np.ndarray[Any, Any]) -> Tensor:
-        """p(y | x, y < K+1), float32 (N, K), each row summing to 1.
-
-        ``images`` are uint8 0..255 or float in [0, 1]; (N, C, H, W), (N, H, W, C), or (N, H, W) where C is 1.
-        Raises `SsganError`, a ValueError, for another type, shape or range.
-        """
-        return self.predict_log_proba(images).exp()
-
-    @torch.inference_mode()
-    def predict_log_proba(self, images: Tensor | np.ndarray[Any, Any]) -> Tensor:
-        """The logarithm of `predict_proba`, finite where a probability is too small for a float."""
-        device = next(self.network.parameters()).device
-        logits = [
-            self.network(self._scaled(part.to(device))) for part in self._checked(torch.as_tensor(images)).split(BATCH)
-        ]
-        return torch.cat(logits).float().log_softmax(1).cpu() if logits else torch.empty(0, len(self.class_names))
-
-    def _scaled(self, images: Tensor) -> Tensor:
-        if images.dtype == torch.uint8:
-            return scale_pixels(images, self.pixel_range)
-        low, high = self.pixel_range
-        return images.float() * (high - low) + low
-
-    def _checked(self, images: Tensor) -> Tensor:
-        channels, height, width = self.image_shape
-        if images.shape[1:] == (height, width, channels) != self.image_shape:
-            images = images.permute(0, 3, 1, 2)
-        elif channels == 1 and images.shape[1:] == (height, width):
-            images = images.unsqueeze(1)
-        if images.ndim != 4 or images.shape[1:] != self.image_shape:
-            also = f", (N, {height}, {width})" if channels == 1 else ""
-            raise SsganError(
-                f"images have the shape {tuple(images.shape)}; this classifier takes (N, {channels}, {height}, {width}), "
-                f"(N, {height}, {width}, {channels}){also}"
-            )
-        if images.dtype == torch.uint8:
-            return images
-        if not images.is_floating_point():
-            raise SsganError(f"images are {images.dtype}; use uint8 in 0..255 or float in [0, 1]")
-        if len(images) and not (images.min() >= 0 and images.max() <= 1):  # also false for NaN
-            raise SsganError("float images must lie in [0, 1]; divide by 255, or pass uint8")
-        return images

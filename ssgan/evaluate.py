@@ -1,4 +1,4 @@
-"""python -m ssgan.evaluate: the error of a classifier file on the test images of a data set, as one JSON object."""
+"""python -m ssgan.evaluate: the error of a classifier file, or of an ensemble, on a data set's test images, as JSON."""
 
 import json
 
@@ -6,13 +6,13 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from ssgan import command
-from ssgan.checkpoint import load_classifier
+from ssgan.checkpoint import load_named
 from ssgan.errors import SsganError
 from ssgan.metrics import evaluate
 
 
-def evaluate_file(config: DictConfig) -> int:
-    classifier = load_classifier(config.classifier)
+def evaluate_files(config: DictConfig) -> int:
+    classifier = load_named(config.classifier)
     data = instantiate(config.dataset)
     if classifier.image_shape != data.image_shape or classifier.class_names != data.class_names:
         raise SsganError(
@@ -22,12 +22,13 @@ def evaluate_file(config: DictConfig) -> int:
         )
     if not len(data.test_images):
         raise SsganError(f"dataset={data.name}: has no test images")
-    print(json.dumps(evaluate(classifier.predict_log_proba(data.test_images), data.test_targets)))
+    measured = evaluate(classifier.predict_log_proba(data.test_images), data.test_targets)
+    print(json.dumps(measured | {"classifiers": classifier.size}))
     return 0
 
 
 def main() -> None:
-    command.run("evaluate", evaluate_file)
+    command.run("evaluate", evaluate_files)
 
 
 if __name__ == "__main__":

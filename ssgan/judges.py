@@ -5,7 +5,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ssgan.checkpoint import Classifier, load_classifier
+from ssgan.checkpoint import load_classifier
+from ssgan.classifier import Classifier
 from ssgan.errors import SsganError
 from ssgan.pixels import scale_pixels
 

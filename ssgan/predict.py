@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from rich.progress import track
 
 from ssgan import command
-from ssgan.checkpoint import load_classifier
+from ssgan.checkpoint import load_named
 from ssgan.data.pictures import find_pictures, read_picture
 from ssgan.errors import SsganError
 from ssgan.files import require_writable, write_atomically
@@ -16,7 +16,7 @@ from ssgan.files import require_writable, write_atomically
 
 def predict(config: DictConfig) -> int:
     """Write path, class and probability of every picture; a broken one is named, skipped and counted (exit code 1)."""
-    classifier = load_classifier(config.classifier)
+    classifier = load_named(config.classifier)
     paths = find_pictures(config.images)
     require_writable(config.output)
     table = io.StringIO()

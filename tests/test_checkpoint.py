@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Bomb
+from conftest import Bomb, Outcome, make_classifier
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -137,3 +137,45 @@ def test_a_place_that_cannot_be_written(classifier: MLPClassifier, tmp_path: Pat
     with pytest.raises(SsganError, match="cannot be written"):
         save_classifier(tmp_path / "file" / "c.safetensors", classifier, NAMES)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file"]
+
+
+def test_ensemble_averages_probabilities(tmp_path: Path) -> None:
+    """Kills a mean of logits, and one that is not finite where a member is sure."""
+    paths = []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        network = make_classifier()
+        network.head[-1].g.data.mul_([1, 5, 1000][seed])
+        paths.append(tmp_path / f"{seed}.safetensors")
+        save_classifier(paths[-1], network, NAMES)
+    images = torch.rand(20, 1, 8, 8)
+    ensemble = load_classifier(paths)
+    expected = torch.stack([load_classifier(path).predict_proba(images) for path in paths]).mean(0)
+    torch.testing.assert_close(ensemble.predict_proba(images), expected)
+    assert torch.equal(ensemble.predict(images), expected.argmax(1))
+    assert ensemble.predict_log_proba(images).isfinite().all()
+    assert ensemble.class_names == tuple(NAMES)
+
+
+def test_files_that_make_no_ensemble(tmp_path: Path, file: Path) -> None:
+    other = tmp_path / "other.safetensors"
+    save_classifier(other, make_classifier(classes=2), ["cat", "dog"])
+    with pytest.raises(SsganError, match=r"10 classes .* and of 2 classes .*cat, dog.* make no ensemble"):
+        load_classifier([file, other])
+    with pytest.raises(SsganError, match="an ensemble needs one file or more"):
+        load_classifier([])
+
+
+def test_evaluate_takes_a_pattern(tmp_path: Path, ssgan: Callable[..., Outcome]) -> None:
+    for seed in range(2):
+        torch.manual_seed(seed)
+        (tmp_path / f"run{seed}").mkdir()
+        save_classifier(tmp_path / f"run{seed}/classifier.safetensors", make_classifier(), list("0123456789"))
+    outcome = ssgan("evaluate", f"classifier={tmp_path}/*/classifier.safetensors", "dataset=digits")
+    assert outcome.code == 0, outcome.err
+    result = json.loads(outcome.out)
+    assert result["classifiers"] == 2
+    assert 0 < result["error"] < 1
+    outcome = ssgan("evaluate", f"classifier={tmp_path}/none/*.safetensors", "dataset=digits")
+    assert outcome.code == 1
+    assert "matches no file" in outcome.err

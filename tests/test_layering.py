@@ -20,6 +20,7 @@ LEVELS = [
         "splits",
         "nets",
         "checkpoint",
+        "classifier",
         "divergences",
         "sampling",
         "judges",

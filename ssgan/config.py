@@ -213,6 +213,8 @@ class FitConfig:
     split_seed: int = MISSING
     seed: int = MISSING
     baseline: bool = MISSING
+    max_time: str | None = None
+    dry_run: bool = MISSING
     name: str = MISSING
     data_dir: str = MISSING
     download: bool = MISSING

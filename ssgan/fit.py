@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from ssgan import command
 from ssgan.assembly import Built, build, check, make_trainer
+from ssgan.callbacks.clock import TimeEstimate, TimeLimit, parse_duration
 from ssgan.callbacks.collapse_watch import CollapseWatch
 from ssgan.callbacks.progress import RunProgress
 from ssgan.callbacks.record import RunRecord
@@ -18,9 +19,10 @@ from ssgan.checkpoint import load_classifier, save_classifier
 from ssgan.curves import draw_curves
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
+from ssgan.dry_run import count_images, dry_run, time_left
 from ssgan.metrics import evaluate
 from ssgan.run_folder import RunFolder, command_line
-from ssgan.splits import Split, draw_split
+from ssgan.splits import draw_split
 
 COLLAPSED = 3
 NOT_TESTED: dict[str, Any] = {"error": None, "ece": None, "nll": None}
@@ -40,31 +42,21 @@ def fit(config: DictConfig) -> int:
         config.balanced,
     )
     # Everything that can refuse the configuration has been built before anything is written.
+    limit = parse_duration(config.max_time) if config.max_time else None
     method = build(config, config.method, data, split)
+    if config.dry_run:
+        dry_run(config, data, split, method, limit)
+        return 0
     baseline = build(config, config.supervised, data, split) if wants_baseline(config) else None
     logger = instantiate(config.logger) if config.logger else False
     folder.claim(config, split)
     metrics = folder.finished()
     if metrics is None:
-        print(counts(data, split), flush=True)
+        print(count_images(data, split), flush=True)
         supervised_error = run_baseline(config, baseline, folder) if baseline else None
-        metrics = run_method(config, method, folder, logger, supervised_error)
+        metrics = run_method(config, method, folder, logger, supervised_error, limit)
     folder.print_table(metrics)
     return COLLAPSED if metrics["status"] == "collapsed" else 0
-
-
-def counts(data: ImageData, split: Split) -> str:
-    """How many images a run has of each kind, and how many labelled ones of each class if these differ."""
-    text = f"{len(split.labelled)} labelled images"
-    if len(set(split.per_class)) > 1:
-        text += f" ({', '.join(f'{n} {name}' for name, n in zip(data.class_names, split.per_class, strict=True))})"
-    pool = len(data.train_images) - len(split.validation)
-    kinds = [
-        f"{pool} in the unlabelled pool",
-        f"{len(split.validation)} for validation",
-        f"{len(data.test_images)} to test",
-    ]
-    return ", ".join([text, *kinds])
 
 
 def wants_baseline(config: DictConfig) -> bool:
@@ -84,14 +76,22 @@ def run_baseline(config: DictConfig, built: Built, folder: RunFolder) -> float |
 
 
 def run_method(
-    config: DictConfig, built: Built, folder: RunFolder, logger: Any, supervised_error: float | None
+    config: DictConfig,
+    built: Built,
+    folder: RunFolder,
+    logger: Any,
+    supervised_error: float | None,
+    limit: float | None,
 ) -> dict[str, Any]:
     """Train, or go on training, export the averaged weights, test them once; returns and writes metrics.json."""
     method, (module, data) = config.method, built
     condition = f"{config.dataset.name}@{config.labels}"
-    record = RunRecord(folder.path)
     watch = CollapseWatch(**config.collapse_watch)
-    callbacks: list[pl.Callback] = [watch, RunProgress(condition), record]
+    record = RunRecord(folder.path, healthy=lambda: watch.reason is None)
+    estimate = TimeEstimate(lambda seconds, module: print(time_left(seconds, module, limit), flush=True))
+    callbacks: list[pl.Callback] = [watch, RunProgress(condition), estimate, record]
+    if limit:
+        callbacks.insert(0, TimeLimit(limit))
     if hasattr(module, "averaged_generator"):
         callbacks.append(
             SampleGrid(folder / "samples", config.trainer.samples_every, config.trainer.samples_count, config.seed)

@@ -22,6 +22,7 @@ PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-
 FREE_TO_CHANGE = (
     "data_dir",
     "download",
+    "dry_run",
     "runs_dir",
     "dataset.data_dir",
     "dataset.download",

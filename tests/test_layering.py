@@ -38,7 +38,7 @@ LEVELS = [
         "curves",
     },
     {"data.datamodule", "methods", "callbacks"},
-    {"config", "command", "run_folder", "assembly"},
+    {"config", "command", "run_folder", "assembly", "dry_run"},
     {"fit", "evaluate", "predict", "sample", "score", "ablation", "turing", "divergence_figure"},
 ]
 

@@ -36,7 +36,7 @@ class RunProgress(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.progress is not None and (batch_idx + 1) % REFRESH_STEPS == 0:
-            done = trainer.current_epoch + (batch_idx + 1) / float(trainer.num_training_batches)
+            done = pl_module.progress(pl_module.step_number + 1) * (trainer.max_epochs or 1)
             self.progress.update(self.task, completed=done, losses=self._losses(pl_module))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -44,7 +44,8 @@ class RunProgress(pl.Callback):
         if "val/error" in trainer.callback_metrics:
             self.validation = f"val error {trainer.callback_metrics['val/error'].item():.2%}  "
         if self.progress is not None:
-            self.progress.update(self.task, completed=epoch, epoch=epoch, losses=self._losses(pl_module))
+            done = pl_module.progress(pl_module.step_number + 1) * total
+            self.progress.update(self.task, completed=done, epoch=epoch, losses=self._losses(pl_module))
         elif trainer.is_global_zero and (epoch == total or epoch % max(1, total // 10) == 0):
             print(f"{self.title}: epoch {epoch}/{total}  {self._losses(pl_module)}", flush=True)
 

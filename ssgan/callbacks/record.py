@@ -3,6 +3,7 @@
 import csv
 import io
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ from ssgan.files import write_atomically
 class RunRecord(pl.Callback):
     """After every epoch: a row of metrics.csv (losses, validation error, seconds) and the checkpoint last.ckpt.
 
-    Rows and seconds travel in the checkpoint, so that a resumed run goes on where it was saved, without gap or repeat.
+    No checkpoint is written when ``healthy`` says no. Rows and seconds travel in the checkpoint, so that a resumed run goes on where it was saved, without gap or repeat.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, healthy: Callable[[], bool]):
+        self.folder, self.healthy = folder, healthy
         self.rows: list[dict[str, float]] = []
         self.seconds = 0.0
 
@@ -40,7 +41,7 @@ class RunRecord(pl.Callback):
         self.rows.append(row | {"seconds": round(self.seconds, 3)})
         if trainer.is_global_zero:
             write_atomically(self.folder / "metrics.csv", self._table().encode())
-        if not trainer.should_stop:  # a collapsed epoch is not what a run should go on from
+        if self.healthy():  # a collapsed epoch is not what a run should go on from
             self.seconds = time.monotonic() - self.started
             trainer.save_checkpoint(self.folder / ".last.ckpt.partial")
             (self.folder / ".last.ckpt.partial").replace(self.folder / "last.ckpt")

@@ -27,8 +27,7 @@ class ClassifierTraining(pl.LightningModule):
 
     ``average_rate``: share of the current weights in each update of the average. It is updated every
     ``average_every`` steps with the rate that comes to the same, 1 - (1 - average_rate)^average_every.
-    ``constant_fraction``: the learning rate stays constant for this fraction of all steps and then falls linearly to
-    0. ``noise_pool``: size of the pool from which noise layers draw on a CPU; 0 draws every number afresh.
+    ``constant_fraction``: the learning rate stays constant for this fraction of the run and then falls linearly to 0. ``noise_pool``: size of the pool from which noise layers draw on a CPU; 0 draws every number afresh.
     ``real_images``, in the classifier's pixel range, are what minibatch discrimination compares with in evaluation.
     Noise is a function of (seed, rank, step), z of (seed, step): neither depends on what was drawn before.
     """
@@ -53,6 +52,7 @@ class ClassifierTraining(pl.LightningModule):
         self.pool = NoisePool(noise_pool) if noise_pool else None
         self.validation_accuracy = MulticlassAccuracy(max(2, classifier.arguments["classes"]), average="micro")
         self.latent_rng = torch.Generator()
+        self.share_of_time: Callable[[], float] = float  # 0.0; `TimeLimit` knows better
         self.sums: Terms = {}
         self.steps_summed = 0
 
@@ -61,12 +61,16 @@ class ClassifierTraining(pl.LightningModule):
         return [(self.averaged_classifier, self.classifier)]
 
     def with_schedule(self, *optimizers: Optimizer) -> tuple[list[Optimizer], list[LambdaLR]]:
-        total = int(self.trainer.estimated_stepping_batches)
+        self.total_steps = int(self.trainer.estimated_stepping_batches)
 
         def factor(step: int) -> float:
-            return min(1.0, max(0.0, 1 - step / total) / max(1 - self.constant_fraction, 1 / total))
+            return min(1.0, max(0.0, 1 - self.progress(step)) / max(1 - self.constant_fraction, 1 / self.total_steps))
 
         return list(optimizers), [LambdaLR(optimizer, factor) for optimizer in optimizers]
+
+    def progress(self, step: int) -> float:
+        """The part of the run that lies behind after ``step`` steps: of its steps, or of its time if more of that does."""
+        return max(step / self.total_steps, self.share_of_time())
 
     def descend(self, player: int, objective: Callable[[], Terms]) -> None:
         """One step of optimizer ``player`` on the sum of the terms of ``objective()``.

@@ -54,6 +54,25 @@ def test_weight_norm_gradients() -> None:
         torch.testing.assert_close(ours, theirs.float(), rtol=0.05, atol=0.05)
 
 
+@pytest.mark.parametrize("trained", ["v", "g", "b", None])
+def test_a_frozen_weight_norm_lets_the_gradient_through(trained: str | None) -> None:
+    """Kills a short cut for the other player's turn that is taken while a parameter still learns."""
+    layer = WeightNormLinear(5, 3, train_scale=True)
+    x = torch.randn(4, 5, requires_grad=True)
+    layer(x).square().sum().backward()
+    expected, x.grad = x.grad, None
+    gradients = {name: p.grad.clone() for name, p in layer.named_parameters()}
+    layer.zero_grad()
+    for name, p in layer.named_parameters():
+        p.requires_grad_(name == trained)
+    layer(x).square().sum().backward()
+    torch.testing.assert_close(x.grad, expected)
+    for name, p in layer.named_parameters():
+        assert (p.grad is None) == (name != trained)
+        if name == trained:
+            torch.testing.assert_close(p.grad, gradients[name])
+
+
 @pytest.mark.parametrize("fused", [False, True])
 def test_weights_are_kept_only_on_request(fused: bool) -> None:
     """Kills a weight that outlives an optimizer step, a copy, or a loaded state."""

@@ -11,15 +11,19 @@ from torch import Tensor, nn
 
 
 class _WeightNormLinear(torch.autograd.Function):
-    """y = x w^T + b with w = g v / |v| given as ``weight``, and its gradient with fewer passes over v than autograd's.
+    """y = x w^T + b with fewer passes over v than autograd's for its gradient.
+
+    ``weight`` is w = g v / |v| and ``bias`` is b, both in the type of x; ``norm`` is |v|.
 
     With h = y - b, dL/dg = sum_n h dL/dy / g, and dL/dv = g/|v| dL/dw - v sum_n(h dL/dy) / |v|^2: the projection of
     Salimans and Kingma 2016, eq. 3, takes its inner product from the outputs, which are smaller than the weights.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, v: Tensor, g: Tensor, b: Tensor, weight: Tensor, norm: Tensor) -> Tensor:
-        y = F.linear(x, weight, b.to(x.dtype))
+    def forward(
+        ctx: Any, x: Tensor, v: Tensor, g: Tensor, b: Tensor, weight: Tensor, bias: Tensor, norm: Tensor
+    ) -> Tensor:
+        y = F.linear(x, weight, bias)
         ctx.save_for_backward(x, v, g, b, weight, norm, y)
         return y
 
@@ -39,7 +43,7 @@ class _WeightNormLinear(torch.autograd.Function):
         if need_v:
             scaled = grad_y * (g / norm).to(grad_y.dtype)
             grad_v = (scaled.t() @ x).to(v.dtype).addcmul_(v, (-inner / norm.square())[:, None])
-        return grad_x, grad_v, grad_g, grad_b if need_b else None, None, None
+        return grad_x, grad_v, grad_g, grad_b if need_b else None, None, None, None
 
 
 class WeightNormLinear(nn.Module):
@@ -69,22 +73,25 @@ class WeightNormLinear(nn.Module):
             self.g = nn.Parameter(torch.ones(out_features))
         else:
             self.register_buffer("g", torch.ones(out_features))
-        self.kept: dict[torch.dtype, tuple[Tensor, Tensor]] | None = None  # see `keep_weights`
+        self.kept: dict[torch.dtype, tuple[Tensor, Tensor, Tensor]] | None = None  # see `keep_weights`
 
     def forward(self, x: Tensor) -> Tensor:
         if not torch.is_grad_enabled():
             return F.linear(x, self.v * (self.g / torch.linalg.vector_norm(self.v, dim=1))[:, None], self.b)
         dtype = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
-        output: Tensor = _WeightNormLinear.apply(x.to(dtype), self.v, self.g, self.b, *self._weight(dtype))
+        weight, bias, norm = self._weight(dtype)
+        if not (self.v.requires_grad or self.g.requires_grad or self.b.requires_grad):
+            return F.linear(x.to(dtype), weight, bias)  # the other player's turn
+        output: Tensor = _WeightNormLinear.apply(x.to(dtype), self.v, self.g, self.b, weight, bias, norm)
         return output
 
     @torch.no_grad()
-    def _weight(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """The normalised weight in ``dtype``, and |v|."""
+    def _weight(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+        """The normalised weight and the bias in ``dtype``, and |v|."""
         if self.kept is not None and dtype in self.kept:
             return self.kept[dtype]
         weight, norm = torch._weight_norm_interface(self.v, self.g[:, None])
-        made = weight.to(dtype), norm.flatten()
+        made = weight.to(dtype), self.b.detach().to(dtype), norm.flatten()
         if self.kept is not None:
             self.kept[dtype] = made
         return made

@@ -1,0 +1,44 @@
+"""Every sweep composes for each of its jobs, gives its command, and leaves finished runs alone."""
+
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import TINY, Outcome
+from omegaconf import OmegaConf
+from test_configs import CONF, compose
+
+SWEEPS = sorted((CONF / "sweep").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_every_job_composes(path: Path) -> None:
+    assert f"# python -m ssgan.fit -m sweep={path.stem}" in path.read_text()
+    params: dict[str, Any] = yaml.safe_load(path.read_text())["hydra"]["sweeper"]["params"]
+    choices = [[f"{key}={value}" for value in str(values).split(",")] for key, values in params.items()]
+    folders = set()
+    for job in product(*choices):
+        config = compose(f"sweep={path.stem}", *job)
+        OmegaConf.to_container(config, resolve=True)
+        folders.add((config.dataset.name, config.labels, config.name, config.split_seed, config.seed))
+    assert len(folders) == len(list(product(*choices)))
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_started_again_runs_what_is_left(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
+    """Kills a second start that trains finished runs anew, or skips those that never ended."""
+    sweep = ["-m", "sweep=seeds", *TINY, "method.epochs=1", "supervised.epochs=1", f"runs_dir={tmp_path}"]
+    assert ssgan("fit", *sweep, "hydra.sweeper.params.split_seed='0,1'").code == 0
+    folders = sorted(tmp_path.glob("digits@50/improved_gan/*"))
+    assert [folder.name for folder in folders] == ["split0-seed0", "split1-seed1"]
+    written = [(folder / "classifier.safetensors").stat().st_mtime_ns for folder in folders]
+    (folders[1] / "metrics.json").unlink()
+    outcome = ssgan("fit", *sweep, "hydra.sweeper.params.split_seed='0,1'")
+    assert outcome.code == 0, outcome.err
+    again = [(folder / "classifier.safetensors").stat().st_mtime_ns for folder in folders]
+    assert again[0] == written[0]
+    assert again[1] > written[1]
+    assert (folders[1] / "metrics.json").exists()

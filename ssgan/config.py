@@ -282,6 +282,13 @@ class AblationConfig(ReadsDataConfig):
 
 
 @dataclass
+class ReportConfig(ReadsDataConfig):
+    runs: str = MISSING
+    output: str = MISSING
+    readme: str | None = None
+
+
+@dataclass
 class DivergencesConfig:
     output: str = MISSING
     p: float = MISSING
@@ -300,6 +307,7 @@ def register() -> None:
         ScoreConfig,
         TuringConfig,
         AblationConfig,
+        ReportConfig,
         DivergencesConfig,
     )
     for command in commands:

@@ -1,13 +1,22 @@
-"""curves.png: losses and error over the epochs of a run."""
+"""Losses and error over the epochs of a run: curves.png, and the curves of a report."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ssgan.files import write_figure
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 def draw_curves(rows: Sequence[dict[str, float]], path: Path, title: str) -> None:
-    """Plot the ``train/...`` columns of metrics.csv on a logarithmic scale, and ``val/error`` beside them if there is one."""
+    """Write `curves_figure` as a PNG file."""
+    write_figure(path, curves_figure(rows, title))
+
+
+def curves_figure(rows: Sequence[dict[str, float]], title: str) -> "Figure":
+    """The ``train/...`` columns of metrics.csv on a logarithmic scale, and ``val/error`` beside them if there is one."""
     from matplotlib.figure import Figure
 
     epochs = [row["epoch"] for row in rows]
@@ -25,5 +34,6 @@ def draw_curves(rows: Sequence[dict[str, float]], path: Path, title: str) -> Non
         axes[1].plot(epochs, [100 * row["val/error"] for row in rows], color="black")
         axes[1].set(title="averaged weights", xlabel="epoch", ylabel="validation error (%)", ylim=(0, None))
     for axis in axes:
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
-    write_figure(path, figure)
+    return figure

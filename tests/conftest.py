@@ -1,11 +1,13 @@
 """Fixtures: networks and runs small enough for seconds, and commands called in this process."""
 
 import os
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,3 +107,17 @@ def write_npz(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / "mnist.npz"
 
     return write
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    """Chromium without a window."""
+    reason = "needs playwright: pip install 'ssgan[browser]'"
+    playwright = pytest.importorskip("playwright.sync_api", reason=reason)
+    with playwright.sync_playwright() as started:
+        try:
+            chromium = started.chromium.launch(executable_path=shutil.which("chromium"))
+        except playwright.Error as error:
+            pytest.skip(f"no Chromium to start ({str(error).splitlines()[0]}): playwright install chromium")
+        yield chromium
+        chromium.close()

@@ -59,7 +59,9 @@ def test_every_experiment_gives_its_command(path: Path) -> None:
     assert f"# python -m ssgan.fit experiment={path.stem}" in path.read_text()
 
 
-@pytest.mark.parametrize("name", ["evaluate", "predict", "sample", "score", "ablation", "turing", "divergences"])
+@pytest.mark.parametrize(
+    "name", ["evaluate", "predict", "sample", "score", "ablation", "report", "turing", "divergences"]
+)
 def test_commands_leave_no_folder(
     name: str, ssgan: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

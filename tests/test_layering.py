@@ -38,8 +38,15 @@ LEVELS = [
         "curves",
     },
     {"data.datamodule", "methods", "callbacks"},
-    {"config", "command", "run_folder", "assembly", "dry_run"},
-    {"fit", "evaluate", "predict", "sample", "score", "ablation", "turing", "divergence_figure"},
+    {
+        "config",
+        "command",
+        "run_folder",
+        "reporting",
+        "assembly",
+        "dry_run",
+    },
+    {"fit", "evaluate", "predict", "sample", "score", "ablation", "report", "turing", "divergence_figure"},
 ]
 
 

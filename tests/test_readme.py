@@ -27,6 +27,7 @@ def test_there_are_commands() -> None:
         "score",
         "turing",
         "divergences",
+        "report",
     }
 
 
@@ -71,7 +72,9 @@ def test_the_results_table_is_the_one_of_the_results() -> None:
     assert table.BEGIN + table.table() + table.END in README
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks" / "results").glob("*@*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "benchmarks" / "reporting.results").glob("*@*.json")), ids=lambda path: path.stem
+)
 def test_results_are_consistent(path: Path) -> None:
     result = json.loads(path.read_text())
     errors = torch.tensor([run["test_error"] for run in result["runs"]], dtype=torch.float64)

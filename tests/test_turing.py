@@ -5,8 +5,7 @@ import io
 import json
 import math
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -127,19 +126,6 @@ def test_mistakes(
         assert outcome.err.count("error: ") == 1
         assert "Traceback" not in outcome.err
         assert not output.exists()
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    reason = "needs playwright: pip install 'ssgan[browser]'"
-    playwright = pytest.importorskip("playwright.sync_api", reason=reason)
-    with playwright.sync_playwright() as started:
-        try:
-            chromium = started.chromium.launch(executable_path=shutil.which("chromium"))
-        except playwright.Error as error:
-            pytest.skip(f"no Chromium to start ({str(error).splitlines()[0]}): playwright install chromium")
-        yield chromium
-        chromium.close()
 
 
 def wilson(successes: int, n: int) -> tuple[float, float]:

@@ -1,0 +1,1 @@
+"""What `ssgan.report` makes of run folders."""

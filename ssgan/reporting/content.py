@@ -1,0 +1,117 @@
+"""What a report holds, and how its numbers are written: the same in Markdown and in HTML."""
+
+import base64
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ssgan.reporting.results import Group, Summary
+
+COLUMNS = (
+    "condition",
+    "recipe",
+    "test error (%)",
+    "supervised only (%)",
+    "difference (%)",
+    "paper (%)",
+    "ECE",
+    "minutes a run",
+)
+EXPLANATION = (
+    "Errors on the test images as mean ± sample standard deviation (number of runs); a collapsed run counts.",
+    "Supervised only: the same network, taught by the same labelled images alone.",
+    "Difference: supervised only minus test error, run by run; ± is the standard error of its mean.",
+    "Paper: a single model, as published (Salimans et al. 2016, tables 1 to 3).",
+    "ECE: expected calibration error, from 0 (the classifier's probabilities can be trusted) to 1.",
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG file, and what it shows."""
+
+    path: Path
+    alt: str
+    caption: str
+    pixels: bool = False
+    """A picture made of images, which a dark page shows as it is."""
+    wide: bool = False
+    """Too much in it for half of the page's width."""
+
+    @property
+    def data_uri(self) -> str:
+        return f"data:image/png;base64,{base64.b64encode(self.path.read_bytes()).decode()}"
+
+
+@dataclass
+class Section:
+    """What there is beyond the table's row; ``missing`` says which pictures could not be made, and why."""
+
+    group: Group
+    slug: str
+    pictures: list[Picture] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def first(self) -> str:
+        return "split seed {}, seed {}".format(*self.group.runs[0].seeds)
+
+    @property
+    def commands(self) -> list[str]:
+        return list(dict.fromkeys(run.command for run in self.group.runs))
+
+    @property
+    def made_with(self) -> list[str]:
+        return list(dict.fromkeys(run.made_with() for run in self.group.runs))
+
+
+@dataclass(frozen=True)
+class Report:
+    sections: Sequence[Section]
+    budgets: Sequence[Picture]
+    unfinished: Sequence[Path]
+
+    @property
+    def rows(self) -> list[list[str]]:
+        return [row(section.group) for section in self.sections]
+
+    @property
+    def summary(self) -> str:
+        runs = sum(len(section.group.runs) for section in self.sections)
+        text = f"{plural(runs, 'finished run')} of {plural(len(self.sections), 'condition and recipe', 'conditions and recipes')}."
+        if self.unfinished:
+            text += f" {plural(len(self.unfinished), 'unfinished run was', 'unfinished runs were')} left out."
+        return text
+
+
+def plural(n: int, one: str, many: str | None = None) -> str:
+    return f"{n} {one if n == 1 else many or one + 's'}"
+
+
+def row(group: Group) -> list[str]:
+    """The cells under `COLUMNS`."""
+    error, supervised = group.summary("test_error"), group.summary("supervised_error")
+    ece, seconds = group.summary("ece"), group.summary("seconds")
+    has_classes = any((run.folder / "classifier.safetensors").exists() for run in group.runs)
+    gain = group.gain()
+    return [
+        group.condition,
+        group.recipe,
+        percent(error, group.collapsed()) if error else "no test images" if has_classes else "no classes",
+        percent(supervised) if supervised else "not run",
+        with_spread(gain, gain.standard_error) if gain else "-",
+        group.published() or "-",
+        f"{ece.mean:.3f}" if ece else "-",
+        f"{seconds.mean / 60:.1f}" if seconds else "-",
+    ]
+
+
+def percent(summary: Summary, collapsed: int = 0) -> str:
+    return with_spread(summary, summary.sd, f", {collapsed} collapsed" if collapsed else "")
+
+
+def with_spread(summary: Summary, spread: float, remark: str = "") -> str:
+    """A mean of fractions, in %: ``0.93 ± 0.07 (10)``."""
+    shown = "" if math.isnan(spread) else f" ± {100 * spread:.2f}"
+    return f"{100 * summary.mean:.2f}{shown} ({summary.n}{remark})"

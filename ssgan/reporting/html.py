@@ -1,0 +1,22 @@
+"""A report as one HTML file that refers to no other."""
+
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup, escape
+
+from ssgan.reporting.content import COLUMNS, EXPLANATION, Report
+
+TEMPLATE = Path(__file__).parents[1] / "pages" / "report.html"
+
+
+def as_html(report: Report) -> str:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["breakable"] = breakable
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return template.render(report=report, columns=COLUMNS, explanation=EXPLANATION)
+
+
+def breakable(text: str) -> Markup:
+    """``text``, escaped, in which a narrow column may break the line after ``_`` and before ``@``."""
+    return Markup(str(escape(text)).replace("_", "_<wbr>").replace("@", "<wbr>@"))

@@ -1,0 +1,69 @@
+"""A report as Markdown, and its table within a README."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from textwrap import indent
+
+from ssgan.errors import SsganError
+from ssgan.reporting.content import COLUMNS, EXPLANATION, Picture, Report
+
+BEGIN, END = "<!-- report: begin -->", "<!-- report: end -->"
+
+
+def as_markdown(report: Report, folder: Path) -> str:
+    """``folder`` is where the file will lie: pictures are named relative to it."""
+    parts = ["# Results", report.summary, table(report), bullets(EXPLANATION)]
+    if report.unfinished:
+        parts.append(f"Unfinished:\n\n{bullets(code(str(path)) for path in report.unfinished)}")
+    parts += [figure(picture, folder) for picture in report.budgets]
+    for section in report.sections:
+        group = section.group
+        parts += [f"## {code(group.condition)} {code(group.recipe)}", *map(plain, group.warnings())]
+        if section.pictures:
+            parts.append(f"The figures are of its first run: {section.first}.")
+        parts += [figure(picture, folder) for picture in section.pictures]
+        parts += map(plain, section.missing)
+        parts += ["Commands:", indent("\n".join(section.commands), "    "), "Made with:"]
+        parts.append(bullets(map(plain, section.made_with)))
+    return "\n\n".join(parts) + "\n"
+
+
+def bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def table(report: Report) -> str:
+    lines = [f"| {' | '.join(COLUMNS)} |", "|---|---" + "|---:" * (len(COLUMNS) - 2) + "|"]
+    lines += [f"| {' | '.join([code(cells[0]), code(cells[1]), *cells[2:]])} |" for cells in report.rows]
+    return "\n".join(lines)
+
+
+def figure(picture: Picture, folder: Path) -> str:
+    return f"![{plain(picture.alt)}]({picture.path.relative_to(folder).as_posix()})\n\n{plain(picture.caption)}"
+
+
+def code(text: str) -> str:
+    """``text`` as it is, in a cell of a table as well."""
+    return "`" + " ".join(text.split()).replace("`", "'").replace("|", r"\|") + "`"
+
+
+def plain(text: str) -> str:
+    """``text`` without meaning to Markdown; an underscore within a word has none."""
+    return re.sub(r"([\\`*<>\[\]|$]|\b_|_\b)", r"\\\1", " ".join(text.split()))
+
+
+def read_readme(path: str) -> str:
+    """Raises `SsganError` unless `BEGIN` and, after it, `END` stand in the file once each."""
+    try:
+        text = Path(path).read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SsganError(f"readme={path}: cannot be read as text ({error}). Name a Markdown file.") from error
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise SsganError(f"readme={path}: add the lines {BEGIN} and {END}, once each, where the table shall stand")
+    return text
+
+
+def fill_readme(text: str, content: str) -> str:
+    """``text`` with ``content`` in place of what stands between the markers."""
+    return f"{text.partition(BEGIN)[0]}{BEGIN}\n{content}\n{END}{text.partition(END)[2]}"

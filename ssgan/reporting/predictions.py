@@ -1,0 +1,46 @@
+"""What a run's classifier says of the test images of its own data set."""
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from torch import Tensor
+
+from ssgan.checkpoint import load_classifier
+from ssgan.data.datasets import ImageData
+from ssgan.errors import SsganError
+from ssgan.reporting.runs import Run
+
+READERS = ("ssgan.data.datasets", "ssgan.data.folder")
+"""The modules whose functions a run's config.yaml may name: it may be a stranger's, and is executed."""
+
+
+def predict_test_images(run: Run, data_dir: str, download: bool) -> tuple[Tensor, ImageData]:
+    """log p(y | x), (N, K), of all test images, and the data set; raises `SsganError` if either cannot be had."""
+    described = run.config().get("dataset")
+    if not isinstance(described, dict) or str(described.get("_target_")).rpartition(".")[0] not in READERS:
+        raise SsganError(f"{run.folder / 'config.yaml'} names no data set of ssgan")
+    own = {"data_dir": data_dir, "download": download}
+    data = load_data(json.dumps({key: own.get(key, value) for key, value in described.items()}))
+    classifier = load_classifier(run.folder / "classifier.safetensors")
+    if (classifier.image_shape, classifier.class_names) != (data.image_shape, data.class_names):
+        raise SsganError(f"{data.name} has other images or classes now than those that this classifier knows")
+    if not len(data.test_images):
+        raise SsganError(f"{data.name} has no test images")
+    return classifier.predict_log_proba(data.test_images), data
+
+
+@lru_cache(maxsize=1)
+def load_data(described: str) -> ImageData:
+    """The data set of a configuration in JSON; the last one is kept, because a report goes through them in order."""
+    config: dict[str, Any] = json.loads(described)
+    try:
+        # What is nested stays as it is: only the one function that was checked is called.
+        data = instantiate(config, _recursive_=False)
+    except HydraException as error:
+        raise SsganError(str(error.__cause__ or error)) from error
+    if not isinstance(data, ImageData):
+        raise SsganError(f"{config['_target_']} is no data set")
+    return data

@@ -1,0 +1,112 @@
+"""What the runs of one condition and recipe say together."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ssgan.errors import SsganError
+from ssgan.reporting.runs import Run
+from ssgan.run_folder import FREE_TO_CHANGE, flatten
+
+PUBLISHED = {
+    "mnist": {20: "16.77 ± 4.52", 50: "2.21 ± 1.36", 100: "0.93 ± 0.065", 200: "0.90 ± 0.042"},
+    "cifar10": {1000: "21.83 ± 2.01", 2000: "19.61 ± 2.09", 4000: "18.63 ± 2.32", 8000: "17.72 ± 1.82"},
+    "svhn": {500: "18.44 ± 4.8", 1000: "8.11 ± 1.3", 2000: "6.16 ± 0.58"},
+}
+"""Test error in % by labels of a single model, Salimans et al. 2016, tables 1 to 3 (table 1 counts errors of 10,000)."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean and sample standard deviation, which is NaN for n = 1."""
+
+    mean: float
+    sd: float
+    n: int
+
+    @property
+    def standard_error(self) -> float:
+        return self.sd / math.sqrt(self.n)
+
+
+def summarize(values: Sequence[float]) -> Summary | None:
+    """None of no values."""
+    if not values:
+        return None
+    return Summary(mean(values), stdev(values) if len(values) > 1 else math.nan, len(values))
+
+
+@dataclass(frozen=True)
+class Group:
+    """The runs of one condition and recipe, by split seed and seed."""
+
+    condition: str
+    recipe: str
+    runs: tuple[Run, ...]
+
+    @property
+    def dataset(self) -> str:
+        return self.condition.rpartition("@")[0]
+
+    @property
+    def budget(self) -> int | None:
+        """The number of labels; None for ``all``."""
+        labels = self.condition.rpartition("@")[2]
+        return int(labels) if labels.isdecimal() else None
+
+    def summary(self, key: str) -> Summary | None:
+        """Of the runs in which ``key`` is not null."""
+        return summarize([run.metrics[key] for run in self.runs if run.metrics[key] is not None])
+
+    def gain(self) -> Summary | None:
+        """Supervised-only error minus test error, run by run: the two share a split, and its luck cancels."""
+        pairs = [(run.metrics["supervised_error"], run.metrics["test_error"]) for run in self.runs]
+        return summarize([without - error for without, error in pairs if without is not None and error is not None])
+
+    def collapsed(self) -> int:
+        return sum(run.metrics["status"] == "collapsed" for run in self.runs)
+
+    def published(self) -> str | None:
+        return PUBLISHED.get(self.dataset, {}).get(self.budget or 0)
+
+    def warnings(self) -> list[str]:
+        """What a reader of the mean should know of the runs in it."""
+        said = []
+        seeds, splits = {run.seeds for run in self.runs}, {run.seeds[0] for run in self.runs}
+        if len(seeds) < len(self.runs):
+            said.append("Some runs have the same split seed and the same seed: the same run may be in here twice.")
+        if len(splits) < len(seeds):
+            said.append(
+                f"Splits among these {len(self.runs)} runs: {len(splits)}. Runs on the same split are not independent."
+            )
+        if different := self.differences():
+            said.append(f"These runs differ in more than their seeds: {', '.join(different)}.")
+        return said
+
+    def differences(self) -> list[str]:
+        """Keys, but for seeds and places, that do not have one value in all configurations that can be read."""
+        configs = []
+        for run in self.runs:
+            try:
+                configs.append(flatten(OmegaConf.create(run.config())))
+            except (SsganError, OmegaConfBaseException):
+                continue
+        keys = sorted(set().union(*configs) - {"split_seed", "seed"})
+        return [
+            key
+            for key in keys
+            if not key.startswith(FREE_TO_CHANGE) and any(c.get(key) != configs[0].get(key) for c in configs)
+        ]
+
+
+def group_runs(runs: Sequence[Run]) -> list[Group]:
+    """By data set, budget (``all`` last) and recipe."""
+    members: dict[tuple[str, str], list[Run]] = {}
+    for run in sorted(runs, key=lambda run: (run.seeds, run.folder)):
+        members.setdefault((run.metrics["condition"], run.metrics["name"]), []).append(run)
+    groups = [Group(*key, tuple(grouped)) for key, grouped in members.items()]
+    return sorted(groups, key=lambda g: (g.dataset, math.inf if g.budget is None else g.budget, g.condition, g.recipe))

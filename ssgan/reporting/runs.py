@@ -1,0 +1,100 @@
+"""Run folders read back: which runs ended, and what their files say."""
+
+import csv
+import glob
+import json
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from ssgan.errors import SsganError
+
+KINDS: dict[str, Any] = {
+    **dict.fromkeys(("condition", "name", "status", "command"), str),
+    **dict.fromkeys(("split_seed", "seed"), int),
+    **dict.fromkeys(("test_error", "supervised_error", "ece"), int | float | None),
+    "seconds": int | float,
+}
+"""The entries of metrics.json that are used here, and of what type they are."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that ended; ``metrics`` is its metrics.json."""
+
+    folder: Path
+    metrics: dict[str, Any]
+
+    @property
+    def seeds(self) -> tuple[int, int]:
+        return self.metrics["split_seed"], self.metrics["seed"]
+
+    @property
+    def command(self) -> str:
+        """The command without ``runs_dir=...``, which says where its results lie and nothing of what they are."""
+        try:
+            words = shlex.split(self.metrics["command"])
+        except ValueError:
+            return str(self.metrics["command"])
+        return shlex.join(word for word in words if not word.startswith("runs_dir="))
+
+    def config(self) -> dict[str, Any]:
+        """config.yaml; raises `SsganError` if it is missing or broken."""
+        try:
+            config: Any = OmegaConf.to_container(OmegaConf.load(self.folder / "config.yaml"))
+        except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
+            raise SsganError(f"{self.folder / 'config.yaml'} is missing or broken") from error
+        return config if isinstance(config, dict) else {}
+
+    def epochs(self) -> list[dict[str, float]]:
+        """The rows of metrics.csv; empty if that file is missing or broken."""
+        try:
+            with (self.folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
+                return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        except (OSError, ValueError, TypeError, csv.Error):
+            return []
+
+    def made_with(self) -> str:
+        """Machine, versions and commit from environment.json, in one line."""
+        try:
+            found = json.loads((self.folder / "environment.json").read_text(encoding="utf-8"))
+            versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+            return f"{found['machine']}; Python {found['python']}, {versions}; commit {found['git_commit']}"
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return "environment.json is missing or broken"
+
+
+def find_runs(pattern: str) -> tuple[list[Run], list[Path]]:
+    """The runs that ended among the folders that ``pattern`` matches, and the folders of those that did not.
+
+    A run's folder is known by the config.yaml that its start wrote, so that ``**`` does not take every folder for one.
+    Raises `SsganError` if there is none that ended, or if a metrics.json is broken.
+    """
+    found = sorted({Path(path) for path in glob.glob(pattern, recursive=True)})
+    ended = [folder for folder in found if (folder / "metrics.json").is_file()]
+    unfinished = [folder for folder in found if (folder / "config.yaml").is_file() and folder not in ended]
+    if not ended:
+        why = f"matches {len(unfinished)} run folders, none of them finished" if unfinished else "matches no run folder"
+        raise SsganError(
+            f"runs={pattern}: {why} (with a metrics.json). Name folders that ssgan.fit finished, in quotes: "
+            f"runs='runs/*/*/*'"
+        )
+    return [Run(folder, read_metrics(folder / "metrics.json")) for folder in ended], unfinished
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    remedy = "Delete it and run the run's command again, which writes it anew, or name other folders with runs="
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise SsganError(f"{path}: not whole JSON ({error}). {remedy}") from error
+    entries = metrics if isinstance(metrics, dict) else {}
+    wrong = [key for key, kind in KINDS.items() if key not in entries or not isinstance(entries[key], kind)]
+    if wrong:
+        raise SsganError(f"{path}: {', '.join(wrong)} is missing or of another type than ssgan.fit writes. {remedy}")
+    return entries

@@ -1,0 +1,475 @@
+"""A report says what the runs say: its numbers are theirs, its page needs nothing else, and what is missing is named."""
+
+import html
+import io
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from conftest import TINY, Outcome, make_classifier
+from PIL import Image
+
+from ssgan.checkpoint import save_classifier
+from ssgan.data.datasets import ImageData
+from ssgan.metrics import evaluate
+from ssgan.nets import MLPClassifier
+from ssgan.reporting.figures import BINS, calibration_bins, confusion_matrix
+from ssgan.reporting.markdown import BEGIN, END
+from ssgan.reporting.pictures import PICTURE_BYTES, small_png
+
+Command = Callable[..., Outcome]
+DIGITS = {"_target_": "ssgan.data.datasets.digits", "name": "digits"}
+ERRORS = ((0.09, 0.15), (0.08, 0.12), (0.13, 0.2))
+"""Test and supervised-only error of three runs."""
+
+
+@pytest.fixture
+def write_run(tmp_path: Path) -> Callable[..., Path]:
+    """write_run(split, condition, recipe, **metrics) writes a run folder with metrics.json and config.yaml alone."""
+
+    def write(split: int = 0, condition: str = "digits@50", recipe: str = "gan", **changes: Any) -> Path:
+        folder = tmp_path / "runs" / condition / re.sub(r"\W", "_", recipe) / f"split{split}-seed0"
+        folder.mkdir(parents=True)
+        command = f"python -m ssgan.fit name={recipe} split_seed={split} runs_dir=/elsewhere/runs"
+        metrics = {
+            "status": "finished",
+            "test_error": 0.09,
+            "supervised_error": None,
+            "ece": 0.05,
+            "nll": 0.3,
+            "epochs": 2,
+            "seconds": 90.0,
+            "condition": condition,
+            "method": "improved_gan",
+            "name": recipe,
+            "split_seed": split,
+            "seed": 0,
+            "split_digest": "0123456789abcdef",
+            "command": command,
+        }
+        config = {"dataset": DIGITS, "method": {"epochs": 2}, "split_seed": split, "seed": 0, "name": recipe}
+        config |= changes.pop("config", {})
+        (folder / "metrics.json").write_text(json.dumps(metrics | changes))
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+        return folder
+
+    return write
+
+
+def add_everything(folder: Path, classifier: MLPClassifier) -> None:
+    """Every other file that a report reads."""
+    save_classifier(folder / "classifier.safetensors", classifier, tuple("0123456789"), dataset="digits")
+    (folder / "metrics.csv").write_text(
+        "epoch,step,train/supervised,val/error,seconds\n1,10,0.5,0.2,3\n2,20,0.1,0.1,6\n"
+    )
+    versions = {"torch": "2.9.0", "ssgan": "0.1.0"}
+    made = {"python": "3.12.1", "machine": "Abacus, 4 cores", "versions": versions, "git_commit": "c0ffee"}
+    (folder / "environment.json").write_text(json.dumps(made))
+    (folder / "samples").mkdir()
+    for epoch, grey in ((1, 40), (9, 80), (10, 160)):
+        Image.new("RGB", (60, 60), (grey, grey, grey)).save(folder / "samples" / f"epoch_{epoch:04d}.png")
+
+
+@pytest.fixture
+def make_report(ssgan: Command, tmp_path: Path) -> Callable[..., tuple[str, str]]:
+    """make_report(*overrides) -> report.md and report.html of all runs that `write_run` wrote."""
+
+    def make(*overrides: object, pattern: str = "*/*/*") -> tuple[str, str]:
+        output = tmp_path / "report"
+        outcome = ssgan("report", f"runs={tmp_path}/runs/{pattern}", f"output={output}", "download=false", *overrides)
+        assert outcome.code == 0, outcome.err
+        return (output / "report.md").read_text(), (output / "report.html").read_text()
+
+    return make
+
+
+def markdown_rows(text: str) -> list[list[str]]:
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip().strip("`") for cell in line.strip("|").split(" | ")] for line in [lines[0], *lines[2:]]]
+
+
+def html_rows(page: str) -> list[list[str]]:
+    rows = re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
+    return [[html.unescape(re.sub("<[^>]+>", "", cell)) for cell in row] for row in cells]
+
+
+def cells(text: str, row: int = 0) -> dict[str, str]:
+    head, *rows = markdown_rows(text)
+    return dict(zip(head, rows[row], strict=True))
+
+
+def test_mean_sd_and_paired_standard_error(write_run: Callable[..., Path], make_report: Any) -> None:
+    """Kills the sd of the population, the standard error of unpaired errors, and a sd of one run."""
+    for split, (error, supervised) in enumerate(ERRORS):
+        write_run(split, test_error=error, supervised_error=supervised, ece=0.01 * split, seconds=60.0 * split)
+    write_run(0, "mnist@100", "one", test_error=0.0093, supervised_error=0.2)
+    text, _ = make_report()
+    errors, supervised = 100 * np.array(ERRORS).T
+    gain = supervised - errors
+    row = cells(text)
+    assert row["test error (%)"] == f"{errors.mean():.2f} ± {errors.std(ddof=1):.2f} (3)" == "10.00 ± 2.65 (3)"
+    assert row["supervised only (%)"] == f"{supervised.mean():.2f} ± {supervised.std(ddof=1):.2f} (3)"
+    assert row["difference (%)"] == f"{gain.mean():.2f} ± {gain.std(ddof=1) / 3**0.5:.2f} (3)" == "5.67 ± 0.88 (3)"
+    assert (row["paper (%)"], row["ECE"], row["minutes a run"]) == ("-", "0.010", "1.0")
+    one = cells(text, 1)
+    assert (one["test error (%)"], one["difference (%)"], one["paper (%)"]) == ("0.93 (1)", "19.07 (1)", "0.93 ± 0.065")
+
+
+def test_only_runs_with_both_errors_are_paired(write_run: Callable[..., Path], make_report: Any) -> None:
+    """Kills the difference of two means over different runs."""
+    write_run(0, test_error=0.1, supervised_error=0.3)
+    write_run(1, test_error=0.2, supervised_error=0.6)
+    write_run(2, test_error=0.9, supervised_error=None)
+    write_run(3, test_error=None, supervised_error=0.45)
+    row = cells(make_report()[0])
+    assert row["test error (%)"].startswith("40.00 ±")
+    assert row["supervised only (%)"] == "45.00 ± 15.00 (3)"
+    assert row["difference (%)"] == "30.00 ± 10.00 (2)"
+
+
+def test_a_collapsed_run_counts(write_run: Callable[..., Path], make_report: Any) -> None:
+    write_run(0, test_error=0.1)
+    write_run(1, test_error=0.9, status="collapsed")
+    row = cells(make_report()[0])
+    assert row["test error (%)"] == "50.00 ± 56.57 (2, 1 collapsed)"
+    assert row["supervised only (%)"] == "not run"
+
+
+def test_unfinished_runs_are_named_and_left_out(write_run: Callable[..., Path], make_report: Any) -> None:
+    """``**`` matches every folder: those that hold runs, or lie within one, are no runs."""
+    (write_run(0) / "samples").mkdir()
+    unfinished = write_run(1, test_error=0.9)
+    (unfinished / "metrics.json").unlink()
+    for pattern in ("*/*/*", "**"):
+        for text in make_report(pattern=pattern):
+            assert "1 finished run of 1 condition and recipe. 1 unfinished run was left out." in text
+            assert str(unfinished) in text
+        assert cells(make_report(pattern=pattern)[0])["test error (%)"] == "9.00 (1)"
+
+
+def test_runs_without_a_test_error(write_run: Callable[..., Path], make_report: Any) -> None:
+    write_run(0, "digits@none", "a", test_error=None, ece=None)
+    own = write_run(0, "own@50", "b", test_error=None, ece=None)
+    save_classifier(own / "classifier.safetensors", make_classifier(), tuple("0123456789"))
+    text, page = make_report()
+    assert cells(text, 0)["test error (%)"] == "no classes"
+    assert cells(text, 1)["test error (%)"] == "no test images"
+    assert "No calibration plot" not in page.partition("own@50</span>")[0].partition("<section")[2]
+
+
+def test_both_files_have_one_table(write_run: Callable[..., Path], make_report: Any) -> None:
+    """By data set, budget as a number, and recipe; ``all`` is the largest budget."""
+    for condition, recipe in (
+        ("digits@all", "a"), ("digits@200", "b"), ("digits@50", "b_c"), ("digits@50", "a"), ("cifar10@4000", "x|y"),
+    ):  # fmt: skip
+        write_run(0, condition, recipe, supervised_error=0.25)
+    text, page = make_report()
+    rows = html_rows(page)
+    assert [row[:2] for row in rows[1:]] == [
+        ["cifar10@4000", "x|y"], ["digits@50", "a"], ["digits@50", "b_c"], ["digits@200", "b"], ["digits@all", "a"],
+    ]  # fmt: skip
+    assert [[cell.replace(r"\|", "|") for cell in row] for row in markdown_rows(text)] == rows
+
+
+def test_the_page_refers_to_nothing_else(
+    write_run: Callable[..., Path], make_report: Any, classifier: MLPClassifier, tmp_path: Path
+) -> None:
+    add_everything(write_run(0), classifier)
+    write_run(0, "digits@100")
+    text, page = make_report()
+    sources = re.findall(r"\s(?:src|href|srcset|action|poster|data)\s*=\s*[\"']?([^\"'\s>]*)", page)
+    assert sources
+    assert all(source.startswith(("data:image/png;base64,", "#recipe-")) for source in sources)
+    assert not re.search(r"https?:|file:|@import|url\(|<link|<script|<iframe", page)
+    assert "default-src 'none'" in page
+    assert page.count("<img ") == page.count(' alt="') == page.count("data:image/png;base64,") == 5
+    shown = re.findall(r"!\[.+?\]\((.+?)\)", text)
+    assert len(shown) == 5
+    assert {tmp_path / "report" / name for name in shown} == set((tmp_path / "report").rglob("*.png"))
+    for path in (tmp_path / "report").rglob("*.png"):
+        with Image.open(path) as picture:
+            picture.load()
+        assert path.stat().st_size < PICTURE_BYTES
+
+
+def test_names_are_text(write_run: Callable[..., Path], make_report: Any, classifier: MLPClassifier) -> None:
+    """Kills a name that is markup in the page, ends an attribute, ends a table cell, or is mathematics in a figure."""
+    for split, recipe in enumerate(("<b>", '"><img src=x onerror=alert(1)>', "a | b", "$x_$", "`c`")):
+        add_everything(write_run(split, recipe=recipe), classifier)
+        write_run(split, "digits@100", recipe, supervised_error=0.3)
+    text, page = make_report()
+    assert "<b>" not in page
+    assert "&lt;b&gt;" in page
+    assert "<img src=x" not in page
+    assert all(len(row) == 8 for row in markdown_rows(text) + html_rows(page))
+    assert "<b>" not in re.sub(r"`[^`\n]*`|^    .*$|\\<", "", text, flags=re.MULTILINE)
+
+
+def test_figures_are_there_when_their_data_are(
+    write_run: Callable[..., Path], make_report: Any, classifier: MLPClassifier, tmp_path: Path
+) -> None:
+    def figures(*overrides: str) -> set[str]:
+        shutil.rmtree(tmp_path / "report", ignore_errors=True)
+        make_report(*overrides)
+        return {path.name for path in (tmp_path / "report").rglob("*.png")}
+
+    first = write_run(0)
+    assert figures() == set()
+    text, _ = make_report()
+    assert r"No learning curves" in text
+    assert "No calibration plot and no confusion matrix" in text
+    assert "no such file" in text
+    assert "environment.json is missing or broken" in text
+    add_everything(write_run(1), classifier)
+    assert figures() == set(), "the figures are of the first run"
+    add_everything(first, classifier)
+    all_four = {f"digits@50-gan-{kind}.png" for kind in ("samples", "curves", "calibration", "confusion")}
+    assert figures() == all_four
+    write_run(0, "digits@all")
+    write_run(0, "mnist@100")
+    write_run(0, "digits@100", test_error=None)
+    assert figures() == all_four, "one numeric budget with an error is no line"
+    write_run(0, "digits@200")
+    assert figures() == all_four | {"budget-0.png"}
+
+
+def test_figures_and_commands_are_the_runs_own(
+    write_run: Callable[..., Path], make_report: Any, classifier: MLPClassifier, digits: ImageData, tmp_path: Path
+) -> None:
+    """Kills the first grid for the last, the training images for the test images, and a command that names a place."""
+    for split in (0, 1):
+        add_everything(write_run(split), classifier)
+    for text in make_report():
+        assert "python -m ssgan.fit name=gan split_seed=0\n" in text
+        assert "split_seed=1" in text
+        assert "runs_dir" not in text
+        assert text.count("Abacus, 4 cores; Python 3.12.1, torch 2.9.0, ssgan 0.1.0; commit c0ffee") == 1
+        assert "after epoch 10" in text
+        measured = evaluate(classifier.eval()(digits.test_images / 255).log_softmax(1), digits.test_targets)
+        assert f"{round(500 * measured['error'])} of 500 test images are misclassified" in text
+        assert f"ECE {measured['ece']:.3f}" in text
+    with Image.open(tmp_path / "report/figures/digits@50-gan-samples.png") as grid:
+        assert grid.getpixel((0, 0)) == (160, 160, 160)
+
+
+def test_data_that_cannot_be_had_are_named(
+    write_run: Callable[..., Path], make_report: Any, write_npz: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The report's own data_dir counts, not the place where the data were when the run was made."""
+    mnist = {"_target_": "ssgan.data.datasets.mnist", "name": "mnist", "data_dir": "/elsewhere", "download": True}
+    network = MLPClassifier((1, 28, 28), 10, [16], input_noise=0.1, hidden_noise=0.1, init_std=0.1)
+    add_everything(write_run(0, "mnist@100", config={"dataset": mnist}), network)
+    for text in make_report("data_dir=/nowhere"):
+        assert "No calibration plot and no confusion matrix: data_dir=/nowhere: no mnist there" in html.unescape(text)
+    path = write_npz()
+    assert "of 40 test images are misclassified" in make_report(f"data_dir={path.parent}")[0]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "reason"),
+    [
+        ({"_target_": "os.mkdir", "path": "{touched}"}, "names no data set of ssgan"),
+        ({"_target_": "ssgan.data.datasets.np.load", "file": "{touched}"}, "names no data set of ssgan"),
+        ({**DIGITS, "name": {"_target_": "os.mkdir", "path": "{touched}"}}, "misclassified"),
+        ({"_target_": "ssgan.data.datasets.Path"}, "ssgan.data.datasets.Path is no data set"),
+        ({**DIGITS, "data_dir": "x"}, "unexpected keyword argument"),
+        (None, "names no data set of ssgan"),
+    ],
+)
+def test_a_strangers_configuration_executes_nothing(
+    write_run: Callable[..., Path],
+    make_report: Any,
+    classifier: MLPClassifier,
+    tmp_path: Path,
+    dataset: Any,
+    reason: str,
+) -> None:
+    text = json.dumps(dataset).replace("{touched}", str(tmp_path / "touched"))
+    add_everything(write_run(0, config={"dataset": json.loads(text)}), classifier)
+    assert reason in make_report()[0].replace("\\", "")
+    assert not (tmp_path / "touched").exists()
+
+
+def test_broken_files_of_a_run_are_named(
+    write_run: Callable[..., Path], make_report: Any, classifier: MLPClassifier
+) -> None:
+    folder = write_run(0)
+    add_everything(folder, classifier)
+    for name in ("metrics.csv", "environment.json", "config.yaml", "classifier.safetensors", "samples/epoch_0010.png"):
+        (folder / name).write_bytes(b"epoch,{[\n1,2,3")
+    text = make_report()[0].replace("\\", "")
+    for name in ("metrics.csv", "environment.json", "config.yaml", "samples/epoch_0010.png"):
+        assert name in text
+    assert "![" not in text
+
+
+def test_what_a_mean_should_not_hide_is_said(write_run: Callable[..., Path], make_report: Any, tmp_path: Path) -> None:
+    """Kills a mean over two recipes with one name, over one run twice, and over one split that looks like many."""
+    write_run(0)
+    write_run(1, config={"data_dir": "other", "validation": 100})
+    assert "differ in more than their seeds: validation." in make_report()[1]
+    shutil.rmtree(tmp_path / "runs")
+    shutil.copytree(write_run(0), tmp_path / "runs" / "digits@50" / "gan" / "copy")
+    assert "the same run may be in here twice" in make_report()[1]
+    shutil.rmtree(tmp_path / "runs")
+    write_run(0)
+    write_run(1, split_seed=0, seed=1)
+    assert "Splits among these 2 runs: 1." in make_report()[1]
+    shutil.rmtree(tmp_path / "runs")
+    for split in range(3):
+        write_run(split, config={"data_dir": str(split), "seed": split})
+    assert 'class="warn"' not in make_report()[1]
+
+
+def test_the_table_in_a_readme(write_run: Callable[..., Path], make_report: Any, tmp_path: Path) -> None:
+    """What stands around the markers stays, byte for byte, and a second report replaces the first."""
+    readme = tmp_path / "README.md"
+    before, after = b"# Mine\r\n\n", b"\n\ttail \xc3\xbc\r\n"
+    readme.write_bytes(before + f"{BEGIN}\nold\n{END}".encode() + after)
+    for error in (0.1, 0.2):
+        shutil.rmtree(tmp_path / "runs", ignore_errors=True)
+        write_run(0, test_error=error)
+        text, _ = make_report(f"readme={readme}")
+        table = "\n".join(line for line in text.splitlines() if line.startswith("|"))
+        assert readme.read_bytes() == before + f"{BEGIN}\n{table}\n{END}".encode() + after
+
+
+def test_mistakes(write_run: Callable[..., Path], ssgan: Command, tmp_path: Path) -> None:
+    folder = write_run(0)
+    output = tmp_path / "report"
+
+    def message(**changes: object) -> str:
+        arguments = {"runs": f"{tmp_path}/runs/*/*/*", "output": output} | changes
+        outcome = ssgan("report", *(f"{key}={value}" for key, value in arguments.items() if value is not None))
+        assert outcome.code == 1
+        assert outcome.err.count("error: ") == 1
+        assert "Traceback" not in outcome.err
+        assert not output.exists()
+        return outcome.err
+
+    assert "missing: output=..." in message(output=None)
+    assert "missing: runs=..." in message(runs=None)
+    nothing = message(runs="/nowhere/*")
+    assert "runs=/nowhere/*: matches no run folder" in nothing
+    assert "runs='runs/*/*/*'" in nothing
+    for text in ("", f"{END}\n{BEGIN}", f"{BEGIN}{BEGIN}{END}", BEGIN):
+        (tmp_path / "README.md").write_text(text)
+        wrong = message(readme=tmp_path / "README.md")
+        assert f"README.md: add the lines {BEGIN} and {END}, once each" in wrong
+        assert (tmp_path / "README.md").read_text() == text
+    assert "readme=/nowhere.md: cannot be read" in message(readme="/nowhere.md")
+    assert "cannot be written" in message(output=folder / "config.yaml")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    for content, why in (
+        ('{"status": "fin', "not whole JSON"),
+        ("\xff", "not whole JSON"),
+        ("[]", "condition, name"),
+        (json.dumps(metrics | {"test_error": "low"}), "test_error is missing or of another type"),
+        (json.dumps({key: value for key, value in metrics.items() if key != "seed"}), ": seed is missing or"),
+    ):
+        (folder / "metrics.json").write_text(content, encoding="latin-1")
+        said = message()
+        assert f"{folder / 'metrics.json'}: " in said
+        assert why in said
+        assert "Delete it" in said
+    (folder / "metrics.json").unlink()
+    assert "matches 1 run folders, none of them finished" in message()
+
+
+def test_a_large_picture_becomes_small(tmp_path: Path) -> None:
+    """Noise, which no format compresses, fits after all; a small picture stays as it is."""
+    noise = np.random.default_rng(0).integers(0, 256, (680, 680, 3), np.uint8)
+    for size, name in ((680, "large.png"), (60, "small.png")):
+        Image.fromarray(noise[:size, :size]).save(tmp_path / name)
+    content = small_png(tmp_path / "large.png")
+    assert len(content) <= PICTURE_BYTES < (tmp_path / "large.png").stat().st_size
+    with Image.open(io.BytesIO(content)) as picture:
+        assert picture.width == picture.height > 300
+    assert small_png(tmp_path / "small.png") == (tmp_path / "small.png").read_bytes()
+
+
+def test_calibration_bins_give_the_calibration_error() -> None:
+    """With an image of probability 1 among them, which belongs to the last bin."""
+    torch.manual_seed(0)
+    logits = 4 * torch.randn(1000, 5, dtype=torch.float64)
+    targets = torch.randint(5, (1000,))
+    log_probabilities = torch.cat([logits.log_softmax(1), torch.tensor([[0.0] + 4 * [-1e9]]).double()])
+    targets = torch.cat([targets, torch.zeros(1, dtype=torch.long)])
+    count, confidence, right = calibration_bins(log_probabilities, targets)
+    assert count.shape == (BINS,)
+    assert count.sum() == 1001
+    error = (count * (confidence - right).abs()).nansum() / count.sum()
+    assert error.item() == pytest.approx(evaluate(log_probabilities, targets)["ece"], abs=1e-6)
+    assert confidence[-1] <= 1
+    some = torch.tensor([[0.59, 0.41], [0.39, 0.61], [0.99, 0.01]]).log()
+    count, _, right = calibration_bins(some, torch.zeros(3, dtype=torch.long))
+    assert count.nonzero().flatten().tolist() == [8, 9, 14]
+    assert right[[8, 9, 14]].tolist() == [1, 0, 1]
+
+
+def test_confusion_matrix_counts_true_classes_in_rows() -> None:
+    log_probabilities = torch.eye(3)[torch.tensor([0, 1, 1, 2, 2, 2])]
+    matrix = confusion_matrix(log_probabilities, torch.tensor([0, 0, 1, 0, 0, 2]))
+    assert matrix.tolist() == [[1, 1, 2], [0, 1, 0], [0, 0, 1]]
+
+
+@pytest.mark.parametrize("method", ["improved_gan", "gan"])
+def test_it_reads_what_fit_writes(ssgan: Command, tmp_path: Path, make_report: Any, method: str) -> None:
+    """Kills a report of files that fit no longer writes so."""
+    tiny = TINY if method == "improved_gan" else [*TINY, "validation=0"]
+    outcome = ssgan("fit", *tiny, f"method={method}", "baseline=true", f"runs_dir={tmp_path / 'runs'}")
+    assert outcome.code == 0, outcome.err
+    text, _ = make_report()
+    kinds = ["samples", "curves", "calibration", "confusion"] if method == "improved_gan" else ["samples", "curves"]
+    assert re.findall(r"-(\w+)\.png\)", text) == kinds
+    metrics = json.loads(next((tmp_path / "runs").rglob("metrics.json")).read_text())
+    has_classes = method == "improved_gan"
+    expected = [f"{100 * metrics['test_error']:.2f} (1)"] if has_classes else ["no classes"]
+    assert cells(text)["test error (%)"] == expected[0]
+    assert "No " not in text
+    assert "missing or broken" not in text
+
+
+def test_the_page_in_a_browser(
+    write_run: Callable[..., Path], make_report: Any, classifier: MLPClassifier, browser: Any, tmp_path: Path
+) -> None:
+    """On a phone and on a desk, in light and dark: every image loads, the links lead somewhere, nothing runs over."""
+    for recipe in ("gan", "a_recipe_with_a_name_that_is_much_too_long_for_any_telephone" * 2):
+        add_everything(write_run(0, recipe=recipe, supervised_error=0.2), classifier)
+        write_run(0, "digits@100", recipe)
+    (write_run(1) / "metrics.json").unlink()
+    make_report()
+    path = tmp_path / "report" / "report.html"
+    for width, scheme in ((400, "light"), (1200, "dark")):
+        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        requests: list[str] = []
+        problems: list[str] = []
+        page.on("request", lambda request, seen=requests: seen.append(request.url))
+        page.on("console", lambda message, seen=problems: seen.append(message.text))
+        page.goto(path.as_uri())
+        page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+        widths = page.locator("img").evaluate_all("all => all.map(each => each.naturalWidth)")
+        assert len(widths) == 9
+        assert min(widths) > 0
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page must not scroll sideways"
+        assert page.evaluate("document.body.scrollWidth <= document.body.clientWidth")
+        links = page.locator("a").evaluate_all("all => all.map(each => !!document.querySelector(each.hash))")
+        assert len(links) == 4
+        assert all(links)
+        assert page.locator("table").is_visible()
+        colors = page.locator("body").evaluate(
+            "body => [getComputedStyle(body).color, getComputedStyle(body).backgroundColor]"
+        )
+        text, ground = (sum(map(int, re.findall(r"\d+", color)[:3])) for color in colors)
+        assert (text < ground) == (scheme == "light")
+        assert not problems
+        assert all(url.startswith((path.as_uri(), "data:")) for url in requests)
+        page.close()

@@ -64,7 +64,10 @@ def wants_baseline(config: DictConfig) -> bool:
 
 
 def run_baseline(config: DictConfig, built: Built, folder: RunFolder) -> float | None:
-    """Test error (None without test images) of the same classifier taught by the labelled images alone, kept in supervised.safetensors."""
+    """Test error of the same classifier taught by the labelled images alone, kept in supervised.safetensors.
+
+    None without test images.
+    """
     path = folder / "supervised.safetensors"
     if not path.exists():
         module, data = built

@@ -15,7 +15,8 @@ from ssgan.files import write_atomically
 class RunRecord(pl.Callback):
     """After every epoch: a row of metrics.csv (losses, validation error, seconds) and the checkpoint last.ckpt.
 
-    No checkpoint is written when ``healthy`` says no. Rows and seconds travel in the checkpoint, so that a resumed run goes on where it was saved, without gap or repeat.
+    No checkpoint is written when ``healthy`` says no. Rows and seconds travel in the checkpoint, so that a resumed run
+    goes on where it was saved, without gap or repeat.
     """
 
     def __init__(self, folder: Path, healthy: Callable[[], bool]):

@@ -27,7 +27,8 @@ class ClassifierTraining(pl.LightningModule):
 
     ``average_rate``: share of the current weights in each update of the average. It is updated every
     ``average_every`` steps with the rate that comes to the same, 1 - (1 - average_rate)^average_every.
-    ``constant_fraction``: the learning rate stays constant for this fraction of the run and then falls linearly to 0. ``noise_pool``: size of the pool from which noise layers draw on a CPU; 0 draws every number afresh.
+    ``constant_fraction``: the learning rate stays constant for this fraction of the run and then falls linearly to 0.
+    ``noise_pool``: size of the pool from which noise layers draw on a CPU; 0 draws every number afresh.
     ``real_images``, in the classifier's pixel range, are what minibatch discrimination compares with in evaluation.
     Noise is a function of (seed, rank, step), z of (seed, step): neither depends on what was drawn before.
     """

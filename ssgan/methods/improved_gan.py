@@ -27,8 +27,11 @@ GENERATOR_LOSSES = ("feature_matching", "preference", *DECEIVE)
 class ImprovedGAN(ClassifierTraining):
     """The two-player step of sec. 3.1 and 5: one step of the classifier, then one of the generator, per batch.
 
+    Both see the same generated images (authors' code: z is drawn anew for each).
+
     ``unlabeled_weight`` scales L_unsupervised, ``real_target`` is the target of real images in it (0.9: one-sided label
-    smoothing); in the first ``ramp_up_epochs`` the weight rises linearly from 0. ``generator_loss`` is one of `GENERATOR_LOSSES`; "preference" plays its game on both sides.
+    smoothing); in the first ``ramp_up_epochs`` the weight rises linearly from 0. ``generator_loss`` is one of
+    `GENERATOR_LOSSES`; "preference" plays its game on both sides.
     ``feature_norm`` is "l1" or "l2" (see `losses.feature_matching`). The generator matches features of a batch of its
     own (``generator_unlabelled``), with noise on in both passes. ``historical_averaging`` maps "classifier" and
     "generator" to the weight of that penalty, 0 for none.

@@ -35,7 +35,7 @@ class _WeightNormLinear(torch.autograd.Function):
         if need_x:
             grad_x = grad_y @ weight
         if need_v or need_g or need_b:
-            # Sums in half precision are rounded once, at their end; asking for v's dtype would first copy all that is summed.
+            # A sum in half precision is rounded once, at its end; one in v's type would first copy all that is summed.
             grad_b = grad_y.sum(0).to(v.dtype)
             inner = (grad_y * y).sum(0).to(v.dtype) - b * grad_b
         if need_g:

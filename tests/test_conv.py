@@ -72,6 +72,10 @@ def test_rows_that_leave_nothing(rows: list[Any]) -> None:
         ConvClassifier((1, 8, 8), 10, rows, 0.05)
 
 
+def test_as_many_channels_as_the_image_will_do() -> None:
+    assert ConvClassifier((3, 8, 8), 10, [[3, 3, 1, 1]], 0.05).features(torch.rand(2, 3, 8, 8)).shape == (2, 3)
+
+
 def test_generator_refuses_sides_that_do_not_halve() -> None:
     with pytest.raises(SsganError, match="3 halvings do not divide images of 28x28 pixels; use sides that 8 divides"):
         ConvGenerator((1, 28, 28), 100, [32, 16, 8], 4, "batch", 0, 0.05)

@@ -22,7 +22,8 @@ class ConvClassifier(ImageClassifier):
     Each of ``rows`` is a weight-normed convolution with LeakyReLU 0.2, [channels, kernel size, stride, padding], or a
     number, the dropout before what follows. The mean of the last channels over all places are the features; then
     minibatch discrimination if there are ``minibatch_kernels`` and the output layer, whose scale is the only one
-    trained and whose logits start with sd ``output_std``. Raises `SsganError` for another kind of row, and for images that the rows leave nothing of.
+    trained and whose logits start with sd ``output_std``. Raises `SsganError` for another kind of row, for
+    none that convolves, and for images that the rows leave nothing of.
     """
 
     pixel_range = (-1.0, 1.0)
@@ -61,7 +62,7 @@ class ConvClassifier(ImageClassifier):
                 raise SsganError(
                     f"net.classifier.rows: {row} is neither [channels, kernel size, stride, padding] nor a dropout in [0, 1)"
                 )
-        if min(sides) < 1 or channels == image_shape[0]:
+        if min(sides) < 1 or not any(is_convolution(row) for row in self.arguments["rows"]):
             raise SsganError(
                 f"net.classifier.rows: leave nothing of images of {image_shape[1]}x{image_shape[2]} pixels; "
                 f"use fewer strides and more padding, or larger images"

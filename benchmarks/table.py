@@ -1,8 +1,11 @@
 """python benchmarks/table.py: write the results table of README.md, between its markers, from benchmarks/results/."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
+
+from ssgan.reporting.results import Summary
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
@@ -16,7 +19,7 @@ ROWS = {
 
 
 def percent(mean: float, sd: float | None, n: int) -> str:
-    return f"{100 * mean:.2f} ± {100 * sd:.2f} ({n})" if sd is not None else f"{100 * mean:.2f} ({n})"
+    return Summary(mean, math.nan if sd is None else sd, n).text(2, scale=100)
 
 
 def row(result: dict[str, Any], title: str, published: str | None) -> str:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 import torch
@@ -23,6 +22,7 @@ from ssgan.errors import SsganError
 from ssgan.files import require_writable, write_atomically, write_figure
 from ssgan.generation_metrics import compare, look, require_enough
 from ssgan.judges import ClassifierJudge
+from ssgan.reporting.results import summarize
 from ssgan.run_folder import as_json
 from ssgan.sampling import BATCH, draw_images
 
@@ -91,18 +91,16 @@ def read_metrics(folder: Path) -> dict[str, Any] | None:
 def as_markdown(table: dict[str, dict[str, list[Any]]]) -> str:
     lines = ["| variant | score | FID | test error (%) |", "|---|---|---|---|"]
     for variant, entry in table.items():
-        errors = [100 * error for error in entry["test_error"] if error is not None]
-        error = mean_sd(errors, 1) if errors else "no classes"
-        name = VARIANTS.get(variant, variant)
-        lines.append(f"| {name} | {mean_sd(entry['score'], 2)} | {mean_sd(entry['fid'], 2)} | {error} |")
+        score, fid = summarize(entry["score"]), summarize(entry["fid"])
+        error = summarize([error for error in entry["test_error"] if error is not None])
+        cells = [
+            VARIANTS.get(variant, variant),
+            score.text(2) if score else "-",
+            fid.text(2) if fid else "-",
+            error.text(1, scale=100) if error else "no classes",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
-
-
-def mean_sd(values: list[float], digits: int) -> str:
-    """Mean +- sample standard deviation (n)."""
-    if len(values) == 1:
-        return f"{values[0]:.{digits}f} (1)"
-    return f"{mean(values):.{digits}f} ± {stdev(values):.{digits}f} ({len(values)})"
 
 
 def draw_rows(rows: dict[str, Tensor], path: Path) -> None:

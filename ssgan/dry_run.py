@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch.utils.flop_counter import FlopCounterMode
 
 from ssgan.assembly import Built, make_trainer
-from ssgan.callbacks.clock import TIMED, WARM_UP, TimeEstimate, say_duration
+from ssgan.callbacks.clock import TIMED, WARM_UP, TimeEstimate, time_left
 from ssgan.data.datasets import ImageData
 from ssgan.splits import Split
 
@@ -63,11 +63,3 @@ def count_images(data: ImageData, split: Split) -> str:
         f"{len(data.test_images)} to test",
     ]
     return ", ".join([text, *kinds])
-
-
-def time_left(seconds_per_step: float, module: Any, limit: float | None) -> str:
-    """How long a run will still take, at so many seconds per step; ``limit`` is its `TimeLimit` in seconds."""
-    left = (module.total_steps - module.step_number - 1) * seconds_per_step
-    if limit is not None:
-        left = min(left, limit * (1 - module.share_of_time()))
-    return f"{1 / seconds_per_step:.1f} steps a second: about {say_duration(left)} to go"

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from ssgan import command
 from ssgan.assembly import Built, build, check, make_trainer
-from ssgan.callbacks.clock import TimeEstimate, TimeLimit, parse_duration
+from ssgan.callbacks.clock import TimeEstimate, TimeLimit, parse_duration, time_left
 from ssgan.callbacks.collapse_watch import CollapseWatch
 from ssgan.callbacks.progress import RunProgress
 from ssgan.callbacks.record import RunRecord
@@ -19,7 +19,7 @@ from ssgan.checkpoint import load_classifier, save_classifier
 from ssgan.curves import draw_curves
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
-from ssgan.dry_run import count_images, dry_run, time_left
+from ssgan.dry_run import count_images, dry_run
 from ssgan.metrics import evaluate
 from ssgan.run_folder import RunFolder, command_line
 from ssgan.splits import draw_split

@@ -7,12 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_calibration_error
 
+BINS = 15
+"""Of the top probability, for the calibration error."""
+
 
 def evaluate(log_probabilities: Tensor, targets: Tensor) -> dict[str, Any]:
     """Error rate, calibration and likelihood of log p(y | x), (N, K), against targets (N,) in 0..K-1.
 
     ``error`` and ``per_class_error`` are fractions (None for a class without images), ``ece`` the expected
-    calibration error in 15 equal bins of the top probability (Guo et al. 2017, eq. 3), ``nll`` is in nats per image.
+    calibration error in `BINS` equal bins of the top probability (Guo et al. 2017, eq. 3), ``nll`` is in nats per image.
     """
     classes = log_probabilities.shape[1]
     probabilities = log_probabilities.exp()
@@ -23,6 +26,6 @@ def evaluate(log_probabilities: Tensor, targets: Tensor) -> dict[str, Any]:
         "error": wrong.mean().item(),
         "n": len(targets),
         "per_class_error": [w / n if n else None for w, n in zip(wrong_in_class, counts, strict=True)],
-        "ece": round(multiclass_calibration_error(probabilities, targets, classes, n_bins=15).item(), 6),
+        "ece": round(multiclass_calibration_error(probabilities, targets, classes, n_bins=BINS).item(), 6),
         "nll": round(F.nll_loss(log_probabilities, targets).item(), 6),
     }

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from test_improved_gan import fit, make_method
 
 from ssgan.callbacks import clock
-from ssgan.callbacks.clock import TimeEstimate, TimeLimit, parse_duration, say_duration
+from ssgan.callbacks.clock import TimeEstimate, TimeLimit, parse_duration, say_duration, time_left
 from ssgan.data.datasets import ImageData
-from ssgan.dry_run import time_left
 from ssgan.errors import SsganError
 
 Command = Callable[..., Outcome]

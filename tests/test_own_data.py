@@ -83,7 +83,7 @@ def pets(tmp_path: Path) -> Path:
     return tmp_path / "pets"
 
 
-def read(pets: Path, strict: bool = False, channels: int = 1):  # type: ignore[no-untyped-def]
+def read(pets: Path, strict: bool = False, channels: int = 1) -> ImageData:
     return folder("pets", str(pets), 8, channels, strict)
 
 

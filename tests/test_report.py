@@ -18,9 +18,9 @@ from PIL import Image
 
 from ssgan.checkpoint import save_classifier
 from ssgan.data.datasets import ImageData
-from ssgan.metrics import evaluate
+from ssgan.metrics import BINS, evaluate
 from ssgan.nets import MLPClassifier
-from ssgan.reporting.figures import BINS, calibration_bins, confusion_matrix
+from ssgan.reporting.figures import calibration_bins, confusion_matrix
 from ssgan.reporting.markdown import BEGIN, END
 from ssgan.reporting.pictures import PICTURE_BYTES, small_png
 

@@ -31,6 +31,14 @@ def say_duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def time_left(seconds_per_step: float, module: Any, limit: float | None) -> str:
+    """How long a run will still take, at so many seconds per step; ``limit`` is its `TimeLimit` in seconds."""
+    left = (module.total_steps - module.step_number - 1) * seconds_per_step
+    if limit is not None:
+        left = min(left, limit * (1 - module.share_of_time()))
+    return f"{1 / seconds_per_step:.1f} steps a second: about {say_duration(left)} to go"
+
+
 class TimeEstimate(pl.Callback):
     """Times the first steps of training, `TIMED` ones after `WARM_UP`, and then hands the seconds per step to ``tell``."""
 

@@ -27,16 +27,15 @@ class Batch(TypedDict):
 
 
 class SemiSupervisedData(pl.LightningDataModule):
-    """Batches of ``batch_size`` images from each stream, by one index_select per stream and step.
+    """Batches of ``batch_size`` images from each stream, by one index_select and one gather per stream and step.
 
     ``labelled_batch_size`` gives the labelled stream a size of its own: a few labelled images repeat many times in an
     epoch, and batches of unlabelled ones may grow without them.
 
     An epoch is one pass over the unlabelled pool, less what does not fill a batch. The pool is every training image
     but the validation images: the labelled ones are in it. ``generator_unlabelled`` is a second, independent
-    permutation of the pool (authors' code: trainx_unl2). ``augmentation`` moves every image of
-    every stream. What is drawn depends on (seed, epoch, step) alone.
-    ``dtype`` is that of the pixels in training: that of a mixed precision saves a conversion per step.
+    permutation of the pool (authors' code: trainx_unl2). ``augmentation`` moves every image of every
+    stream. What is drawn depends on (seed, epoch, step) alone. ``dtype`` is that of the pixels in training: that of a mixed precision saves a conversion per step.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from ssgan.nets.contract import ImageClassifier, ImageGenerator
 from ssgan.nets.initialization import initialize_from_data
 from ssgan.nets.mlp import output_head
 from ssgan.nets.noise import Dropout
-from ssgan.nets.normalization import BatchNormNoGain, VirtualBatchNorm
+from ssgan.nets.normalization import norm_layers
 from ssgan.nets.weight_norm import WeightNormConv2d, WeightNormConvTranspose2d, WeightNormLinear
 
 
@@ -129,11 +129,7 @@ class ConvGenerator(ImageGenerator):
                 layers += [upsample(channels[stage - 1], outputs, size, norm, init_std)]
             else:
                 layers += [dense(latent, outputs * prod(sides), norm, init_std), nn.Unflatten(1, (outputs, *sides))]
-            if norm == "batch":
-                layers += [BatchNormNoGain(outputs)]
-            elif norm == "virtual":
-                layers += [VirtualBatchNorm(outputs, reference)]
-            layers += [nn.ReLU()]
+            layers += [*norm_layers(norm, outputs, reference), nn.ReLU()]
         self.layers = nn.Sequential(*layers)
         output = upsample(channels[-1], image_shape[0], size, "weight", init_std, output_std=0.1)  # authors' code
         assert isinstance(output, WeightNormConvTranspose2d)

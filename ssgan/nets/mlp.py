@@ -11,7 +11,7 @@ from ssgan.nets.contract import ImageClassifier, ImageGenerator
 from ssgan.nets.initialization import initialize_from_data
 from ssgan.nets.minibatch import MinibatchDiscrimination
 from ssgan.nets.noise import GaussianNoise
-from ssgan.nets.normalization import BatchNormNoGain, VirtualBatchNorm
+from ssgan.nets.normalization import norm_layers
 from ssgan.nets.weight_norm import WeightNormLinear
 
 
@@ -105,8 +105,7 @@ class MLPGenerator(ImageGenerator):
                 continue
             dense = nn.Linear(inputs, outputs, bias=False)
             nn.init.xavier_uniform_(dense.weight)
-            normalise = VirtualBatchNorm(outputs, reference) if norm == "virtual" else BatchNormNoGain(outputs)
-            layers += [dense, normalise, nn.Softplus()]
+            layers += [dense, *norm_layers(norm, outputs, reference), nn.Softplus()]
         self.hidden = nn.Sequential(*layers)
         self.output_layer = WeightNormLinear(hidden[-1], prod(image_shape), train_scale=True)
         nn.init.xavier_uniform_(self.output_layer.v)

@@ -49,3 +49,10 @@ class VirtualBatchNorm(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{len(self.weight)}, reference={self.reference}"
+
+
+def norm_layers(norm: str, channels: int, reference: int) -> list[nn.Module]:
+    """What ``norm`` puts after a layer of so many outputs: nothing for "weight", whose layers are normed themselves."""
+    if norm == "weight":
+        return []
+    return [VirtualBatchNorm(channels, reference) if norm == "virtual" else BatchNormNoGain(channels)]

@@ -1,7 +1,6 @@
 """What a report holds, and how its numbers are written: the same in Markdown and in HTML."""
 
 import base64
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,7 +99,7 @@ def row(group: Group) -> list[str]:
         group.recipe,
         percent(error, group.collapsed()) if error else "no test images" if has_classes else "no classes",
         percent(supervised) if supervised else "not run",
-        with_spread(gain, gain.standard_error) if gain else "-",
+        gain.text(2, gain.standard_error, scale=100) if gain else "-",
         group.published() or "-",
         f"{ece.mean:.3f}" if ece else "-",
         f"{seconds.mean / 60:.1f}" if seconds else "-",
@@ -108,10 +107,4 @@ def row(group: Group) -> list[str]:
 
 
 def percent(summary: Summary, collapsed: int = 0) -> str:
-    return with_spread(summary, summary.sd, f", {collapsed} collapsed" if collapsed else "")
-
-
-def with_spread(summary: Summary, spread: float, remark: str = "") -> str:
-    """A mean of fractions, in %: ``0.93 ± 0.07 (10)``."""
-    shown = "" if math.isnan(spread) else f" ± {100 * spread:.2f}"
-    return f"{100 * summary.mean:.2f}{shown} ({summary.n}{remark})"
+    return summary.text(2, scale=100, remark=f", {collapsed} collapsed" if collapsed else "")

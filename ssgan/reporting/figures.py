@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ssgan.metrics import BINS
 from ssgan.reporting.results import Group, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-BINS = 15
-"""Of the top probability, as in `ssgan.metrics`."""
 
 MOST_NAMED = 20
 """Classes of which a confusion matrix has room for names and counts."""

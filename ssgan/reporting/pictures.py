@@ -10,10 +10,9 @@ from PIL import Image
 from ssgan.curves import curves_figure
 from ssgan.errors import SsganError
 from ssgan.files import write_atomically, write_figure
-from ssgan.metrics import evaluate
+from ssgan.metrics import BINS, evaluate
 from ssgan.reporting.content import Picture, Section
 from ssgan.reporting.figures import (
-    BINS,
     budget_figure,
     calibration_figure,
     confusion_figure,

@@ -32,6 +32,12 @@ class Summary:
     def standard_error(self) -> float:
         return self.sd / math.sqrt(self.n)
 
+    def text(self, digits: int, spread: float | None = None, scale: float = 1, remark: str = "") -> str:
+        """``0.93 ± 0.07 (10)``: mean ± ``spread``, by default the sd and left out if NaN, times ``scale``."""
+        spread = self.sd if spread is None else spread
+        shown = "" if math.isnan(spread) else f" ± {scale * spread:.{digits}f}"
+        return f"{scale * self.mean:.{digits}f}{shown} ({self.n}{remark})"
+
 
 def summarize(values: Sequence[float]) -> Summary | None:
     """None of no values."""

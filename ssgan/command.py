@@ -4,7 +4,10 @@ import difflib
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
 
 import hydra
 from hydra.errors import HydraException
@@ -21,31 +24,35 @@ def run(config_name: str, job: Callable[[DictConfig], int]) -> None:
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors come up to here, where they are told in one message
     register()
-    codes: list[int] = []
+    code = 0
+    with tempfile.TemporaryDirectory() as answers:  # of the jobs, which a launcher may run in processes of their own
 
-    def task(config: DictConfig) -> None:
+        def task(config: DictConfig) -> None:
+            answer = Path(answers) / uuid4().hex
+            answer.write_text("1")
+            try:
+                require(config)
+                answer.write_text(str(job(config)))
+            except SsganError as error:
+                complain(str(error))
+            except (HydraException, OmegaConfBaseException) as error:
+                complain(explain(error, config_name))
+
         try:
-            require(config)
-            codes.append(job(config))
-        except SsganError as error:
-            complain(str(error))
-            codes.append(1)
+            hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name=config_name)(task)()
         except (HydraException, OmegaConfBaseException) as error:
             complain(explain(error, config_name))
-            codes.append(1)
-
-    try:
-        hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name=config_name)(task)()
-    except (HydraException, OmegaConfBaseException) as error:
-        complain(explain(error, config_name))
-        codes.append(1)
-    except OSError as error:
-        complain(f"{error.filename or 'a file'} cannot be written or read ({error.strerror}). Name a place that can.")
-        codes.append(1)
-    except KeyboardInterrupt:
-        complain("interrupted; the same command goes on from the last epoch")
-        codes.append(130)
-    sys.exit(max(codes, default=0))
+            code = 1
+        except OSError as error:
+            complain(
+                f"{error.filename or 'a file'} cannot be written or read ({error.strerror}). Name a place that can."
+            )
+            code = 1
+        except KeyboardInterrupt:
+            complain("interrupted; the same command goes on from the last epoch")
+            code = 130
+        code = max([code, *(int(answer.read_text()) for answer in Path(answers).iterdir())])
+    sys.exit(code)
 
 
 def require(config: DictConfig) -> None:

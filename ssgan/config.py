@@ -99,6 +99,13 @@ class ConvClassifierConfig(ClassifierConfig):
 
 
 @dataclass
+class ResNetClassifierConfig(ClassifierConfig):
+    stem: int = MISSING
+    stages: list[Any] = MISSING
+    dropout: float = MISSING
+
+
+@dataclass
 class ConvGeneratorConfig(GeneratorConfig):
     channels: list[int] = MISSING
     size: int = MISSING
@@ -126,6 +133,12 @@ class DCGANNetConfig(NetConfig):
 @dataclass
 class ConvNetConfig(NetConfig):
     classifier: ConvClassifierConfig = field(default_factory=ConvClassifierConfig)
+    generator: ConvGeneratorConfig = field(default_factory=ConvGeneratorConfig)
+
+
+@dataclass
+class ResNetConfig(NetConfig):
+    classifier: ResNetClassifierConfig = field(default_factory=ResNetClassifierConfig)
     generator: ConvGeneratorConfig = field(default_factory=ConvGeneratorConfig)
 
 
@@ -170,6 +183,7 @@ class ImprovedGANConfig(MethodConfig):
     generator_optimizer: AdamConfig = field(default_factory=AdamConfig)
     unlabeled_weight: float = MISSING
     feature_norm: str = MISSING
+    reuse_features: bool = MISSING
     generator_loss: str = MISSING
     real_target: float = MISSING
     ramp_up_epochs: int = MISSING
@@ -180,6 +194,9 @@ class ImprovedGANConfig(MethodConfig):
 class AugmentationConfig:
     shift: int = MISSING
     flip: bool = MISSING
+    cutout: int = MISSING
+    brightness: float = MISSING
+    contrast: float = MISSING
 
 
 @dataclass
@@ -319,7 +336,7 @@ def register() -> None:
             "npz": NpzDatasetConfig,
             "folder": FolderDatasetConfig,
         },
-        "net": {"mlp": MLPNetConfig, "dcgan": DCGANNetConfig, "conv": ConvNetConfig},
+        "net": {"mlp": MLPNetConfig, "dcgan": DCGANNetConfig, "conv": ConvNetConfig, "resnet": ResNetConfig},
         "method": {"improved_gan": ImprovedGANConfig, "supervised": MethodConfig},
     }
     for group, nodes in groups.items():

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ssgan.nets.averaging import settle_batch_norm
 from ssgan.nets.contract import ImageGenerator
+from ssgan.nets.normalization import settle_batch_norms
 from ssgan.pixels import to_uint8
 from ssgan.seeds import derive_seed
 
@@ -18,8 +18,10 @@ def draw_images(generator: ImageGenerator, count: int, seed: int) -> Iterator[Te
 
     Batch statistics are settled first, so that an image depends on its own z alone.
     """
-    settle_batch_norm(generator, seed)
     device = next(generator.parameters()).device
+    rng = torch.Generator().manual_seed(derive_seed("batch_norm", seed))
+    settle_batch_norms(generator, [generator.draw_latent(100, rng).to(device) for _ in range(10)])
+    generator.eval()
     rng = torch.Generator().manual_seed(derive_seed("images", seed))
     for start in range(0, count, BATCH):
         z = generator.draw_latent(min(BATCH, count - start), rng).to(device)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from ssgan.data.datasets import ImageData
 from ssgan.data.datasets import digits as load_digits_data
@@ -64,6 +65,24 @@ def ssgan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 @pytest.fixture(scope="session")
 def digits() -> ImageData:
     return load_digits_data("digits")
+
+
+@pytest.fixture(scope="session")
+def large_digits(digits: ImageData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An .npz of some digits at 32x32 pixels in three channels."""
+
+    def enlarged(images: Tensor) -> np.ndarray:
+        return images.repeat_interleave(4, 2).repeat_interleave(4, 3).expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
+
+    path = tmp_path_factory.mktemp("large_digits") / "digits.npz"
+    np.savez(
+        path,
+        x_train=enlarged(digits.train_images[:300]),
+        y_train=digits.train_targets[:300].numpy(),
+        x_test=enlarged(digits.test_images[:50]),
+        y_test=digits.test_targets[:50].numpy(),
+    )
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,13 @@
 """Augmentation moves each image of a batch in its own way, and images only."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torchvision.transforms.functional import adjust_brightness, adjust_contrast
 
 from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
@@ -26,7 +29,7 @@ def test_a_move_is_a_window_of_the_reflected_image(
     assert moved.dtype == torch.uint8
     padded = np.pad(images.numpy(), [(0, 0), (0, 0), (shift, shift), (shift, shift)], mode="reflect")
     sides = 2 * shift + 1
-    for image, number, source in zip(moved.numpy(), drawn.tolist(), padded, strict=True):
+    for image, number, source in zip(moved.numpy(), drawn[0].tolist(), padded, strict=True):
         down, (flipped, right) = number // (sides * (1 + flip)), divmod(number % (sides * (1 + flip)), sides)
         expected = source[:, down : down + height, right : right + width]
         np.testing.assert_array_equal(image, expected[:, :, ::-1] if flipped else expected)
@@ -35,8 +38,50 @@ def test_a_move_is_a_window_of_the_reflected_image(
 @pytest.mark.parametrize("flip", [False, True])
 def test_all_moves_are_equally_likely(flip: bool) -> None:
     moves = 18 if flip else 9
-    drawn = Augmentation((1, 8, 8), 1, flip).draw(1000 * moves, torch.Generator().manual_seed(0))
+    drawn, *_ = Augmentation((1, 8, 8), 1, flip).draw(1000 * moves, torch.Generator().manual_seed(0))
     assert torch.bincount(drawn, minlength=moves).sub(1000).abs().max() < 150
+
+
+def test_a_hole_is_a_grey_square_about_each_pixel_in_turn() -> None:
+    """Kills a hole of another side, one that wraps around, one hole for all images, and one that a shift moves."""
+    augmentation = Augmentation((2, 6, 5), shift=1, cutout=3)
+    moves, places, *factors = augmentation.draw(2000, torch.Generator().manual_seed(0))
+    assert torch.bincount(places, minlength=30).min() > 30
+    images = torch.randint(100, (2000, 2, 6, 5), dtype=torch.uint8)
+    changed = augmentation(images, (moves, places, *factors))
+    whole = Augmentation((2, 6, 5), shift=1)(images, (moves, places, *factors))
+    for place, image, expected in zip(places.tolist(), changed, whole, strict=True):
+        y, x = divmod(place, 5)
+        expected[:, max(0, y - 1) : y + 2, max(0, x - 1) : x + 2] = 128
+        assert torch.equal(image, expected)
+
+
+@given(st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from([0.0, 0.5, 1.0]))
+def test_brightness_and_contrast_are_torchvisions(brightness: float, contrast: float) -> None:
+    images = torch.randint(256, (20, 3, 6, 5), dtype=torch.uint8)
+    augmentation = Augmentation((3, 6, 5), brightness=brightness, contrast=contrast)
+    changes = augmentation.draw(20, torch.Generator().manual_seed(0))
+    for strength, factors in zip((brightness, contrast), changes[2:], strict=True):
+        assert (factors - 1).abs().max() <= strength
+        assert (factors.std() > 0.2 * strength) == (strength > 0)
+    changed = augmentation(images, changes)
+    for number, (scale, spread) in enumerate(zip(changes[2].tolist(), changes[3].tolist(), strict=True)):
+        expected = adjust_contrast(adjust_brightness(images[number], scale), spread)
+        assert (changed[number].int() - expected.int()).abs().max() <= 2  # torchvision rounds in between, and down
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"cutout": 9}, r"augmentation\.cutout=9: use 0 to 8 pixels for 10x8 images"),
+        ({"cutout": -1}, r"augmentation\.cutout=-1: use 0 to 8"),
+        ({"brightness": 1.5}, r"augmentation\.brightness=1.5: use a number from 0 to 1"),
+        ({"contrast": -0.1}, r"augmentation\.contrast=-0.1: use a number from 0 to 1"),
+    ],
+)
+def test_refuses_strengths_outside_their_range(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(SsganError, match=message):
+        Augmentation((1, 8, 10), **settings)
 
 
 @pytest.mark.parametrize("shift", [-1, 8])
@@ -57,7 +102,7 @@ def test_every_stream_is_shifted_anew_every_epoch_and_validation_is_not(digits: 
         assert torch.equal(shifted_batch[key], images) == (key == "targets")
     number = torch.arange(1297)
     drawn = {
-        tuple(torch.cat([moves for _, moves in shifted.draws(stream, number, 50, epoch)]).tolist())
+        tuple(torch.cat([moves for _, (moves, *_) in shifted.draws(stream, number, 50, epoch)]).tolist())
         for stream in ("labelled", "unlabelled", "generator")
         for epoch in (0, 1)
     }

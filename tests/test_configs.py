@@ -47,9 +47,12 @@ def test_choices_on_the_command_line_win_over_an_experiment() -> None:
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_runs_a_few_steps_on_digits(
-    experiment: str, ssgan: Callable[..., Outcome], tmp_path: Path
+    experiment: str, ssgan: Callable[..., Outcome], tmp_path: Path, large_digits: Path
 ) -> None:
     few = ["dataset=digits", "method.epochs=1", "trainer.limit_train_batches=3", "trainer.samples_count=4"]
+    if not experiment.startswith("mnist"):
+        few += ["dataset=npz", f"dataset.path={large_digits}", "labels=50", "trainer.limit_train_batches=2"]
+        few += ["method.batch_size=20", "method.labelled_batch_size=20", "net.initialisation_images=50"]
     outcome = ssgan("fit", f"experiment={experiment}", *few, f"runs_dir={tmp_path}")
     assert outcome.code == 0, outcome.err
 

@@ -32,6 +32,7 @@ def make_method(noise: float = 0.3, **changes: Any) -> ImprovedGAN:
     paper = {
         "unlabeled_weight": 1.0,
         "feature_norm": "l2",
+        "reuse_features": False,
         "generator_loss": "feature_matching",
         "real_target": 1.0,
         "ramp_up_epochs": 0,
@@ -100,17 +101,20 @@ class OneStep(pl.Callback):
         self.generator = copy.deepcopy(module.generator)
 
 
-def test_one_step_equals_the_algorithm_written_out(digits: ImageData) -> None:
+@pytest.mark.parametrize("reuse", [False, True])
+def test_one_step_equals_the_algorithm_written_out(digits: ImageData, reuse: bool) -> None:
     """The paper's step with plain SGD, noise layers at 0, three separate passes and its formulas as they stand.
 
-    But for one thing: both players see the same generated images.
+    But for one thing: both players see the same generated images. With features reused, the real ones are those of the
+    classifier's own batch before its step.
     """
-    before, module = OneStep(), make_method(noise=0.0, unlabeled_weight=1.4, ramp_up_epochs=2)
+    before, module = OneStep(), make_method(noise=0.0, unlabeled_weight=1.4, ramp_up_epochs=2, reuse_features=reuse)
     fit(module, digits, steps=1, callbacks=[before])
     c, g, batch = before.classifier.train(), before.generator.train(), before.batch
     rng = torch.Generator().manual_seed(derive_seed("latent", 0, 0))
 
     images = g(g.draw_latent(50, rng))
+    real = c.features(batch["unlabelled"])
     lab, unl, fake = c(batch["labelled"]), c(batch["unlabelled"]), c(images.detach())
     lse_unl, lse_fake = unl.logsumexp(1), fake.logsumexp(1)
     supervised = (lab.logsumexp(1) - lab.gather(1, batch["targets"][:, None])[:, 0]).mean()
@@ -123,9 +127,10 @@ def test_one_step_equals_the_algorithm_written_out(digits: ImageData) -> None:
     with torch.no_grad():
         for p in c.parameters():
             p.sub_(0.1 * p.grad)
-    real, generated = c.features(batch["generator_unlabelled"]).mean(0), c.features(images).mean(0)
+    real = real if reuse else c.features(batch["generator_unlabelled"])
     parameters = list(g.parameters())
-    gradients = torch.autograd.grad((generated - real.detach()).square().mean(), parameters)
+    difference = c.features(images).mean(0) - real.detach().mean(0)
+    gradients = torch.autograd.grad(difference.square().mean(), parameters)
     with torch.no_grad():
         for p, gradient in zip(parameters, gradients, strict=True):
             p.sub_(0.1 * gradient)

@@ -1,5 +1,7 @@
 """Every sweep composes for each of its jobs, gives its command, and leaves finished runs alone."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -42,3 +44,17 @@ def test_a_sweep_that_is_started_again_runs_what_is_left(ssgan: Callable[..., Ou
     assert again[0] == written[0]
     assert again[1] > written[1]
     assert (folders[1] / "metrics.json").exists()
+
+
+@pytest.mark.distributed
+def test_jobs_in_processes_of_their_own(tmp_path: Path) -> None:
+    """Kills an exit code that stays behind in the process of a job, and a failing job that takes others with it."""
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs the extra ssgan[sweep]")
+    sweep = ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "labels=50,51", f"runs_dir={tmp_path}"]
+    command = [sys.executable, "-m", "ssgan.fit", *sweep, *TINY, "method.epochs=1"]
+    outcome = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert outcome.returncode == 1
+    assert "labels=51" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    finished = [path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("metrics.json")]
+    assert finished == ["digits@50"]

@@ -15,7 +15,7 @@ from ssgan import losses
 from ssgan.data.datasets import ImageData
 from ssgan.errors import SsganError
 from ssgan.nets import DCGANClassifier, DCGANGenerator, MLPClassifier, MLPGenerator, minibatch
-from ssgan.nets.initialization import initialize_from_data, remember_others
+from ssgan.nets.initialization import initialize_from_data, settle
 from ssgan.nets.minibatch import MinibatchDiscrimination
 from ssgan.nets.normalization import VirtualBatchNorm
 
@@ -103,7 +103,7 @@ def test_predictions_do_not_depend_on_their_neighbours() -> None:
     initialize_from_data(network, images)
     network.eval()
     before = network(images[:5])
-    remember_others(network, images)
+    settle(network, images)
     assert not network.training
     assert not torch.allclose(network(images[:5]), before)
     torch.testing.assert_close(network(images[:50])[:5], network(images[:5]))
@@ -129,7 +129,7 @@ def test_too_few_images_to_compare_with() -> None:
     with pytest.raises(SsganError, match="use batches of 2 or more"):
         mixing_classifier().train()(torch.rand(1, 1, 8, 8))
     with pytest.raises(SsganError, match="evaluates against 99 images, but has 98"):
-        remember_others(mixing_classifier(), torch.rand(98, 1, 8, 8))
+        settle(mixing_classifier(), torch.rand(98, 1, 8, 8))
 
 
 def test_virtual_batch_norm_formula() -> None:

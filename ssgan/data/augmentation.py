@@ -1,45 +1,102 @@
-"""Augmentation: every image of a batch moves in its own way, all of them in one gather."""
+"""Augmentation: every image of a batch is changed in its own way; what moves or hides pixels is one gather."""
 
 import torch
 from torch import Tensor
 
 from ssgan.errors import SsganError
 
+GREY = 128
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in the grey level of ITU-R BT.601."""
+
+Changes = tuple[Tensor, ...]
+
 
 class Augmentation:
-    """Shifts by up to ``shift`` pixels along each axis and, with ``flip``, a flip from left to right of half the images.
+    """Changes uint8 images of ``image_shape`` (C, H, W), each in a way drawn for it alone.
 
-    Reflection fills the gap of a shift: what lies inside of the border comes back outside of it. All moves are equally
-    likely; each is a table of where every pixel comes from. Raises `SsganError` for a negative ``shift``, and for one
-    that images of ``image_shape`` (C, H, W) are too small to reflect.
+    ``shift``: up to so many pixels along each axis; reflection fills the gap, so that what lies inside of the border
+    comes back outside of it. ``flip``: half of the images from left to right. All of these moves are equally likely;
+    each is a table of where every pixel comes from. ``cutout``: a square of this side about a random pixel becomes
+    grey, or what of it lies in the image (DeVries and Taylor 2017); 0 for none. ``brightness`` and ``contrast``, from 0 to 1:
+    the image is scaled by a factor in 1 -+ ``brightness``, and its distance from its mean grey level by one in
+    1 -+ ``contrast``, as torchvision's ColorJitter has it.
+
+    Raises `SsganError` for values outside these ranges, and for a ``shift`` that images are too small to reflect.
     """
 
-    def __init__(self, image_shape: tuple[int, int, int], shift: int = 0, flip: bool = False):
-        height, width = image_shape[1:]
-        if not 0 <= shift < min(height, width):
-            raise SsganError(
-                f"augmentation.shift={shift}: use 0 to {min(height, width) - 1} pixels for {width}x{height} images"
-            )
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        shift: int = 0,
+        flip: bool = False,
+        cutout: int = 0,
+        brightness: float = 0.0,
+        contrast: float = 0.0,
+    ):
+        channels, height, width = image_shape
+        shortest = min(height, width)
+        if not 0 <= shift < shortest:
+            raise SsganError(f"augmentation.shift={shift}: use 0 to {shortest - 1} pixels for {width}x{height} images")
+        if not 0 <= cutout <= shortest:
+            raise SsganError(f"augmentation.cutout={cutout}: use 0 to {shortest} pixels for {width}x{height} images")
+        for name, strength in (("brightness", brightness), ("contrast", contrast)):
+            if not 0 <= strength <= 1:
+                raise SsganError(f"augmentation.{name}={strength}: use a number from 0 to 1")
+        self.brightness, self.contrast = brightness, contrast
+        self.luma = torch.tensor(LUMA if channels == 3 else [1 / channels] * channels)[:, None, None]
         offsets = range(-shift, shift + 1)
         rows = [reflect(torch.arange(height) + offset, height) for offset in offsets]
         columns = [reflect(torch.arange(width) + offset, width) for offset in offsets]
         if flip:
             columns += [column.flip(0) for column in columns]
         self.sources = torch.stack([(y[:, None] * width + x).flatten() for y in rows for x in columns])
+        self.holes = holes(height, width, cutout) if cutout else None
 
-    def draw(self, count: int, rng: torch.Generator) -> Tensor:
-        """One move for each of ``count`` images, (count,)."""
-        return torch.randint(len(self.sources), (count,), generator=rng)
+    def draw(self, count: int, rng: torch.Generator) -> Changes:
+        """What happens to each of ``count`` images: its move, its hole and its two factors, (count,) each."""
+        moves = torch.randint(len(self.sources), (count,), generator=rng)
+        places = torch.zeros_like(moves)
+        if self.holes is not None:
+            places = torch.randint(len(self.holes), (count,), generator=rng)
+        strengths = [self.brightness, self.contrast]
+        factors = [
+            torch.empty(count).uniform_(1 - s, 1 + s, generator=rng) if s else torch.ones(count) for s in strengths
+        ]
+        return moves, places, *factors
 
-    def __call__(self, images: Tensor, moves: Tensor) -> Tensor:
-        """Images (N, C, H, W) of any type, each moved by its own of ``moves`` (N,)."""
-        if len(self.sources) == 1:
+    def __call__(self, images: Tensor, changes: Changes) -> Tensor:
+        """Images (N, C, H, W), uint8, each with its own of ``changes``."""
+        moves, places, brightness, contrast = changes
+        if self.brightness or self.contrast:
+            images = self._jittered(images, brightness[:, None, None, None], contrast[:, None, None, None])
+        if len(self.sources) == 1 and self.holes is None:
             return images
-        sources = self.sources.index_select(0, moves).unsqueeze(1).expand(-1, images.shape[1], -1)
-        return images.flatten(2).gather(2, sources).view_as(images)
+        sources, pixels = self.sources.index_select(0, moves), images.flatten(2)
+        if self.holes is not None:
+            pixels = torch.cat([pixels, pixels.new_full((*pixels.shape[:2], 1), GREY)], 2)
+            sources = sources.masked_fill(self.holes.index_select(0, places), pixels.shape[2] - 1)
+        return pixels.gather(2, sources.unsqueeze(1).expand(-1, images.shape[1], -1)).view_as(images)
+
+    def _jittered(self, images: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:
+        values = (images * brightness).clamp_(0, 255)
+        grey = (values * self.luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
+        return (grey + contrast * (values - grey)).clamp_(0, 255).round_().to(images.dtype)
 
 
 def reflect(positions: Tensor, size: int) -> Tensor:
     """Positions outside 0..size-1 mirrored at the first and the last place, which are not repeated."""
     period = max(2 * (size - 1), 1)
     return (size - 1) - ((size - 1) - positions.remainder(period)).abs()
+
+
+def holes(height: int, width: int, side: int) -> Tensor:
+    """For each pixel, which pixels a square of ``side`` about it covers, (H W, H W)."""
+
+    def covered(size: int) -> Tensor:
+        places = torch.arange(size)
+        first = places[:, None] - side // 2
+        return (places >= first) & (places < first + side)
+
+    both = covered(height)[:, None, :, None] & covered(width)[None, :, None, :]
+    return both.reshape(height * width, height * width)

@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from ssgan.data.augmentation import Augmentation
+from ssgan.data.augmentation import Augmentation, Changes
 from ssgan.data.datasets import ImageData
 from ssgan.errors import SsganError
 from ssgan.pixels import PixelRange, scale_pixels
@@ -34,8 +34,9 @@ class SemiSupervisedData(pl.LightningDataModule):
 
     An epoch is one pass over the unlabelled pool, less what does not fill a batch. The pool is every training image
     but the validation images: the labelled ones are in it. ``generator_unlabelled`` is a second, independent
-    permutation of the pool (authors' code: trainx_unl2). ``augmentation`` moves every image of every
-    stream. What is drawn depends on (seed, epoch, step) alone. ``dtype`` is that of the pixels in training: that of a mixed precision saves a conversion per step.
+    permutation of the pool (authors' code: trainx_unl2). ``augmentation`` changes every image of every stream. What is
+    drawn depends on (seed, epoch, step) alone. ``dtype`` is that of the pixels in training: that of a mixed precision
+    saves a conversion per step.
     """
 
     def __init__(
@@ -101,14 +102,14 @@ class SemiSupervisedData(pl.LightningDataModule):
         tiles = -(-self.steps_per_epoch * self.labelled_batch_size // len(self.labelled))
         return torch.cat([self.labelled[torch.randperm(len(self.labelled), generator=rng)] for _ in range(tiles)])
 
-    def draws(self, stream: str, order: Tensor, size: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """For every batch of an epoch of a stream: which images, and the move of each."""
-        moves = self.augmentation.draw(len(order), self._rng(f"{stream} shifts", epoch))
-        return zip(order.split(size), moves.split(size), strict=True)
+    def draws(self, stream: str, order: Tensor, size: int, epoch: int) -> Iterator[tuple[Tensor, Changes]]:
+        """For every batch of an epoch of a stream: which images, and what happens to each."""
+        changes = self.augmentation.draw(len(order), self._rng(f"{stream} shifts", epoch))
+        return zip(order.split(size), zip(*(change.split(size) for change in changes), strict=True), strict=True)
 
-    def augmented(self, images: Tensor, moves: Tensor) -> Tensor:
-        """The training images of these numbers, moved."""
-        return self.augmentation(self.data.train_images.index_select(0, images), moves)
+    def augmented(self, images: Tensor, changes: Changes) -> Tensor:
+        """The training images of these numbers, changed."""
+        return self.augmentation(self.data.train_images.index_select(0, images), changes)
 
     def _rng(self, stream: str, epoch: int) -> torch.Generator:
         return torch.Generator().manual_seed(derive_seed(self.seed, stream, epoch))
@@ -130,9 +131,9 @@ class TrainingBatches:
         unlabelled = source.draws("unlabelled", source.order("unlabelled", epoch), size, epoch)
         for_generator = source.draws("generator", source.order("generator", epoch), size, epoch)
         for _ in range(len(self)):
-            images, moves = next(labelled)
+            images, changes = next(labelled)
             yield Batch(
-                labelled=source.augmented(images, moves),
+                labelled=source.augmented(images, changes),
                 targets=source.data.train_targets.index_select(0, images),
                 unlabelled=source.augmented(*next(unlabelled)),
                 generator_unlabelled=source.augmented(*next(for_generator)),

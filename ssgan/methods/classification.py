@@ -13,7 +13,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from ssgan.data.datamodule import Batch
 from ssgan.nets.averaging import averaged
 from ssgan.nets.contract import ImageClassifier
-from ssgan.nets.initialization import remember_others
+from ssgan.nets.initialization import settle
 from ssgan.nets.noise import NoisePool, share_noise
 from ssgan.nets.weight_norm import keep_weights
 from ssgan.seeds import derive_seed
@@ -135,7 +135,7 @@ class ClassifierTraining(pl.LightningModule):
     def settle(self) -> None:
         """Bring what the averaged classifier keeps beside its weights up to date with them, before it is used."""
         if self.real_images is not None:
-            remember_others(self.averaged_classifier.module, self.real_images.to(self.device))
+            settle(self.averaged_classifier.module, self.real_images.to(self.device))
 
     def on_validation_start(self) -> None:
         self.settle()

@@ -33,7 +33,8 @@ class ImprovedGAN(ClassifierTraining):
     smoothing); in the first ``ramp_up_epochs`` the weight rises linearly from 0. ``generator_loss`` is one of
     `GENERATOR_LOSSES`; "preference" plays its game on both sides.
     ``feature_norm`` is "l1" or "l2" (see `losses.feature_matching`). The generator matches features of a batch of its
-    own (``generator_unlabelled``), with noise on in both passes. ``historical_averaging`` maps "classifier" and
+    own (``generator_unlabelled``), with noise on in both passes; or, with ``reuse_features``, those that the classifier
+    had of ``unlabelled`` in its turn, before it stepped, which saves a pass. ``historical_averaging`` maps "classifier" and
     "generator" to the weight of that penalty, 0 for none.
     """
 
@@ -46,6 +47,7 @@ class ImprovedGAN(ClassifierTraining):
         generator_optimizer: MakeOptimizer,
         unlabeled_weight: float,
         feature_norm: str,
+        reuse_features: bool,
         generator_loss: str,
         real_target: float,
         ramp_up_epochs: int,
@@ -57,7 +59,7 @@ class ImprovedGAN(ClassifierTraining):
         self.averaged_generator = averaged(generator, self.average_rate)
         self.make_optimizers = classifier_optimizer, generator_optimizer
         self.unlabeled_weight, self.ramp_up_epochs, self.feature_norm = unlabeled_weight, ramp_up_epochs, feature_norm
-        self.objective, self.real_target = generator_loss, real_target
+        self.objective, self.real_target, self.reuse_features = generator_loss, real_target, reuse_features
         self.historical_weights = {name: weight for name, weight in historical_averaging.items() if weight}
         self.histories = nn.ModuleDict(
             {name: AveragedModel(getattr(self, name)).requires_grad_(False) for name in self.historical_weights}
@@ -84,7 +86,9 @@ class ImprovedGAN(ClassifierTraining):
 
     def classifier_loss(self, batch: Batch, generated: Tensor) -> Terms:
         """L_supervised + unlabeled_weight L_unsupervised; gradients reach the classifier only."""
-        on_labelled, on_unlabelled, on_generated = self.logits(batch["labelled"], batch["unlabelled"], generated)
+        features, logits = self.features_and_logits(batch["labelled"], batch["unlabelled"], generated)
+        on_labelled, on_unlabelled, on_generated = logits
+        self.unlabelled_features = features[1].detach()
         return {
             "supervised": losses.supervised(on_labelled, batch["targets"]),
             "unsupervised": self.unlabeled_weight * self.ramp_up() * self.unsupervised(on_unlabelled, on_generated),
@@ -96,9 +100,11 @@ class ImprovedGAN(ClassifierTraining):
         steps = self.ramp_up_epochs * int(self.trainer.num_training_batches)
         return min(1.0, (self.step_number + 1) / steps) if steps else 1.0
 
-    def logits(self, *batches: Tensor) -> tuple[Tensor, ...]:
+    def features_and_logits(self, *batches: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Those of the classifier on every batch of images."""
-        return together(self.classifier, batches, self.classifier.mixes_images)
+        apart = self.classifier.mixes_images
+        features = together(self.classifier.features, batches, apart)
+        return features, together(self.classifier.head, features, apart)
 
     def unsupervised(self, on_real: Tensor, on_generated: Tensor) -> Tensor:
         """What the classifier minimises over real and generated images, from its logits on both."""
@@ -112,11 +118,10 @@ class ImprovedGAN(ClassifierTraining):
         if self.objective in DECEIVE:
             loss = DECEIVE[self.objective](self.classifier(generated))
         elif self.objective == "preference":
-            on_real, on_generated = self.logits(real, generated)
-            loss = losses.preference(on_generated, on_real)
+            loss = losses.preference(self.classifier(generated), self.classifier(real))
         else:
-            on_real, on_generated = together(self.classifier.features, [real, generated])
-            loss = losses.feature_matching(on_real, on_generated, self.feature_norm)
+            on_real = self.unlabelled_features if self.reuse_features else self.classifier.features(real)
+            loss = losses.feature_matching(on_real, self.classifier.features(generated), self.feature_norm)
         return {self.objective: loss, **self.historical("generator")}
 
     def historical(self, player: str) -> Terms:

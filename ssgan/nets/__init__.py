@@ -3,5 +3,14 @@
 from ssgan.nets.conv import ConvClassifier, ConvGenerator
 from ssgan.nets.dcgan import DCGANClassifier, DCGANGenerator
 from ssgan.nets.mlp import MLPClassifier, MLPGenerator
+from ssgan.nets.resnet import ResNetClassifier
 
-__all__ = ["ConvClassifier", "ConvGenerator", "DCGANClassifier", "DCGANGenerator", "MLPClassifier", "MLPGenerator"]
+__all__ = [
+    "ConvClassifier",
+    "ConvGenerator",
+    "DCGANClassifier",
+    "DCGANGenerator",
+    "MLPClassifier",
+    "MLPGenerator",
+    "ResNetClassifier",
+]

@@ -2,10 +2,7 @@
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, update_bn
-
-from ssgan.nets.contract import ImageGenerator
-from ssgan.seeds import derive_seed
+from torch.optim.swa_utils import AveragedModel
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
@@ -24,16 +21,3 @@ def averaged(network: nn.Module, rate: float) -> AveragedModel:
 
     average = AveragedModel(network, multi_avg_fn=lerp)
     return average.requires_grad_(False).eval()
-
-
-@torch.no_grad()
-def settle_batch_norm(generator: ImageGenerator, seed: int, batches: int = 10, batch_size: int = 100) -> None:
-    """Set the running statistics of ``generator``'s batch norms to those of its own weights on batches of z.
-
-    An average of weights has statistics that no running mean has seen (Izmailov et al. 2018, sec. 3.2).
-    """
-    rng = torch.Generator().manual_seed(derive_seed("batch_norm", seed))
-    device = next(generator.parameters()).device
-    latents = [generator.draw_latent(batch_size, rng).to(device) for _ in range(batches)]
-    update_bn(latents, generator)
-    generator.eval()

@@ -22,7 +22,8 @@ class ConvClassifier(ImageClassifier):
     Each of ``rows`` is a weight-normed convolution with LeakyReLU 0.2, [channels, kernel size, stride, padding], or a
     number, the dropout before what follows. The mean of the last channels over all places are the features; then
     minibatch discrimination if there are ``minibatch_kernels`` and the output layer, whose scale is the only one
-    trained and whose logits start with sd ``output_std``. Raises `SsganError` for another kind of row, for
+    trained and whose logits start with sd ``output_std``. Inside, images lie in memory with their channels last, which
+    bfloat16 convolutions on a CPU and half-precision ones on a GPU want. Raises `SsganError` for another kind of row, for
     none that convolves, and for images that the rows leave nothing of.
     """
 
@@ -73,7 +74,7 @@ class ConvClassifier(ImageClassifier):
 
     def features(self, images: Tensor) -> Tensor:
         """f(x): the mean of the last channels over all places, (N, channels)."""
-        return self.trunk(images).mean((2, 3))
+        return self.trunk(images.contiguous(memory_format=torch.channels_last)).mean((2, 3))
 
 
 def is_dropout(row: Any) -> bool:

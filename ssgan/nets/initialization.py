@@ -1,4 +1,4 @@
-"""What layers take from real images: data-dependent initial values, and the images that others are compared with."""
+"""What layers take from real images: data-dependent initial values, and what images are compared with in evaluation."""
 
 from collections.abc import Iterable
 
@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from ssgan.nets.minibatch import MinibatchDiscrimination
+from ssgan.nets.normalization import settle_batch_norms
 from ssgan.nets.weight_norm import WEIGHT_NORMED
 
 
@@ -34,12 +35,14 @@ def initialize_from_data(network: nn.Module, images: Tensor) -> None:
     _pass(network, images, hooks, training=True)
 
 
-def remember_others(network: nn.Module, images: Tensor) -> None:
-    """Let every minibatch discrimination of ``network`` compare with ``images``, real ones, in evaluation.
+def settle(network: nn.Module, images: Tensor, batch_size: int = 100) -> None:
+    """Give ``network`` what it compares with in evaluation: statistics of ``images``, real ones, or their projections.
 
-    To be called again when the weights have changed, because what is kept is a projection of the images. Raises
-    `SsganError` for too few images.
+    Every batch norm takes the mean of the statistics of their batches (Izmailov et al. 2018, sec. 3.2: averaged weights
+    have statistics that no running mean has seen); every minibatch discrimination keeps them as the others of its
+    batch. To be called again when the weights have changed. Raises `SsganError` for too few images.
     """
+    settle_batch_norms(network, images.split(batch_size))
     hooks = [layer.register_forward_pre_hook(lambda m, x: m.remember(*x)) for layer in discriminations(network)]
     if hooks:
         _pass(network, images, hooks, training=False)

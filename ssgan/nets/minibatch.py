@@ -24,7 +24,7 @@ class MinibatchDiscrimination(nn.Module):
     `initialization.initialize_from_data` sets it so that the mean distance to the nearest image is 2, and starts the
     bias at minus the mean of o.
 
-    In evaluation the others are a fixed batch of real images (`initialization.remember_others`): a prediction does not
+    In evaluation the others are a fixed batch of real images (`initialization.settle`): a prediction does not
     depend on what else is predicted. Raises `SsganError` for a batch of one in training.
     """
 

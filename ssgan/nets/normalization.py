@@ -1,5 +1,7 @@
 """Normalisation by the statistics of a batch."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -49,6 +51,28 @@ class VirtualBatchNorm(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{len(self.weight)}, reference={self.reference}"
+
+
+@torch.no_grad()
+def settle_batch_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Set the running statistics of every batch norm of ``network`` to the mean of those of its inputs on ``batches``.
+
+    Noise and dropout are off: the statistics are those that the network has in evaluation. An average of weights
+    has some that no running mean has seen (Izmailov et al. 2018, sec. 3.2).
+    """
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    if not norms:
+        return
+    training, momenta = network.training, [norm.momentum for norm in norms]
+    network.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.train().momentum = None  # the mean of all batches
+    for batch in batches:
+        network(batch)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    network.train(training)
 
 
 def norm_layers(norm: str, channels: int, reference: int) -> list[nn.Module]:

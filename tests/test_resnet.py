@@ -1,0 +1,68 @@
+"""The residual classifiers have their published sizes, and evaluate by statistics of real images alone."""
+
+from typing import Any
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from test_configs import compose
+from torch import nn
+
+from ssgan.errors import SsganError
+from ssgan.nets import ResNetClassifier
+from ssgan.nets.initialization import settle
+
+
+def tiny(**changes: Any) -> ResNetClassifier:
+    settings: dict[str, Any] = {"stem": 4, "stages": [[4, 1, 1], [8, 2, 2]], "dropout": 0.5}
+    return ResNetClassifier((3, 8, 8), 10, **(settings | changes))
+
+
+@pytest.mark.parametrize(("net", "published"), [("wrn_28_2", 1_467_610), ("resnet_18", 11_172_170)])
+def test_numbers_of_parameters(net: str, published: int) -> None:
+    """Kills a stage, block or shortcut too many or too few. The scale of the output layer is ours: 10 more."""
+    classifier = instantiate(compose("dataset=cifar10", f"net={net}").net.classifier, (3, 32, 32), 10)
+    assert sum(p.numel() for p in classifier.parameters()) == published + 10
+    assert classifier(torch.rand(2, 3, 32, 32)).shape == (2, 10)
+
+
+def test_features_are_means_over_places() -> None:
+    classifier = tiny().eval()
+    images = torch.rand(5, 3, 8, 8)
+    assert classifier.trunk(images).shape == (5, 8, 4, 4)
+    torch.testing.assert_close(classifier.features(images), classifier.trunk(images).mean((2, 3)))
+
+
+def test_settling_takes_the_statistics_of_real_images_without_dropout() -> None:
+    """Kills running statistics of generated images, of a training pass, and of the last batch alone."""
+    torch.manual_seed(0)
+    classifier, images = tiny(), torch.rand(200, 3, 8, 8)
+    for _ in range(5):
+        classifier.train()(torch.randn(50, 3, 8, 8) * 9)  # what else it saw in training
+    settle(classifier, images)
+    assert classifier.training
+    block = next(module for module in classifier.trunk if hasattr(module, "norms"))
+    inputs = classifier.trunk[0](images)
+    torch.testing.assert_close(block.norms[0].running_mean, inputs.mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
+    evaluated = classifier.eval()(images)
+    for dropout in classifier.modules():
+        if hasattr(dropout, "p"):
+            dropout.p = 0.0
+    batches = torch.cat([classifier.train()(batch) for batch in images.split(100)])
+    torch.testing.assert_close(evaluated, batches, rtol=0.05, atol=0.05)
+    assert all(norm.momentum == 0.1 for norm in classifier.modules() if isinstance(norm, nn.BatchNorm2d))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stages": [[4, 1]]}, r"net\.classifier\.stages: \[4, 1\] is not \[channels, blocks, stride\]"),
+        ({"stages": [[4, 0, 1]]}, r"net\.classifier\.stages: \[4, 0, 1\]"),
+        ({"stages": []}, "at least one stage"),
+        ({"stem": 0}, r"net\.classifier\.stem=0"),
+        ({"dropout": 1.0}, r"a dropout in \[0, 1\)"),
+    ],
+)
+def test_bad_stages(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(SsganError, match=message):
+        tiny(**changes)

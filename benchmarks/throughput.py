@@ -1,8 +1,10 @@
 """python benchmarks/throughput.py [OVERRIDE ...]: seconds per epoch of a recipe, and where they go.
 
-Trains `experiment=mnist_100` in batches of 100 (with the overrides) for some epochs, and prints the seconds of each but the first, steps
-and images per second, the share of every kind of operation in the profiled steps, and the rate of the matrix products
-as a fraction of the rate that this machine reaches on large ones. Writes benchmarks/results/throughput.json.
+Trains a recipe, `experiment=mnist_100` in batches of 100 unless overrides choose another, for some epochs, and prints
+the seconds of each but the first, steps and images per second, the share of every kind of operation in the profiled
+steps, and the rate of matrix products and convolutions as a fraction of the rate that this machine reaches on large
+products. With `trainer.limit_train_batches=N` only N steps of each epoch run, and the seconds are scaled up to a whole one. Adds to
+benchmarks/results/throughput.json.
 """
 
 import json
@@ -19,6 +21,7 @@ import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
 
 from ssgan.assembly import build, make_trainer
 from ssgan.config import CONFIG_DIR, register
@@ -28,30 +31,47 @@ from ssgan.splits import draw_split
 RECIPE = ("experiment=mnist_100", "method.batch_size=100")
 EPOCHS, PROFILED_STEPS = 5, 60
 PARTS = {
-    "matrix products": ("aten::mm", "aten::addmm"),
+    "matrix products and convolutions": (
+        "aten::mm",
+        "aten::addmm",
+        "aten::mkldnn_convolution",
+        "aten::convolution_backward",
+        "aten::_slow_conv",
+        "aten::slow_conv",
+    ),
     "Adam": ("aten::_fused_adam_", "Optimizer."),
     "weight norm": ("aten::_weight_norm",),
     "conversion and copies": ("aten::copy_", "aten::_to_copy", "aten::to", "aten::cat", "aten::index_select"),
     "averages": ("aten::lerp_", "aten::_foreach_lerp_"),
     "noise": ("aten::randn_like", "aten::normal_", "aten::add"),
-    "nonlinearities and batch norm": ("aten::clamp_min", "aten::relu", "aten::threshold", "aten::softplus", "aten::sigmoid", "aten::native_batch_norm"),
+    "nonlinearities and batch norm": ("aten::clamp_min", "aten::relu", "aten::leaky_relu", "aten::threshold", "aten::softplus", "aten::sigmoid", "aten::tanh", "aten::native_batch_norm"),
+    "dropout": ("aten::mul",),
 }  # fmt: skip
 
 
 class Timer(pl.Callback):
-    """Seconds of every epoch, and a profile of some steps in the middle of the first."""
+    """Seconds of every epoch; from the first one the FLOPs of a step, and a profile of up to 60 in its middle."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: Any) -> None:
+        self.steps = int(trainer.num_training_batches)
+        self.first, self.profiled = self.steps // 4, min(PROFILED_STEPS, self.steps // 2)
         self.started = time.perf_counter()
 
     def on_train_batch_start(self, trainer: pl.Trainer, module: Any, batch: Any, batch_idx: int) -> None:
-        if trainer.current_epoch == 0 and batch_idx == 100:
-            self.profiler = profile(activities=[ProfilerActivity.CPU], with_flops=True)
+        if trainer.current_epoch:
+            return
+        if batch_idx == 1:
+            self.counter = FlopCounterMode(display=False)
+            self.counter.__enter__()
+        if batch_idx == 2:
+            self.counter.__exit__(None, None, None)
+        if batch_idx == self.first:
+            self.profiler = profile(activities=[ProfilerActivity.CPU])
             self.profiler.__enter__()
-        if trainer.current_epoch == 0 and batch_idx == 100 + PROFILED_STEPS:
+        if batch_idx == self.first + self.profiled:
             self.profiler.__exit__(None, None, None)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
@@ -68,7 +88,7 @@ def shares(profiler: profile) -> dict[str, float]:
 
 
 def product_rate(dtype: torch.dtype, size: int = 3000, repeats: int = 5) -> float:
-    """TFLOP/s of this machine on large matrix products."""
+    """TFLOP/s of this machine on large matrix products, with as many threads as training has."""
     a = torch.randn(size, size).to(dtype)
     a @ a
     times = []
@@ -82,26 +102,29 @@ def product_rate(dtype: torch.dtype, size: int = 3000, repeats: int = 5) -> floa
 def measure(overrides: list[str]) -> dict[str, Any]:
     register()
     with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
-        config = hydra.compose("config", [*RECIPE, f"method.epochs={EPOCHS}", *overrides])
+        config = hydra.compose("config", [*(overrides or RECIPE), f"method.epochs={EPOCHS}"])
     data = instantiate(config.dataset)
     split = draw_split(data.train_targets.numpy(), len(data.class_names), config.labels, 0, config.validation)
     module, datamodule = build(config, config.method, data, split)
     timer = Timer()
     make_trainer(config, config.method, [timer]).fit(module, datamodule=datamodule)
-    seconds, steps = timer.seconds[1:], datamodule.steps_per_epoch
+    steps = datamodule.steps_per_epoch
+    share_run = timer.steps / steps
+    seconds = [s / share_run for s in timer.seconds[1:]]
     dtype = torch.float32 if config.method.precision == "32-true" else torch.bfloat16
-    products = [e for e in timer.profiler.key_averages() if e.key in PARTS["matrix products"]]
-    flops = sum(event.flops for event in products) / PROFILED_STEPS
+    flops = timer.counter.get_total_flops()
     rate = product_rate(dtype)
     return {
-        "recipe": " ".join([*RECIPE, *overrides]),
+        "recipe": " ".join(overrides or RECIPE),
         "threads": torch.get_num_threads(),
         "load_average": round(os.getloadavg()[0], 2),
         "steps_per_epoch": steps,
         "seconds_per_epoch": [round(s, 2) for s in seconds],
         "median_seconds": round(median(seconds), 2),
         "best_seconds": round(min(seconds), 2),
-        "images_per_second": round(3 * config.method.batch_size * steps / median(seconds)),
+        "images_per_second": round(
+            (2 * config.method.batch_size + config.method.labelled_batch_size) * steps / median(seconds)
+        ),
         "shares": shares(timer.profiler),
         "gflop_per_step": round(flops / 1e9, 2),
         "machine_tflops": round(rate, 2),

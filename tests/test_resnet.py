@@ -1,9 +1,14 @@
 """The residual classifiers have their published sizes, and evaluate by statistics of real images alone."""
 
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from conftest import Outcome
 from hydra.utils import instantiate
 from test_configs import compose
 from torch import nn
@@ -66,3 +71,23 @@ def test_settling_takes_the_statistics_of_real_images_without_dropout() -> None:
 def test_bad_stages(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(SsganError, match=message):
         tiny(**changes)
+
+
+def test_trains_and_exports(ssgan: Callable[..., Outcome], large_digits: Path, tmp_path: Path) -> None:
+    """A few steps in the two-player game; the file gives the errors that the run reported."""
+    data = [f"dataset.path={large_digits}", "dataset=npz"]
+    small = ["net.classifier.stages=[[16,1,1],[16,1,2]]", "net.generator.channels=[16,8]", "trainer.samples_count=4"]
+    steps = [
+        "labels=50",
+        "method.batch_size=20",
+        "method.epochs=1",
+        "trainer.limit_train_batches=2",
+        f"runs_dir={tmp_path}",
+    ]
+    outcome = ssgan("fit", "net=wrn_28_2", "net.initialisation_images=100", *data, *small, *steps)
+    assert outcome.code == 0, outcome.err
+    (run,) = (path.parent for path in tmp_path.rglob("metrics.json"))
+    evaluated = ssgan("evaluate", f"classifier={run / 'classifier.safetensors'}", *data)
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert json.loads(evaluated.out)["error"] == pytest.approx(metrics["test_error"])
+    assert math.isfinite(metrics["nll"])

@@ -149,6 +149,16 @@ def test_ramp_up_reaches_the_full_weight(digits: ImageData, monkeypatch: pytest.
     assert shares == [0.25, 0.5, 0.75, 1, 1, 1, 1]
 
 
+def test_what_is_logged_does_not_depend_on_its_weight(digits: ImageData) -> None:
+    """Kills a collapse watch that takes a small weight, or the start of a ramp-up, for an unsupervised loss near 0."""
+    first = []
+    for weight in (1.0, 0.01):
+        module = make_method(unlabeled_weight=weight)
+        fit(module, digits, steps=1)
+        first.append(module.mean_terms()["unsupervised"])
+    assert first[0] == first[1] > 0.1
+
+
 def test_together_equals_separate_passes() -> None:
     network = make_classifier(noise=0.0)
     batches = [torch.rand(n, 1, 8, 8) for n in (5, 30, 7)]

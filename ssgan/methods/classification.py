@@ -19,7 +19,8 @@ from ssgan.nets.weight_norm import keep_weights
 from ssgan.seeds import derive_seed
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
-Terms = dict[str, Tensor]
+Terms = dict[str, tuple[float, Tensor]]
+"""The terms of an objective by name: the weight of each, and its value without it, which is what is logged."""
 
 
 class ClassifierTraining(pl.LightningModule):
@@ -54,7 +55,7 @@ class ClassifierTraining(pl.LightningModule):
         self.validation_accuracy = MulticlassAccuracy(max(2, classifier.arguments["classes"]), average="micro")
         self.latent_rng = torch.Generator()
         self.share_of_time: Callable[[], float] = float  # 0.0; `TimeLimit` knows better
-        self.sums: Terms = {}
+        self.sums: dict[str, Tensor] = {}
         self.steps_summed = 0
 
     def averages(self) -> list[tuple[Any, nn.Module]]:
@@ -74,7 +75,7 @@ class ClassifierTraining(pl.LightningModule):
         return max(step / self.total_steps, self.share_of_time())
 
     def descend(self, player: int, objective: Callable[[], Terms]) -> None:
-        """One step of optimizer ``player`` on the sum of the terms of ``objective()``.
+        """One step of optimizer ``player`` on the weighted sum of the terms of ``objective()``.
 
         Inside, the parameters of the other player need no gradient, so none is computed or left behind.
         """
@@ -83,12 +84,12 @@ class ClassifierTraining(pl.LightningModule):
         with self.toggled_optimizer(optimizer):
             terms = objective()
             optimizer.zero_grad()
-            self.manual_backward(torch.stack(list(terms.values())).sum())
+            self.manual_backward(torch.stack([weight * term for weight, term in terms.values()]).sum())
             optimizer.step()
         torch.clear_autocast_cache()  # it holds half-precision copies of the weights as they were before the step
         if player == 0:
             keep_weights(self.classifier)
-        for name, term in terms.items():
+        for name, (_, term) in terms.items():
             self.sums[name] = self.sums.get(name, 0) + term.detach()
 
     def end_step(self) -> None:
@@ -102,7 +103,7 @@ class ClassifierTraining(pl.LightningModule):
             scheduler.step()  # type: ignore[union-attr]
 
     def mean_terms(self) -> dict[str, float]:
-        """The mean of every logged loss term since the epoch began."""
+        """The mean of every term, without its weight, since the epoch began."""
         return {name: float(total) / self.steps_summed for name, total in self.sums.items()}
 
     def on_fit_start(self) -> None:

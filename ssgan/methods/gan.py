@@ -14,6 +14,6 @@ class GAN(ImprovedGAN):
         features, (on_real, on_generated) = self.features_and_logits(batch["unlabelled"], generated)
         self.unlabelled_features = features[0].detach()
         return {
-            "unsupervised": self.unlabeled_weight * self.unsupervised(on_real, on_generated),
+            "unsupervised": (self.unlabeled_weight, self.unsupervised(on_real, on_generated)),
             **self.historical("classifier"),
         }

@@ -90,8 +90,8 @@ class ImprovedGAN(ClassifierTraining):
         on_labelled, on_unlabelled, on_generated = logits
         self.unlabelled_features = features[1].detach()
         return {
-            "supervised": losses.supervised(on_labelled, batch["targets"]),
-            "unsupervised": self.unlabeled_weight * self.ramp_up() * self.unsupervised(on_unlabelled, on_generated),
+            "supervised": (1.0, losses.supervised(on_labelled, batch["targets"])),
+            "unsupervised": (self.unlabeled_weight * self.ramp_up(), self.unsupervised(on_unlabelled, on_generated)),
             **self.historical("classifier"),
         }
 
@@ -122,7 +122,7 @@ class ImprovedGAN(ClassifierTraining):
         else:
             on_real = self.unlabelled_features if self.reuse_features else self.classifier.features(real)
             loss = losses.feature_matching(on_real, self.classifier.features(generated), self.feature_norm)
-        return {self.objective: loss, **self.historical("generator")}
+        return {self.objective: (1.0, loss), **self.historical("generator")}
 
     def historical(self, player: str) -> Terms:
         """The penalty on a player's distance from the mean of its past, its weights before this step among them."""
@@ -132,7 +132,7 @@ class ImprovedGAN(ClassifierTraining):
         network = getattr(self, player)
         history.update_parameters(network)
         penalty = losses.historical_averaging(network.parameters(), history.module.parameters())
-        return {f"historical_{player}": self.historical_weights[player] * penalty}
+        return {f"historical_{player}": (self.historical_weights[player], penalty)}
 
     def generate(self, count: int) -> Tensor:
         """``count`` images from z of this step's own stream."""

@@ -23,4 +23,4 @@ class Supervised(ClassifierTraining):
         self.end_step()
 
     def classifier_loss(self, batch: Batch) -> Terms:
-        return {"supervised": losses.supervised(self.classifier(batch["labelled"]), batch["targets"])}
+        return {"supervised": (1.0, losses.supervised(self.classifier(batch["labelled"]), batch["targets"]))}

@@ -24,7 +24,7 @@ def pair(net: str) -> tuple[ConvClassifier, ConvGenerator]:
     [
         ("paper_cifar10", [32, 32, 16, 16, 16, 8, 6, 6, 6], [96] * 3 + [192] * 6),
         ("paper_svhn", [32, 32, 16, 16, 16, 8, 6, 6, 6], [64] * 3 + [128] * 6),
-        ("lean", [16, 16, 16, 8, 8, 6, 6], [64] * 3 + [128] * 4),
+        ("lean", [16, 16, 8, 8, 6, 6], [32, 32, 64, 64, 128, 128]),
     ],
 )
 def test_shapes(net: str, sides: list[int], channels: list[int]) -> None:

@@ -1,7 +1,9 @@
 """What the rest of the package asks of a network."""
 
-from collections.abc import Sequence
-from typing import Any
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +14,35 @@ from ssgan.pixels import PixelRange
 NORMS = ("batch", "weight", "virtual")
 
 
+P = ParamSpec("P")
+Network = TypeVar("Network", bound="ImageClassifier | ImageGenerator")
+
+
+def records_arguments(init: Callable[Concatenate[Network, P], None]) -> Callable[Concatenate[Network, P], None]:
+    """Let a constructor leave its arguments, defaults included, as JSON knows them, in ``self.arguments``."""
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def recording(self: Network, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        init(self, *args, **kwargs)
+        bound = signature.bind(self, *args, **kwargs)
+        bound.apply_defaults()
+        _, *given = bound.arguments.items()
+        self.arguments = {name: as_lists(value) for name, value in given}
+
+    return recording
+
+
+def as_lists(value: Any) -> Any:
+    """``value`` with lists for sequences of every kind but text."""
+    return [as_lists(one) for one in value] if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
 class ImageClassifier(nn.Module):
     """Images (N, C, H, W) in ``pixel_range`` -> K logits (N, K); the paper's fake class has no output, its logit is 0.
 
-    ``arguments`` are those of its constructor, as JSON knows them, with ``image_shape`` (C, H, W) and ``classes`` among
-    them: with them and its weights a classifier file is complete. ``head`` turns features into logits. Evaluation may
+    ``arguments`` are those of its constructor (see `records_arguments`), with ``image_shape`` (C, H, W) and ``classes``
+    among them: with them and its weights a classifier file is complete. ``head`` turns features into logits. Evaluation may
     not mix the images of a batch; training may where ``mixes_images`` says so, and then each kind of image needs a
     pass of its own.
     """

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ssgan.errors import SsganError
-from ssgan.nets.contract import ImageClassifier, ImageGenerator
+from ssgan.nets.contract import ImageClassifier, ImageGenerator, as_lists, records_arguments
 from ssgan.nets.initialization import initialize_from_data
 from ssgan.nets.mlp import output_head
 from ssgan.nets.noise import Dropout
@@ -29,6 +29,7 @@ class ConvClassifier(ImageClassifier):
 
     pixel_range = (-1.0, 1.0)
 
+    @records_arguments
     def __init__(
         self,
         image_shape: Sequence[int],
@@ -40,18 +41,9 @@ class ConvClassifier(ImageClassifier):
         minibatch_dims: int = 0,
     ):
         super().__init__()
-        self.arguments = {
-            "image_shape": list(image_shape),
-            "classes": classes,
-            "rows": [list(row) if isinstance(row, Sequence) else row for row in rows],
-            "init_std": init_std,
-            "output_std": output_std,
-            "minibatch_kernels": minibatch_kernels,
-            "minibatch_dims": minibatch_dims,
-        }
         channels, *sides = image_shape
         layers: list[nn.Module] = []
-        for row in self.arguments["rows"]:
+        for row in as_lists(rows):
             if is_dropout(row):
                 layers += [Dropout(row)]
             elif is_convolution(row):
@@ -63,7 +55,7 @@ class ConvClassifier(ImageClassifier):
                 raise SsganError(
                     f"net.classifier.rows: {row} is neither [channels, kernel size, stride, padding] nor a dropout in [0, 1)"
                 )
-        if min(sides) < 1 or not any(is_convolution(row) for row in self.arguments["rows"]):
+        if min(sides) < 1 or not any(is_convolution(row) for row in as_lists(rows)):
             raise SsganError(
                 f"net.classifier.rows: leave nothing of images of {image_shape[1]}x{image_shape[2]} pixels; "
                 f"use fewer strides and more padding, or larger images"
@@ -97,6 +89,7 @@ class ConvGenerator(ImageGenerator):
 
     pixel_range = (-1.0, 1.0)
 
+    @records_arguments
     def __init__(
         self,
         image_shape: Sequence[int],
@@ -108,15 +101,6 @@ class ConvGenerator(ImageGenerator):
         init_std: float,
     ):
         super().__init__(image_shape, latent, norm, reference)
-        self.arguments = {
-            "image_shape": list(image_shape),
-            "latent": latent,
-            "channels": list(channels),
-            "size": size,
-            "norm": norm,
-            "reference": reference,
-            "init_std": init_std,
-        }
         halvings = 2 ** len(channels)
         if any(side % halvings for side in image_shape[1:]):
             raise SsganError(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from ssgan.errors import SsganError
-from ssgan.nets.contract import ImageClassifier
+from ssgan.nets.contract import ImageClassifier, records_arguments
 from ssgan.nets.conv import ConvGenerator
 from ssgan.nets.mlp import output_head
 from ssgan.nets.noise import GaussianNoise
@@ -36,6 +36,7 @@ class DCGANClassifier(ImageClassifier):
 
     pixel_range = (-1.0, 1.0)
 
+    @records_arguments
     def __init__(
         self,
         image_shape: Sequence[int],
@@ -48,16 +49,6 @@ class DCGANClassifier(ImageClassifier):
         minibatch_dims: int,
     ):
         super().__init__()
-        self.arguments = {
-            "image_shape": list(image_shape),
-            "classes": classes,
-            "width": width,
-            "input_noise": input_noise,
-            "hidden_noise": hidden_noise,
-            "init_std": init_std,
-            "minibatch_kernels": minibatch_kernels,
-            "minibatch_dims": minibatch_dims,
-        }
         count, _ = halvings(image_shape)
         layers: list[nn.Module] = []
         channels, noise = image_shape[0], input_noise
@@ -81,15 +72,8 @@ class DCGANGenerator(ConvGenerator):
     halve from layer to layer down to ``width`` before the output.
     """
 
+    @records_arguments
     def __init__(self, image_shape: Sequence[int], latent: int, width: int, norm: str, reference: int, init_std: float):
         count, _ = halvings(image_shape)
         channels = [width * 2**stage for stage in reversed(range(count))]
         super().__init__(image_shape, latent, channels, 4, norm, reference, init_std)
-        self.arguments = {
-            "image_shape": list(image_shape),
-            "latent": latent,
-            "width": width,
-            "norm": norm,
-            "reference": reference,
-            "init_std": init_std,
-        }

@@ -7,7 +7,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from ssgan.nets.contract import ImageClassifier, ImageGenerator
+from ssgan.nets.contract import ImageClassifier, ImageGenerator, records_arguments
 from ssgan.nets.initialization import initialize_from_data
 from ssgan.nets.minibatch import MinibatchDiscrimination
 from ssgan.nets.noise import GaussianNoise
@@ -25,6 +25,7 @@ class MLPClassifier(ImageClassifier):
 
     pixel_range = (0.0, 1.0)
 
+    @records_arguments
     def __init__(
         self,
         image_shape: Sequence[int],
@@ -37,16 +38,6 @@ class MLPClassifier(ImageClassifier):
         minibatch_dims: int = 0,
     ):
         super().__init__()
-        self.arguments = {
-            "image_shape": list(image_shape),
-            "classes": classes,
-            "hidden": list(hidden),
-            "input_noise": input_noise,
-            "hidden_noise": hidden_noise,
-            "init_std": init_std,
-            "minibatch_kernels": minibatch_kernels,
-            "minibatch_dims": minibatch_dims,
-        }
         trunk: list[nn.Module] = [nn.Flatten()]
         noise = input_noise
         for inputs, outputs in pairwise([prod(image_shape), *hidden]):
@@ -80,6 +71,7 @@ class MLPGenerator(ImageGenerator):
 
     pixel_range = (0.0, 1.0)
 
+    @records_arguments
     def __init__(
         self,
         image_shape: Sequence[int],
@@ -90,14 +82,6 @@ class MLPGenerator(ImageGenerator):
         reference: int = 0,
     ):
         super().__init__(image_shape, latent, norm, reference)
-        self.arguments = {
-            "image_shape": list(image_shape),
-            "latent": latent,
-            "hidden": list(hidden),
-            "output": output,
-            "norm": norm,
-            "reference": reference,
-        }
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise([latent, *hidden]):
             if norm == "weight":

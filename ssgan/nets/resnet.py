@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ssgan.errors import SsganError
-from ssgan.nets.contract import ImageClassifier
+from ssgan.nets.contract import ImageClassifier, records_arguments
 from ssgan.nets.mlp import output_head
 from ssgan.nets.noise import Dropout
 
@@ -28,6 +28,7 @@ class ResNetClassifier(ImageClassifier):
 
     pixel_range = (-1.0, 1.0)
 
+    @records_arguments
     def __init__(
         self,
         image_shape: Sequence[int],
@@ -40,16 +41,6 @@ class ResNetClassifier(ImageClassifier):
         minibatch_dims: int = 0,
     ):
         super().__init__()
-        self.arguments = {
-            "image_shape": list(image_shape),
-            "classes": classes,
-            "stem": stem,
-            "stages": [list(stage) for stage in stages],
-            "dropout": dropout,
-            "init_std": init_std,
-            "minibatch_kernels": minibatch_kernels,
-            "minibatch_dims": minibatch_dims,
-        }
         for stage in stages:
             if len(stage) != 3 or min(stage) < 1:
                 raise SsganError(

@@ -43,6 +43,8 @@ AT_LEAST = {
     "net.classifier.width": 1,
     "net.classifier.minibatch_kernels": 0,
     "net.classifier.minibatch_dims": 1,
+    "method.unlabeled_weight": 0,
+    "method.pull_away_weight": 0,
     "method.ramp_up_epochs": 0,
     "method.historical_averaging.classifier": 0,
     "method.historical_averaging.generator": 0,

@@ -184,6 +184,7 @@ class ImprovedGANConfig(MethodConfig):
     unlabeled_weight: float = MISSING
     feature_norm: str = MISSING
     reuse_features: bool = MISSING
+    pull_away_weight: float = MISSING
     generator_loss: str = MISSING
     real_target: float = MISSING
     ramp_up_epochs: int = MISSING

@@ -56,6 +56,18 @@ def feature_matching(features_real: Tensor, features_fake: Tensor, norm: str) ->
     raise ValueError(f"norm={norm!r}: use 'l1' or 'l2'")
 
 
+def pull_away(features: Tensor) -> Tensor:
+    """Mean squared cosine between f(x) of different images (Zhao et al. 2017, eq. 6): (N, F), N > 1, in [0, 1].
+
+    A generator that also descends it spreads its images over the feature space (Dai et al. 2017, sec. 5.1): batch
+    means alone can be matched by a few images drawn again and again. Not in the paper.
+    """
+    unit = F.normalize(features.float(), dim=1)
+    cosines = unit @ unit.t()
+    n = len(features)
+    return (cosines.square().sum() - cosines.diagonal().square().sum()) / (n * (n - 1))
+
+
 def minimax(logits: Tensor) -> Tensor:
     """mean log(1 - D(G(z))): the generator's side of the game as Goodfellow et al. 2014 first write it (eq. 1)."""
     return -F.softplus(log_partition(logits)).mean()

@@ -10,6 +10,7 @@ import torch
 from conftest import make_classifier
 from torch import Tensor, nn
 
+from ssgan import losses
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
 from ssgan.methods.improved_gan import ImprovedGAN, together
@@ -33,6 +34,7 @@ def make_method(noise: float = 0.3, **changes: Any) -> ImprovedGAN:
         "unlabeled_weight": 1.0,
         "feature_norm": "l2",
         "reuse_features": False,
+        "pull_away_weight": 0.0,
         "generator_loss": "feature_matching",
         "real_target": 1.0,
         "ramp_up_epochs": 0,
@@ -147,6 +149,23 @@ def test_ramp_up_reaches_the_full_weight(digits: ImageData, monkeypatch: pytest.
     fit(make_method(ramp_up_epochs=2), digits, steps=2, epochs=3)
     fit(make_method(), digits, steps=1)
     assert shares == [0.25, 0.5, 0.75, 1, 1, 1, 1]
+
+
+def test_pull_away_moves_the_generator_by_its_own_features(digits: ImageData) -> None:
+    """Kills a term that is logged and not descended, and one of real images."""
+    before, module = OneStep(), make_method(noise=0.0, pull_away_weight=0.7)
+    fit(module, digits, steps=1, callbacks=[before])
+    plain = make_method(noise=0.0)
+    fit(plain, digits, steps=1)
+    g = before.generator.train()
+    images = g(g.draw_latent(50, torch.Generator().manual_seed(derive_seed("latent", 0, 0))))
+    term = losses.pull_away(module.classifier.features(images))
+    torch.testing.assert_close(module.mean_terms()["pull_away"], term.item())
+    gradients = torch.autograd.grad(term, list(g.parameters()))
+    for p, without, gradient in zip(
+        module.generator.parameters(), plain.generator.parameters(), gradients, strict=True
+    ):
+        torch.testing.assert_close(p, without - 0.1 * 0.7 * gradient, rtol=1e-4, atol=1e-6)
 
 
 def test_what_is_logged_does_not_depend_on_its_weight(digits: ImageData) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -85,6 +86,19 @@ def test_feature_matching_compares_batch_means(norm: str) -> None:
     assert real.grad is None
     assert fake.grad is not None
     assert (fake.grad[0] == fake.grad[1]).all()  # only the mean matters
+
+
+def test_pull_away_is_the_mean_squared_cosine_of_pairs() -> None:
+    """Kills pairs of an image with itself, a mean over the wrong number, and cosines of unnormed features."""
+    features = torch.randn(5, 7)
+    cosines = [F.cosine_similarity(a, b, dim=0) for i, a in enumerate(features) for b in features[i + 1 :]]
+    torch.testing.assert_close(losses.pull_away(features), torch.stack(cosines).square().mean())
+    torch.testing.assert_close(losses.pull_away(torch.eye(4) * 9), torch.tensor(0.0))
+    torch.testing.assert_close(losses.pull_away(torch.ones(4, 3)), torch.tensor(1.0))
+    zeros = torch.zeros(3, 2, requires_grad=True)
+    losses.pull_away(zeros).backward()
+    assert zeros.grad is not None
+    assert zeros.grad.isfinite().all()
 
 
 def test_feature_matching_values() -> None:

@@ -31,11 +31,12 @@ class ImprovedGAN(ClassifierTraining):
 
     ``unlabeled_weight`` scales L_unsupervised, ``real_target`` is the target of real images in it (0.9: one-sided label
     smoothing); in the first ``ramp_up_epochs`` the weight rises linearly from 0. ``generator_loss`` is one of
-    `GENERATOR_LOSSES`; "preference" plays its game on both sides.
-    ``feature_norm`` is "l1" or "l2" (see `losses.feature_matching`). The generator matches features of a batch of its
-    own (``generator_unlabelled``), with noise on in both passes; or, with ``reuse_features``, those that the classifier
-    had of ``unlabelled`` in its turn, before it stepped, which saves a pass. ``historical_averaging`` maps "classifier" and
-    "generator" to the weight of that penalty, 0 for none.
+    `GENERATOR_LOSSES`; "preference" plays its game on both sides. ``pull_away_weight`` scales what spreads the features
+    of generated images beside it (see `losses.pull_away`). ``feature_norm`` is "l1" or "l2" (see
+    `losses.feature_matching`). The generator matches features of a batch of its own (``generator_unlabelled``), with
+    noise on in both passes; or, with ``reuse_features``, those that the classifier had of ``unlabelled`` in its turn,
+    before it stepped, which saves a pass. ``historical_averaging`` maps "classifier" and "generator" to the weight of
+    that penalty, 0 for none.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class ImprovedGAN(ClassifierTraining):
         unlabeled_weight: float,
         feature_norm: str,
         reuse_features: bool,
+        pull_away_weight: float,
         generator_loss: str,
         real_target: float,
         ramp_up_epochs: int,
@@ -59,6 +61,7 @@ class ImprovedGAN(ClassifierTraining):
         self.averaged_generator = averaged(generator, self.average_rate)
         self.make_optimizers = classifier_optimizer, generator_optimizer
         self.unlabeled_weight, self.ramp_up_epochs, self.feature_norm = unlabeled_weight, ramp_up_epochs, feature_norm
+        self.pull_away_weight = pull_away_weight
         self.objective, self.real_target, self.reuse_features = generator_loss, real_target, reuse_features
         self.historical_weights = {name: weight for name, weight in historical_averaging.items() if weight}
         self.histories = nn.ModuleDict(
@@ -114,15 +117,20 @@ class ImprovedGAN(ClassifierTraining):
 
     def generator_loss(self, batch: Batch, generated: Tensor) -> Terms:
         """The objective of the generator; gradients reach the generator only."""
-        real = batch["generator_unlabelled"]
+        features = self.classifier.features(generated)
         if self.objective in DECEIVE:
-            loss = DECEIVE[self.objective](self.classifier(generated))
+            loss = DECEIVE[self.objective](self.classifier.head(features))
         elif self.objective == "preference":
-            loss = losses.preference(self.classifier(generated), self.classifier(real))
+            on_real = self.classifier(batch["generator_unlabelled"])
+            loss = losses.preference(self.classifier.head(features), on_real)
         else:
+            real = batch["generator_unlabelled"]
             on_real = self.unlabelled_features if self.reuse_features else self.classifier.features(real)
-            loss = losses.feature_matching(on_real, self.classifier.features(generated), self.feature_norm)
-        return {self.objective: (1.0, loss), **self.historical("generator")}
+            loss = losses.feature_matching(on_real, features, self.feature_norm)
+        terms = {self.objective: (1.0, loss), **self.historical("generator")}
+        if self.pull_away_weight:
+            terms["pull_away"] = self.pull_away_weight, losses.pull_away(features)
+        return terms
 
     def historical(self, player: str) -> Terms:
         """The penalty on a player's distance from the mean of its past, its weights before this step among them."""

@@ -45,7 +45,7 @@ PARTS = {
     "averages": ("aten::lerp_", "aten::_foreach_lerp_"),
     "noise": ("aten::randn_like", "aten::normal_", "aten::add"),
     "nonlinearities and batch norm": ("aten::clamp_min", "aten::relu", "aten::leaky_relu", "aten::threshold", "aten::softplus", "aten::sigmoid", "aten::tanh", "aten::native_batch_norm"),
-    "dropout": ("aten::mul",),
+    "elementwise products, dropout among them": ("aten::mul",),
 }  # fmt: skip
 
 

@@ -11,8 +11,7 @@ class GAN(ImprovedGAN):
     """`ImprovedGAN` less its supervised term, for a classifier with one logit: log Z is that logit, D its sigmoid."""
 
     def classifier_loss(self, batch: Batch, generated: Tensor) -> Terms:
-        features, (on_real, on_generated) = self.features_and_logits(batch["unlabelled"], generated)
-        self.unlabelled_features = features[0].detach()
+        on_real, on_generated = self.logits(batch["unlabelled"], generated)
         return {
             "unsupervised": (self.unlabeled_weight, self.unsupervised(on_real, on_generated)),
             **self.historical("classifier"),

@@ -89,9 +89,7 @@ class ImprovedGAN(ClassifierTraining):
 
     def classifier_loss(self, batch: Batch, generated: Tensor) -> Terms:
         """L_supervised + unlabeled_weight L_unsupervised; gradients reach the classifier only."""
-        features, logits = self.features_and_logits(batch["labelled"], batch["unlabelled"], generated)
-        on_labelled, on_unlabelled, on_generated = logits
-        self.unlabelled_features = features[1].detach()
+        on_labelled, on_unlabelled, on_generated = self.logits(batch["labelled"], batch["unlabelled"], generated)
         return {
             "supervised": (1.0, losses.supervised(on_labelled, batch["targets"])),
             "unsupervised": (self.unlabeled_weight * self.ramp_up(), self.unsupervised(on_unlabelled, on_generated)),
@@ -103,11 +101,15 @@ class ImprovedGAN(ClassifierTraining):
         steps = self.ramp_up_epochs * int(self.trainer.num_training_batches)
         return min(1.0, (self.step_number + 1) / steps) if steps else 1.0
 
-    def features_and_logits(self, *batches: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """Those of the classifier on every batch of images."""
+    def logits(self, *batches: Tensor) -> tuple[Tensor, ...]:
+        """Those of the classifier on every batch of images; the last two are unlabelled and generated ones.
+
+        The features of the unlabelled ones are kept for the generator's turn.
+        """
         apart = self.classifier.mixes_images
         features = together(self.classifier.features, batches, apart)
-        return features, together(self.classifier.head, features, apart)
+        self.unlabelled_features = features[-2].detach()
+        return together(self.classifier.head, features, apart)
 
     def unsupervised(self, on_real: Tensor, on_generated: Tensor) -> Tensor:
         """What the classifier minimises over real and generated images, from its logits on both."""

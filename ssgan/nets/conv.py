@@ -43,7 +43,8 @@ class ConvClassifier(ImageClassifier):
         super().__init__()
         channels, *sides = image_shape
         layers: list[nn.Module] = []
-        for row in as_lists(rows):
+        given = as_lists(rows)
+        for row in given:
             if is_dropout(row):
                 layers += [Dropout(row)]
             elif is_convolution(row):
@@ -55,7 +56,7 @@ class ConvClassifier(ImageClassifier):
                 raise SsganError(
                     f"net.classifier.rows: {row} is neither [channels, kernel size, stride, padding] nor a dropout in [0, 1)"
                 )
-        if min(sides) < 1 or not any(is_convolution(row) for row in as_lists(rows)):
+        if min(sides) < 1 or not any(is_convolution(row) for row in given):
             raise SsganError(
                 f"net.classifier.rows: leave nothing of images of {image_shape[1]}x{image_shape[2]} pixels; "
                 f"use fewer strides and more padding, or larger images"

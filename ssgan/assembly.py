@@ -45,6 +45,7 @@ AT_LEAST = {
     "net.classifier.minibatch_dims": 1,
     "method.unlabeled_weight": 0,
     "method.pull_away_weight": 0,
+    "method.consistency_weight": 0,
     "method.ramp_up_epochs": 0,
     "method.historical_averaging.classifier": 0,
     "method.historical_averaging.generator": 0,
@@ -153,6 +154,7 @@ def build(config: DictConfig, method: DictConfig, data: ImageData, split: Split)
         dtype,
         method.labelled_batch_size,
         Augmentation(data.image_shape, **config.augmentation),
+        second_view=bool(method.get("consistency_weight")),
     )
     images = datamodule.initialisation_images(config.net.initialisation_images)
     initialize_from_data(networks["classifier"], images)

@@ -185,6 +185,7 @@ class ImprovedGANConfig(MethodConfig):
     feature_norm: str = MISSING
     reuse_features: bool = MISSING
     pull_away_weight: float = MISSING
+    consistency_weight: float = MISSING
     generator_loss: str = MISSING
     real_target: float = MISSING
     ramp_up_epochs: int = MISSING

@@ -68,6 +68,15 @@ def pull_away(features: Tensor) -> Tensor:
     return (cosines.square().sum() - cosines.diagonal().square().sum()) / (n * (n - 1))
 
 
+def consistency(logits: Tensor, taught: Tensor) -> Tensor:
+    """Mean over images of sum_k (p_k - q_k)^2 (Tarvainen and Valpola 2017, sec. 2), in [0, 2].
+
+    p are the class probabilities of ``logits`` (N, K), q those that the images are taught, ``taught`` (N, K), of other
+    logits; gradients reach ``logits`` only. Their code divides by K and weighs it up to 100. Not in the paper.
+    """
+    return (logits.float().softmax(1) - taught.detach().float().softmax(1)).square().sum(1).mean()
+
+
 def minimax(logits: Tensor) -> Tensor:
     """mean log(1 - D(G(z))): the generator's side of the game as Goodfellow et al. 2014 first write it (eq. 1)."""
     return -F.softplus(log_partition(logits)).mean()

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
 from ssgan.errors import SsganError
@@ -45,6 +46,21 @@ def test_streams() -> None:
     counts = torch.bincount(torch.tensor(streams["labelled"]))
     assert set(counts.nonzero().flatten().tolist()) == set(source.split.labelled)
     assert counts[list(source.split.labelled)].tolist() == [180 // 20] * 20
+
+
+def test_the_second_view_is_of_the_same_images() -> None:
+    """Kills a second view of other images, and one changed in the same way."""
+    images = torch.arange(200 * 64).view(200, 1, 8, 8).to(torch.uint8)
+    targets = torch.arange(200) % 10
+    data = ImageData("ramps", tuple("0123456789"), images, targets, images, targets)
+    split = draw_split(targets.numpy(), 10, 20, 0, 20)
+    for shift in (0, 2):
+        augmentation = Augmentation(data.image_shape, shift=shift)
+        source = SemiSupervisedData(data, split, 30, (0.0, 1.0), 0, augmentation=augmentation, second_view=True)
+        equal = [(b["unlabelled"] == b["second_view"]).flatten(1).all(1) for b in source.train_dataloader()]
+        same = torch.cat(equal).float().mean()
+        assert same == 1 if shift == 0 else same < 0.2
+    assert "second_view" not in epoch_of(module())
 
 
 def test_draws_depend_on_seed_and_epoch_alone() -> None:

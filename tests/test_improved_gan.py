@@ -35,6 +35,7 @@ def make_method(noise: float = 0.3, **changes: Any) -> ImprovedGAN:
         "feature_norm": "l2",
         "reuse_features": False,
         "pull_away_weight": 0.0,
+        "consistency_weight": 0.0,
         "generator_loss": "feature_matching",
         "real_target": 1.0,
         "ramp_up_epochs": 0,
@@ -46,7 +47,7 @@ def make_method(noise: float = 0.3, **changes: Any) -> ImprovedGAN:
 
 def fit(module: pl.LightningModule, digits: ImageData, steps: int = 3, epochs: int = 1, **trainer: Any) -> pl.Trainer:
     split = draw_split(digits.train_targets.numpy(), 10, 50, 0, 100)
-    data = SemiSupervisedData(digits, split, 50, (0.0, 1.0), seed=0)
+    data = SemiSupervisedData(digits, split, 50, (0.0, 1.0), seed=0, second_view=True)
     quiet = {
         "logger": False,
         "enable_checkpointing": False,
@@ -164,6 +165,27 @@ def test_pull_away_moves_the_generator_by_its_own_features(digits: ImageData) ->
     gradients = torch.autograd.grad(term, list(g.parameters()))
     for p, without, gradient in zip(
         module.generator.parameters(), plain.generator.parameters(), gradients, strict=True
+    ):
+        torch.testing.assert_close(p, without - 0.1 * 0.7 * gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_consistency_moves_the_classifier_towards_its_average(digits: ImageData) -> None:
+    """Kills a term that is logged and not descended, one that teaches the average, and one of the same view."""
+
+    class OtherView(pl.Callback):
+        def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
+            batch["second_view"].copy_(batch["second_view"].flip(3))
+
+    before, module = OneStep(), make_method(noise=0.0, consistency_weight=0.7)
+    fit(module, digits, steps=1, callbacks=[OtherView(), before])
+    plain = make_method(noise=0.0)
+    fit(plain, digits, steps=1)
+    c, batch = before.classifier.train(), before.batch
+    term = losses.consistency(c(batch["unlabelled"]), c(batch["unlabelled"].flip(3)))  # the average is still c itself
+    torch.testing.assert_close(module.mean_terms()["consistency"], term.item())
+    gradients = torch.autograd.grad(term, list(c.parameters()))
+    for p, without, gradient in zip(
+        module.classifier.parameters(), plain.classifier.parameters(), gradients, strict=True
     ):
         torch.testing.assert_close(p, without - 0.1 * 0.7 * gradient, rtol=1e-4, atol=1e-6)
 

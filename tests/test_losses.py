@@ -101,6 +101,19 @@ def test_pull_away_is_the_mean_squared_cosine_of_pairs() -> None:
     assert zeros.grad.isfinite().all()
 
 
+def test_consistency_is_the_squared_distance_of_probabilities() -> None:
+    """Kills a mean over classes, logits in place of probabilities, and gradients that reach the teacher."""
+    student, teacher = torch.randn(5, 4, requires_grad=True), torch.randn(5, 4, requires_grad=True)
+    distances = [(s.softmax(0) - t.softmax(0)).norm() ** 2 for s, t in zip(student, teacher, strict=True)]
+    loss = losses.consistency(student, teacher)
+    torch.testing.assert_close(loss, torch.stack(distances).mean())
+    loss.backward()
+    assert student.grad is not None
+    assert teacher.grad is None
+    far = 300 * torch.eye(2)
+    torch.testing.assert_close(losses.consistency(far, far.flip(0)), torch.tensor(2.0))
+
+
 def test_feature_matching_values() -> None:
     real, fake = torch.zeros(2, 2), torch.tensor([[3.0, 1.0], [3.0, -3.0]])
     assert losses.feature_matching(real, fake, "l2").item() == pytest.approx((9 + 1) / 2)

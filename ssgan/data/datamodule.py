@@ -1,7 +1,7 @@
 """The three training streams: labelled images, unlabelled ones, and unlabelled ones for the generator's turn."""
 
 from collections.abc import Iterator
-from typing import TypedDict
+from typing import Any, NotRequired, TypedDict, cast
 
 import pytorch_lightning as pl
 import torch
@@ -24,6 +24,7 @@ class Batch(TypedDict):
     targets: Tensor
     unlabelled: Tensor
     generator_unlabelled: Tensor
+    second_view: NotRequired[Tensor]
 
 
 class SemiSupervisedData(pl.LightningDataModule):
@@ -34,7 +35,8 @@ class SemiSupervisedData(pl.LightningDataModule):
 
     An epoch is one pass over the unlabelled pool, less what does not fill a batch. The pool is every training image
     but the validation images: the labelled ones are in it. ``generator_unlabelled`` is a second, independent
-    permutation of the pool (authors' code: trainx_unl2). ``augmentation`` changes every image of every stream. What is
+    permutation of the pool (authors' code: trainx_unl2). ``augmentation`` changes every image of every stream; with
+    ``second_view``, the images of ``unlabelled`` come a second time, changed in other ways. What is
     drawn depends on (seed, epoch, step) alone. ``dtype`` is that of the pixels in training: that of a mixed precision
     saves a conversion per step.
     """
@@ -49,11 +51,12 @@ class SemiSupervisedData(pl.LightningDataModule):
         dtype: torch.dtype = torch.float32,
         labelled_batch_size: int | None = None,
         augmentation: Augmentation | None = None,
+        second_view: bool = False,
     ):
         super().__init__()
         self.dtype = dtype
         self.data, self.split, self.pixel_range, self.seed = data, split, pixel_range, seed
-        self.batch_size = batch_size
+        self.batch_size, self.second_view = batch_size, second_view
         self.augmentation = augmentation or Augmentation(data.image_shape)
         self.labelled_batch_size = batch_size if labelled_batch_size is None else labelled_batch_size
         held_out = torch.zeros(len(data.train_images), dtype=torch.bool)
@@ -76,12 +79,8 @@ class SemiSupervisedData(pl.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: "Batch | tuple[Tensor, Tensor]", dataloader_idx: int):  # type: ignore[no-untyped-def]
         if isinstance(batch, dict):
-            return Batch(
-                labelled=self._scale(batch["labelled"]),
-                targets=batch["targets"],
-                unlabelled=self._scale(batch["unlabelled"]),
-                generator_unlabelled=self._scale(batch["generator_unlabelled"]),
-            )
+            scaled: Any = {key: value if key == "targets" else self._scale(value) for key, value in batch.items()}
+            return cast(Batch, scaled)
         images, targets = batch
         return self._scale(images), targets
 
@@ -130,14 +129,18 @@ class TrainingBatches:
         labelled = source.draws("labelled", source.labelled_order(epoch), source.labelled_batch_size, epoch)
         unlabelled = source.draws("unlabelled", source.order("unlabelled", epoch), size, epoch)
         for_generator = source.draws("generator", source.order("generator", epoch), size, epoch)
+        again = source.draws("second view", source.order("unlabelled", epoch), size, epoch)
         for _ in range(len(self)):
             images, changes = next(labelled)
-            yield Batch(
+            batch = Batch(
                 labelled=source.augmented(images, changes),
                 targets=source.data.train_targets.index_select(0, images),
                 unlabelled=source.augmented(*next(unlabelled)),
                 generator_unlabelled=source.augmented(*next(for_generator)),
             )
+            if source.second_view:
+                batch["second_view"] = source.augmented(*next(again))
+            yield batch
 
 
 class EvaluationBatches:

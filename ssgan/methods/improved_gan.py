@@ -30,7 +30,9 @@ class ImprovedGAN(ClassifierTraining):
     Both see the same generated images (authors' code: z is drawn anew for each).
 
     ``unlabeled_weight`` scales L_unsupervised, ``real_target`` is the target of real images in it (0.9: one-sided label
-    smoothing); in the first ``ramp_up_epochs`` the weight rises linearly from 0. ``generator_loss`` is one of
+    smoothing); in the first ``ramp_up_epochs`` the weight rises linearly from 0. ``consistency_weight``, which rises
+    with it, scales the distance from what the averaged classifier says of the unlabelled images changed anew
+    (``second_view``), without noise: a mean teacher (Tarvainen and Valpola 2017). ``generator_loss`` is one of
     `GENERATOR_LOSSES`; "preference" plays its game on both sides. ``pull_away_weight`` scales what spreads the features
     of generated images beside it (see `losses.pull_away`). ``feature_norm`` is "l1" or "l2" (see
     `losses.feature_matching`). The generator matches features of a batch of its own (``generator_unlabelled``), with
@@ -50,6 +52,7 @@ class ImprovedGAN(ClassifierTraining):
         feature_norm: str,
         reuse_features: bool,
         pull_away_weight: float,
+        consistency_weight: float,
         generator_loss: str,
         real_target: float,
         ramp_up_epochs: int,
@@ -61,7 +64,7 @@ class ImprovedGAN(ClassifierTraining):
         self.averaged_generator = averaged(generator, self.average_rate)
         self.make_optimizers = classifier_optimizer, generator_optimizer
         self.unlabeled_weight, self.ramp_up_epochs, self.feature_norm = unlabeled_weight, ramp_up_epochs, feature_norm
-        self.pull_away_weight = pull_away_weight
+        self.pull_away_weight, self.consistency_weight = pull_away_weight, consistency_weight
         self.objective, self.real_target, self.reuse_features = generator_loss, real_target, reuse_features
         self.historical_weights = {name: weight for name, weight in historical_averaging.items() if weight}
         self.histories = nn.ModuleDict(
@@ -81,6 +84,11 @@ class ImprovedGAN(ClassifierTraining):
         """Say which generator the weights belong to, so that it can be sampled from the checkpoint alone."""
         checkpoint["generator"] = describe(self.generator)
 
+    def on_train_epoch_start(self) -> None:
+        super().on_train_epoch_start()
+        if self.consistency_weight:
+            self.settle()
+
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         generated = self.generate(len(batch["unlabelled"])).to(batch["unlabelled"].dtype)
         self.descend(0, lambda: self.classifier_loss(batch, generated.detach()))
@@ -88,16 +96,22 @@ class ImprovedGAN(ClassifierTraining):
         self.end_step()
 
     def classifier_loss(self, batch: Batch, generated: Tensor) -> Terms:
-        """L_supervised + unlabeled_weight L_unsupervised; gradients reach the classifier only."""
+        """L_supervised + unlabeled_weight L_unsupervised + what is beside them; gradients reach the classifier only."""
         on_labelled, on_unlabelled, on_generated = self.logits(batch["labelled"], batch["unlabelled"], generated)
-        return {
+        ramp_up = self.ramp_up()
+        terms = {
             "supervised": (1.0, losses.supervised(on_labelled, batch["targets"])),
-            "unsupervised": (self.unlabeled_weight * self.ramp_up(), self.unsupervised(on_unlabelled, on_generated)),
+            "unsupervised": (self.unlabeled_weight * ramp_up, self.unsupervised(on_unlabelled, on_generated)),
             **self.historical("classifier"),
         }
+        if self.consistency_weight:
+            with torch.no_grad():
+                taught = self.averaged_classifier(batch["second_view"])
+            terms["consistency"] = self.consistency_weight * ramp_up, losses.consistency(on_unlabelled, taught)
+        return terms
 
     def ramp_up(self) -> float:
-        """The share of ``unlabeled_weight`` that counts in this step."""
+        """The share of the weights of unlabelled images that counts in this step."""
         steps = self.ramp_up_epochs * int(self.trainer.num_training_batches)
         return min(1.0, (self.step_number + 1) / steps) if steps else 1.0
 

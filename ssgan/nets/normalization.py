@@ -15,7 +15,8 @@ class BatchNormNoGain(_BatchNorm):
 
     def __init__(self, features: int, eps: float = 1e-6):
         super().__init__(features, eps=eps)
-        self.register_parameter("weight", None)
+        del self.weight  # ones that nobody trains: torch has no gradient for a bias without a gain on a GPU
+        self.register_buffer("weight", torch.ones(features), persistent=False)
 
     def _check_input_dim(self, input: Tensor) -> None:
         """All numbers of dimensions will do."""

@@ -21,6 +21,7 @@ EVERY_TECHNIQUE = (
     "net.generator.reference=10",
     "method.generator_loss=preference",
     "method.real_target=0.9",
+    "method.consistency_weight=1",
     "method.historical_averaging.classifier=0.1",
     "method.historical_averaging.generator=0.1",
 )
@@ -243,6 +244,16 @@ def test_supervised_method(ssgan: Command, tmp_path: Path) -> None:
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["supervised_error"] is None
     assert len(json.loads((folder / "split.json").read_text())["labelled"]) == 1197
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("norm", ["batch", "virtual", "weight"])
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
+def test_gpu(ssgan: Command, tmp_path: Path, norm: str, precision: str) -> None:
+    """Kills what computes on a CPU alone, such as batch norm with a bias and no gain."""
+    settings = [*TINY, f"net.generator.norm={norm}", f"method.precision={precision}", "trainer.accelerator=gpu"]
+    outcome = ssgan("fit", *settings, "method.consistency_weight=1", f"runs_dir={tmp_path}")
+    assert outcome.code == 0
 
 
 def test_multirun(ssgan: Command, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from ssgan.errors import SsganError
 from ssgan.nets import DCGANClassifier, DCGANGenerator, MLPClassifier, MLPGenerator, minibatch
 from ssgan.nets.initialization import initialize_from_data, settle
 from ssgan.nets.minibatch import MinibatchDiscrimination
-from ssgan.nets.normalization import VirtualBatchNorm
+from ssgan.nets.normalization import BatchNormNoGain, VirtualBatchNorm
 
 
 def mixing_classifier() -> MLPClassifier:
@@ -156,6 +156,17 @@ def make_generator(kind: str, norm: str) -> MLPGenerator | DCGANGenerator:
     if kind == "mlp":
         return MLPGenerator((1, 8, 8), 20, [24, 24], "sigmoid", norm, 10)
     return DCGANGenerator((1, 28, 28), latent=20, width=4, norm=norm, reference=10, init_std=0.05)
+
+
+def test_batch_norm_without_gain() -> None:
+    """Kills a gain that is trained or saved, and one that is not there: on a GPU torch then has no gradient."""
+    norm = BatchNormNoGain(3)
+    assert [name for name, _ in norm.named_parameters()] == ["bias"]
+    assert set(norm.state_dict()) == {"bias", "running_mean", "running_var", "num_batches_tracked"}
+    assert norm.weight.tolist() == [1, 1, 1]
+    x = torch.randn(50, 3, 4, 4) * 7 + 2
+    expected = (x - x.mean((0, 2, 3), keepdim=True)) / x.std((0, 2, 3), correction=0, keepdim=True)
+    torch.testing.assert_close(norm(x), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["mlp", "dcgan"])

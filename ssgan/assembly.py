@@ -175,6 +175,7 @@ def make_trainer(
     if not torch.cuda.is_available():  # Lightning sets it to 1: on a CPU every optimizer step then looks for NVML anew
         os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
     warnings.filterwarnings("ignore", ".*(module.s. in eval mode at the start|treespec, LeafSpec).*")
+    warnings.filterwarnings("ignore", ".*your dataloader is not resumable.*")  # `TrainingBatches` looks where it was
     return pl.Trainer(
         accelerator=config.trainer.accelerator,
         devices=1,

@@ -1,8 +1,9 @@
-"""From a command line to an exit code: 0 done, 1 a mistake that the message explains, 3 collapsed, 130 interrupted."""
+"""From a command line to an exit code: 0 done, 1 a mistake that the message explains, 3 collapsed, 130 or 143 stopped."""
 
 import difflib
 import os
 import re
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -48,9 +49,9 @@ def run(config_name: str, job: Callable[[DictConfig], int]) -> None:
                 f"{error.filename or 'a file'} cannot be written or read ({error.strerror}). Name a place that can."
             )
             code = 1
-        except KeyboardInterrupt:
-            complain("interrupted; the same command goes on from the last epoch")
-            code = 130
+        except KeyboardInterrupt as stop:
+            complain("interrupted; the same command goes on from there")
+            code = 128 + getattr(stop, "signal", signal.SIGINT)
         code = max([code, *(int(answer.read_text()) for answer in Path(answers).iterdir())])
     sys.exit(code)
 

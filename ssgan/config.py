@@ -214,6 +214,7 @@ class TrainerConfig:
     limit_train_batches: int | None = MISSING
     samples_every: int = MISSING
     samples_count: int = MISSING
+    checkpoint_minutes: float | None = MISSING
 
 
 @dataclass

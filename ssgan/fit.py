@@ -1,5 +1,6 @@
 """python -m ssgan.fit: train a classifier on a few labelled and many unlabelled images, and export it."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from omegaconf import DictConfig
 
 from ssgan import command
 from ssgan.assembly import Built, build, check, make_trainer
+from ssgan.callbacks.checkpoints import Checkpoints, Stopped, StopSignal
 from ssgan.callbacks.clock import TimeEstimate, TimeLimit, parse_duration, time_left
 from ssgan.callbacks.collapse_watch import CollapseWatch
 from ssgan.callbacks.progress import RunProgress
@@ -52,9 +54,13 @@ def fit(config: DictConfig) -> int:
     folder.claim(config, split)
     metrics = folder.finished()
     if metrics is None:
-        print(count_images(data, split), flush=True)
-        supervised_error = run_baseline(config, baseline, folder) if baseline else None
-        metrics = run_method(config, method, folder, logger, supervised_error, limit)
+        folder.lock()
+        try:
+            print(count_images(data, split), flush=True)
+            supervised_error = run_baseline(config, baseline, folder) if baseline else None
+            metrics = run_method(config, method, folder, logger, supervised_error, limit)
+        finally:
+            folder.unlock()
     folder.print_table(metrics)
     return COLLAPSED if metrics["status"] == "collapsed" else 0
 
@@ -71,9 +77,15 @@ def run_baseline(config: DictConfig, built: Built, folder: RunFolder) -> float |
     path = folder / "supervised.safetensors"
     if not path.exists():
         module, data = built
-        trainer = make_trainer(config, config.supervised, [RunProgress("supervised only")])
-        train(trainer, module, data, None)
+        checkpoints = Checkpoints(
+            folder / "supervised.ckpt",
+            folder / "supervised_previous.ckpt",
+            folder.digest(config, data.split),
+            config.trainer.checkpoint_minutes,
+        )
+        train(make_trainer(config, config.supervised, [RunProgress("supervised only"), checkpoints]), module, data)
         export(config, config.supervised, module, data, path)
+        checkpoints.remove()
     error: float | None = load_classifier(path).header["test"]["error"]
     return error
 
@@ -90,7 +102,14 @@ def run_method(
     method, (module, data) = config.method, built
     condition = f"{config.dataset.name}@{config.labels}"
     watch = CollapseWatch(**config.collapse_watch)
-    record = RunRecord(folder.path, healthy=lambda: watch.reason is None)
+    record = RunRecord(folder.path)
+    checkpoints = Checkpoints(
+        folder / "last.ckpt",
+        folder / "previous.ckpt",
+        folder.digest(config, data.split),
+        config.trainer.checkpoint_minutes,
+        healthy=lambda: watch.reason is None,
+    )
     estimate = TimeEstimate(lambda seconds, module: print(time_left(seconds, module, limit), flush=True))
     callbacks: list[pl.Callback] = [watch, RunProgress(condition), estimate, record]
     if limit:
@@ -99,9 +118,8 @@ def run_method(
         callbacks.append(
             SampleGrid(folder / "samples", config.trainer.samples_every, config.trainer.samples_count, config.seed)
         )
-    trainer = make_trainer(config, method, callbacks, logger=logger)
-    last = folder / "last.ckpt"
-    train(trainer, module, data, str(last) if last.exists() else None)
+    callbacks.append(checkpoints)  # after all others: what they did of an epoch is then done
+    train(make_trainer(config, method, callbacks, logger=logger), module, data)
     if logger and hasattr(logger.experiment, "finish"):
         logger.experiment.finish()  # W&B would log the next job of a sweep into this one's run
     if watch.reason is not None:
@@ -128,17 +146,26 @@ def run_method(
         "command": command_line(),
     }
     folder.finish(metrics)
+    checkpoints.previous.unlink(missing_ok=True)
     return metrics
 
 
-def train(trainer: pl.Trainer, module: pl.LightningModule, data: SemiSupervisedData, checkpoint: str | None) -> None:
-    """`Trainer.fit`, from ``checkpoint`` if there is one, read without unpickling objects; Ctrl-C comes out as such."""
-    try:
-        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    except SystemExit as exit_:
-        if trainer.interrupted:
-            raise KeyboardInterrupt from exit_
-        raise
+def train(trainer: pl.Trainer, module: pl.LightningModule, data: SemiSupervisedData) -> None:
+    """`Trainer.fit`, from the newest of its `Checkpoints`, read without unpickling objects.
+
+    Raises `Stopped` when a signal ended it.
+    """
+    (checkpoints,) = (callback for callback in trainer.callbacks if isinstance(callback, Checkpoints))  # type: ignore[attr-defined]
+    path, complaints = checkpoints.find()
+    if path is not None and complaints:
+        command.complain(f"{'; '.join(complaints)}. Going on from {path}.")
+    with StopSignal() as checkpoints.stop:
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=path, weights_only=True)
+        except SystemExit as exit_:
+            if trainer.interrupted:
+                raise Stopped(checkpoints.stop.number or signal.SIGINT) from exit_
+            raise
 
 
 def export(config: DictConfig, method: DictConfig, module: Any, data: SemiSupervisedData, path: Path) -> dict[str, Any]:

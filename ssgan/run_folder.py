@@ -1,5 +1,6 @@
 """The files of a run folder that say what the run is and how it ended."""
 
+import hashlib
 import json
 import os
 import platform
@@ -18,6 +19,11 @@ from ssgan.errors import SsganError
 from ssgan.files import write_atomically
 from ssgan.splits import Split
 
+try:
+    import fcntl
+except ImportError:  # not on Windows, where nothing is locked
+    fcntl = None  # type: ignore[assignment]
+
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "safetensors", "ssgan")
 FREE_TO_CHANGE = (
     "data_dir",
@@ -28,15 +34,17 @@ FREE_TO_CHANGE = (
     "dataset.download",
     "logger",
     "trainer.samples",
+    "trainer.checkpoint_minutes",
 )
 """Keys that do not enter the result: a run may be resumed with other values of them."""
 
 
 class RunFolder:
-    """One run's folder. Files are written whole or not at all; nothing is locked, so a killed run leaves no lock."""
+    """One run's folder. Files are written whole or not at all; one process at a time trains in it."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
+        self.locked: int | None = None
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -62,6 +70,34 @@ class RunFolder:
             write_atomically(self / "split.json", as_json(split.to_json(), indent=None))
         if not (self / "metrics.json").exists():
             write_atomically(self / "environment.json", as_json(environment()))
+
+    def lock(self) -> None:
+        """Raise `SsganError` if another process trains in this folder; until `unlock` or its end, this one does.
+
+        The system lets go of the lock of a process that was killed.
+        """
+        if fcntl is None:
+            return
+        self.locked = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(self.locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.unlock()
+            raise SsganError(
+                f"{self.path}: another process trains in this folder. Wait for it, or give this run a name of its own "
+                f"(name=...)."
+            ) from None
+
+    def unlock(self) -> None:
+        if self.locked is not None:
+            os.close(self.locked)
+        self.locked = None
+
+    def digest(self, config: DictConfig, split: Split) -> str:
+        """Names the run: of all that enters its result."""
+        flat = flatten(OmegaConf.create(OmegaConf.to_yaml(config, resolve=True)))
+        kept = {key: value for key, value in sorted(flat.items()) if not key.startswith(FREE_TO_CHANGE)}
+        return hashlib.sha256(json.dumps([kept, split.digest]).encode()).hexdigest()
 
     def split(self) -> Split | None:
         """The split that an earlier start froze in split.json, or None."""

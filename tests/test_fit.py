@@ -1,30 +1,18 @@
-"""A run's folder is complete; finished runs report, interrupted ones resume bit for bit, dead ones are stopped."""
+"""A run's folder is complete; finished runs report, dead ones are stopped."""
 
 import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from conftest import TINY, Outcome
+from conftest import EVERY_TECHNIQUE, TINY, Outcome
 
 from ssgan import load_classifier
 from ssgan.callbacks.collapse_watch import CollapseWatch
-from ssgan.callbacks.record import RunRecord
 
 Command = Callable[..., Outcome]
-EVERY_TECHNIQUE = (
-    "net.classifier.minibatch_kernels=4",
-    "net.generator.norm=virtual",
-    "net.generator.reference=10",
-    "method.generator_loss=preference",
-    "method.real_target=0.9",
-    "method.consistency_weight=1",
-    "method.historical_averaging.classifier=0.1",
-    "method.historical_averaging.generator=0.1",
-)
 
 
 def folder_of(tmp_path: Path, name: str = "improved_gan") -> Path:
@@ -77,58 +65,6 @@ def test_run_folder(ssgan: Command, tmp_path: Path) -> None:
     assert again.code == 0
     assert f"{metrics['test_error']:.2%}" in again.out
     assert before == {path: path.read_bytes() for path in before}
-
-
-@pytest.mark.parametrize("technique", [(), EVERY_TECHNIQUE], ids=["default", "every_technique"])
-def test_a_resumed_run_equals_the_straight_one_bit_for_bit(
-    ssgan: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, technique: tuple[str, ...]
-) -> None:
-    """Kills state that a checkpoint lacks: averages, schedules, position in the streams, noise, rows of metrics.csv,
-    the past of historical averaging, the reference batch of virtual batch norm.
-    """
-    arguments = [*TINY, "method.epochs=4", "method.precision=bf16-mixed", *technique]
-    assert ssgan("fit", *arguments, f"runs_dir={tmp_path / 'straight'}").code == 0
-
-    class Killed(Exception):
-        pass
-
-    record_epoch = RunRecord.on_train_epoch_end
-
-    def record_and_die(self: RunRecord, trainer: Any, module: Any) -> None:
-        record_epoch(self, trainer, module)
-        if trainer.current_epoch == 1:
-            raise Killed
-
-    monkeypatch.setattr(RunRecord, "on_train_epoch_end", record_and_die)
-    with pytest.raises(Killed):
-        ssgan("fit", *arguments, f"runs_dir={tmp_path / 'killed'}")
-    monkeypatch.setattr(RunRecord, "on_train_epoch_end", record_epoch)
-    killed = folder_of(tmp_path / "killed")
-    assert not (killed / "metrics.json").exists()
-    torch.rand(17)  # a resumed process starts with another random state
-    assert ssgan("fit", *arguments, f"runs_dir={tmp_path / 'killed'}").code == 0
-
-    straight = folder_of(tmp_path / "straight")
-    checkpoints = [torch.load(folder / "last.ckpt", weights_only=True) for folder in (straight, killed)]
-    for name, tensor in checkpoints[0]["state_dict"].items():
-        assert torch.equal(tensor, checkpoints[1]["state_dict"][name]), name
-    assert str(checkpoints[0]["lr_schedulers"]) == str(checkpoints[1]["lr_schedulers"])
-    first, second = (
-        [{k: v for k, v in row.items() if k != "seconds"} for row in rows_of(folder)] for folder in (straight, killed)
-    )
-    assert first == second
-    assert len(first) == 4
-
-
-def test_a_run_killed_after_its_last_epoch_is_finished(ssgan: Command, tmp_path: Path) -> None:
-    assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 0
-    folder = folder_of(tmp_path)
-    before = json.loads((folder / "metrics.json").read_text())
-    for name in ("metrics.json", "classifier.safetensors", "curves.png"):
-        (folder / name).unlink()
-    assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 0
-    assert json.loads((folder / "metrics.json").read_text()) == before
-    assert (folder / "classifier.safetensors").exists()
 
 
 def test_another_configuration_in_the_same_folder_is_refused(ssgan: Command, tmp_path: Path) -> None:

@@ -35,17 +35,24 @@ class CollapseWatch(pl.Callback):
         self.reason: str | None = None
         self.good: dict[str, Tensor] = {}
         self.good_step = 0
+        self.sums_before: dict[str, float] = {}
+        self.steps_before = 0
 
     @property
     def message(self) -> str:
         return MESSAGE.format(step=self.step, reason=self.reason, good_step=self.good_step)
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"sums_before": self.sums_before, "steps_before": self.steps_before}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.sums_before, self.steps_before = state_dict["sums_before"], state_dict["steps_before"]
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._remember(pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self.sums_before: dict[str, float] = {}
-        self.steps_before = 0
+        self.sums_before, self.steps_before = {}, 0
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.step = pl_module.step_number + 1

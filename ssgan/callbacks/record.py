@@ -1,9 +1,8 @@
-"""metrics.csv, last.ckpt and the clock: what a run leaves on disk while it goes on."""
+"""metrics.csv and the clock: what a run tells of itself while it goes on."""
 
 import csv
 import io
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,19 @@ from ssgan.files import write_atomically
 
 
 class RunRecord(pl.Callback):
-    """After every epoch: a row of metrics.csv (losses, validation error, seconds) and the checkpoint last.ckpt.
+    """After every epoch: a row of metrics.csv, with losses, validation error and seconds of training.
 
-    No checkpoint is written when ``healthy`` says no. Rows and seconds travel in the checkpoint, so that a resumed run
-    goes on where it was saved, without gap or repeat.
+    Rows and seconds travel in checkpoints, so that a resumed run goes on where it was saved, without gap or repeat.
     """
 
-    def __init__(self, folder: Path, healthy: Callable[[], bool]):
-        self.folder, self.healthy = folder, healthy
+    def __init__(self, folder: Path):
+        self.folder = folder
         self.rows: list[dict[str, float]] = []
         self.seconds = 0.0
+        self.started: float | None = None
 
     def state_dict(self) -> dict[str, Any]:
+        self._look_at_the_clock()
         return {"rows": self.rows, "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -33,8 +33,12 @@ class RunRecord(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self.started = time.monotonic() - self.seconds
 
+    def _look_at_the_clock(self) -> None:
+        if self.started is not None:
+            self.seconds = time.monotonic() - self.started
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self.seconds = time.monotonic() - self.started
+        self._look_at_the_clock()
         row: dict[str, float] = {"epoch": trainer.current_epoch + 1, "step": pl_module.step_number + 1}
         row |= {f"train/{name}": mean for name, mean in pl_module.mean_terms().items()}
         if "val/error" in trainer.callback_metrics:
@@ -42,10 +46,6 @@ class RunRecord(pl.Callback):
         self.rows.append(row | {"seconds": round(self.seconds, 3)})
         if trainer.is_global_zero:
             write_atomically(self.folder / "metrics.csv", self._table().encode())
-        if self.healthy():  # a collapsed epoch is not what a run should go on from
-            self.seconds = time.monotonic() - self.started
-            trainer.save_checkpoint(self.folder / ".last.ckpt.partial")
-            (self.folder / ".last.ckpt.partial").replace(self.folder / "last.ckpt")
 
     def _table(self) -> str:
         text = io.StringIO()

@@ -1,7 +1,8 @@
 """The three training streams: labelled images, unlabelled ones, and unlabelled ones for the generator's turn."""
 
 from collections.abc import Iterator
-from typing import Any, NotRequired, TypedDict, cast
+from itertools import islice
+from typing import NotRequired, TypedDict, cast
 
 import pytorch_lightning as pl
 import torch
@@ -79,8 +80,8 @@ class SemiSupervisedData(pl.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: "Batch | tuple[Tensor, Tensor]", dataloader_idx: int):  # type: ignore[no-untyped-def]
         if isinstance(batch, dict):
-            scaled: Any = {key: value if key == "targets" else self._scale(value) for key, value in batch.items()}
-            return cast(Batch, scaled)
+            tensors = cast(dict[str, Tensor], batch)
+            return {key: value if key == "targets" else self._scale(value) for key, value in tensors.items()}
         images, targets = batch
         return self._scale(images), targets
 
@@ -115,7 +116,7 @@ class SemiSupervisedData(pl.LightningDataModule):
 
 
 class TrainingBatches:
-    """The batches of the trainer's current epoch; iterating again gives the same ones."""
+    """The batches of the trainer's current epoch that it has not had yet; iterating again gives the same ones."""
 
     def __init__(self, source: SemiSupervisedData):
         self.source = source
@@ -125,12 +126,17 @@ class TrainingBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         source, size = self.source, self.source.batch_size
-        epoch = source.trainer.current_epoch if source.trainer else 0
-        labelled = source.draws("labelled", source.labelled_order(epoch), source.labelled_batch_size, epoch)
-        unlabelled = source.draws("unlabelled", source.order("unlabelled", epoch), size, epoch)
-        for_generator = source.draws("generator", source.order("generator", epoch), size, epoch)
-        again = source.draws("second view", source.order("unlabelled", epoch), size, epoch)
-        for _ in range(len(self)):
+        epoch, done = 0, 0
+        if source.trainer:
+            epoch, done = source.trainer.current_epoch, source.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        streams = (
+            source.draws("labelled", source.labelled_order(epoch), source.labelled_batch_size, epoch),
+            source.draws("unlabelled", source.order("unlabelled", epoch), size, epoch),
+            source.draws("generator", source.order("generator", epoch), size, epoch),
+            source.draws("second view", source.order("unlabelled", epoch), size, epoch),
+        )
+        labelled, unlabelled, for_generator, again = (islice(stream, done, None) for stream in streams)
+        for _ in range(done, len(self)):
             images, changes = next(labelled)
             batch = Batch(
                 labelled=source.augmented(images, changes),

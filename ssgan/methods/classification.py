@@ -106,6 +106,17 @@ class ClassifierTraining(pl.LightningModule):
         """The mean of every term, without its weight, since the epoch began."""
         return {name: float(total) / self.steps_summed for name, total in self.sums.items()}
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what an epoch has summed up so far, for one that goes on in its midst."""
+        checkpoint["sums"], checkpoint["steps_summed"] = self.sums, self.steps_summed
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.sums, self.steps_summed = checkpoint["sums"], checkpoint["steps_summed"]
+
+    def on_train_start(self) -> None:
+        keep_weights(self.classifier)
+        self.sums = {name: total.to(self.device) for name, total in self.sums.items()}
+
     def on_fit_start(self) -> None:
         on_cpu = self.device.type == "cpu"
         share_noise(self.classifier, self.pool if on_cpu else None)

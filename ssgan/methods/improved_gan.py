@@ -13,6 +13,7 @@ from ssgan.data.datamodule import Batch
 from ssgan.methods.classification import ClassifierTraining, MakeOptimizer, Terms
 from ssgan.nets.averaging import averaged
 from ssgan.nets.contract import ImageClassifier, ImageGenerator
+from ssgan.nets.initialization import settle
 
 DECEIVE = {
     "minimax": losses.minimax,
@@ -82,12 +83,13 @@ class ImprovedGAN(ClassifierTraining):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say which generator the weights belong to, so that it can be sampled from the checkpoint alone."""
+        super().on_save_checkpoint(checkpoint)
         checkpoint["generator"] = describe(self.generator)
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()
-        if self.consistency_weight:
-            self.settle()
+        if self.consistency_weight and self.real_images is not None:
+            settle(self.classifier, self.real_images.to(self.device))  # the average, the teacher, copies what it keeps
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         generated = self.generate(len(batch["unlabelled"])).to(batch["unlabelled"].dtype)

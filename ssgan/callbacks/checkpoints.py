@@ -1,0 +1,153 @@
+"""Checkpoints that a run goes on from, whenever and however it was stopped."""
+
+import os
+import pickle
+import signal
+import threading
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from ssgan.errors import SsganError
+
+UNREADABLE = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    zipfile.BadZipFile,
+    pickle.UnpicklingError,
+)
+"""What reading a file that is no checkpoint raises."""
+
+
+class Stopped(KeyboardInterrupt):
+    """Training was stopped by ``signal`` after a step, with a checkpoint."""
+
+    def __init__(self, number: int):
+        super().__init__()
+        self.signal = number
+
+
+class StopSignal:
+    """Inside of it, the first SIGINT (Ctrl-C) or SIGTERM is kept in ``number``; a second one acts at once.
+
+    In a thread that may not handle signals it does nothing.
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+
+    def __enter__(self) -> "StopSignal":
+        self.before: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            self.before = {number: signal.signal(number, self._keep) for number in self.SIGNALS}
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _keep(self, number: int, frame: FrameType | None) -> None:
+        if self.number is not None:
+            signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
+            signal.raise_signal(number)
+        self.number = number
+
+
+class Checkpoints(pl.Callback):
+    """After every epoch, ``minutes`` after the last one, and when a signal asks to stop: a checkpoint in ``last``.
+
+    The one before stays in ``previous``. Each appears whole or not at all, and names the ``run`` that it belongs to;
+    none is written when ``healthy`` says no. After the one that a signal asked for, KeyboardInterrupt ends the training.
+    """
+
+    def __init__(
+        self, last: Path, previous: Path, run: str, minutes: float | None, healthy: Callable[[], bool] = lambda: True
+    ):
+        self.last, self.previous, self.run, self.minutes, self.healthy = last, previous, run, minutes, healthy
+        self.stop = StopSignal()
+
+    def find(self) -> tuple[Path | None, list[str]]:
+        """The newest checkpoint to go on from, or None; and why newer ones are none.
+
+        Raises `SsganError` if there are checkpoints and none of them can be used.
+        """
+        complaints: list[str] = []
+        for path in (self.last, self.previous):
+            if path.exists():
+                reason = self._unusable(path)
+                if reason is None:
+                    return path, complaints
+                complaints.append(f"{path} {reason}")
+        if complaints:
+            raise SsganError(f"{'; '.join(complaints)}. To start this run anew, move them away.")
+        return None, []
+
+    def _unusable(self, path: Path) -> str | None:
+        try:
+            with zipfile.ZipFile(path) as file:
+                damaged = file.testzip()  # torch.load does not look at the check sums
+            if damaged:
+                return f"is damaged ({damaged})"
+            run = torch.load(path, map_location="cpu", weights_only=True).get("run")
+        except UNREADABLE as error:
+            return f"is not a whole checkpoint ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+        return None if run == self.run else "belongs to another run"
+
+    def remove(self) -> None:
+        for path in (self.last, self.previous):
+            path.unlink(missing_ok=True)
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        checkpoint["run"] = self.run
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self.saved = time.monotonic()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if batch_idx + 1 == trainer.num_training_batches:
+            return  # the end of the epoch comes next
+        due = self.minutes is not None and time.monotonic() - self.saved >= 60 * self.minutes
+        if due or self.stop.number is not None:
+            self._save_and_stop(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self._save_and_stop(trainer)
+
+    def _save_and_stop(self, trainer: pl.Trainer) -> None:
+        if self.healthy():  # a collapsed epoch is not what a run should go on from
+            self._save(trainer)
+        if self.stop.number is not None:
+            raise KeyboardInterrupt
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        partial = self.last.with_name(f".{self.last.name}.partial")
+        try:
+            trainer.save_checkpoint(partial)
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            if self.last.exists():
+                second = self.last.with_name(f".{self.previous.name}.partial")
+                second.unlink(missing_ok=True)
+                os.link(self.last, second)  # so that there is a last one at every moment
+                second.replace(self.previous)
+            partial.replace(self.last)
+        except (OSError, RuntimeError) as error:
+            partial.unlink(missing_ok=True)
+            raise SsganError(
+                f"{self.last} cannot be written ({str(error).splitlines()[0]}). The checkpoints before it are whole: "
+                f"make room, and the same command goes on from them."
+            ) from error
+        self.saved = time.monotonic()

@@ -1,0 +1,250 @@
+"""Runs end the same however often and however hard they are stopped."""
+
+import csv
+import fcntl
+import json
+import os
+import random
+import resource
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import EVERY_TECHNIQUE, TINY, Bomb, Outcome
+
+from ssgan.callbacks.checkpoints import StopSignal
+from ssgan.callbacks.progress import RunProgress
+
+Command = Callable[..., Outcome]
+STEPS = 11
+"""Of an epoch of digits: batches of 100, and 100 images for validation."""
+
+
+class Killed(Exception):
+    """Ends a run as nothing in it expects."""
+
+
+def folder_of(path: Path, name: str = "improved_gan") -> Path:
+    return path / "digits@50" / name / "split0-seed0"
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    """metrics.csv, but for the time."""
+    with (folder / "metrics.csv").open() as file:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+
+
+def assert_same_end(one: Path, other: Path) -> None:
+    """Both folders hold the same weights, averages, optimizers, schedules, rows and errors, to the last bit."""
+    ends = [torch.load(folder / "last.ckpt", weights_only=True) for folder in (one, other)]
+    for name, tensor in ends[0]["state_dict"].items():
+        assert torch.equal(tensor, ends[1]["state_dict"][name]), name
+    for key in ("lr_schedulers", "optimizer_states", "epoch", "global_step"):
+        assert str(ends[0][key]) == str(ends[1][key]), key
+    assert rows_of(one) == rows_of(other)
+    errors = [json.loads((folder / "metrics.json").read_text())["test_error"] for folder in (one, other)]
+    assert errors[0] == errors[1]
+
+
+def at_step(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], None]) -> None:
+    """Let ``act`` happen after the ``step``-th step of the next run."""
+    steps_end, done = RunProgress.on_train_batch_end, []
+
+    def count(self: RunProgress, *arguments: Any) -> None:
+        steps_end(self, *arguments)
+        done.append(1)
+        if len(done) == step:
+            act()
+
+    monkeypatch.setattr(RunProgress, "on_train_batch_end", count)
+
+
+def die() -> None:
+    raise Killed
+
+
+@pytest.fixture
+def straight(ssgan: Command, tmp_path: Path) -> Path:
+    """The folder of a run of two epochs that nothing stopped."""
+    assert ssgan("fit", *TINY, f"runs_dir={tmp_path / 'straight'}").code == 0
+    return folder_of(tmp_path / "straight")
+
+
+@pytest.mark.parametrize("technique", [(), EVERY_TECHNIQUE], ids=["default", "every_technique"])
+@pytest.mark.parametrize("step", [STEPS, STEPS + 1, 3 * STEPS - 2])
+def test_a_killed_run_ends_as_the_straight_one(
+    ssgan: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, technique: tuple[str, ...], step: int
+) -> None:
+    """Kills state that a checkpoint lacks: averages, schedules, position in the streams, noise, rows of metrics.csv,
+    sums of an epoch, the past of historical averaging, the reference batch of virtual batch norm.
+
+    Between two epochs and in the midst of one: there is a checkpoint after every step.
+    """
+    arguments = [*TINY, "method.epochs=4", "method.precision=bf16-mixed", *technique, "trainer.checkpoint_minutes=0"]
+    assert ssgan("fit", *arguments, f"runs_dir={tmp_path / 'straight'}").code == 0
+    with monkeypatch.context() as patch:
+        at_step(patch, step, die)
+        with pytest.raises(Killed):
+            ssgan("fit", *arguments, f"runs_dir={tmp_path / 'killed'}")
+    killed = folder_of(tmp_path / "killed")
+    assert not (killed / "metrics.json").exists()
+    torch.rand(17)  # a resumed process starts with another random state
+    with monkeypatch.context() as patch:
+        at_step(patch, 4 * STEPS - step + 1, lambda: None)
+        assert ssgan("fit", *arguments, f"runs_dir={tmp_path / 'killed'}").code == 0
+    assert_same_end(folder_of(tmp_path / "straight"), killed)
+    assert len(rows_of(killed)) == 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("step", [3, STEPS, 2 * STEPS])
+def test_a_signal_saves_at_the_next_step(
+    ssgan: Command, tmp_path: Path, straight: Path, monkeypatch: pytest.MonkeyPatch, number: int, step: int
+) -> None:
+    """Kills a signal that loses an epoch, another exit code, and a handler that stays behind."""
+    handlers = [signal.getsignal(n) for n in StopSignal.SIGNALS]
+    with monkeypatch.context() as patch:
+        at_step(patch, step, lambda: signal.raise_signal(number))
+        outcome = ssgan("fit", *TINY, f"runs_dir={tmp_path}")
+    assert outcome.code == 128 + number
+    assert "the same command goes on from there" in outcome.err
+    assert [signal.getsignal(n) for n in StopSignal.SIGNALS] == handlers
+    saved = torch.load(folder_of(tmp_path) / "last.ckpt", weights_only=True)
+    assert saved["global_step"] == 2 * step
+    steps: list[int] = []
+    with monkeypatch.context() as patch:
+        train_step = RunProgress.on_train_batch_end
+        patch.setattr(RunProgress, "on_train_batch_end", lambda self, *args: steps.append(1) or train_step(self, *args))
+        assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 0
+    assert len(steps) == 2 * STEPS - step
+    assert_same_end(straight, folder_of(tmp_path))
+
+
+def test_a_second_signal_acts_at_once() -> None:
+    with StopSignal() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.number == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_the_baseline_goes_on_too(ssgan: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kills minutes of a baseline that are lost, and checkpoints of it that stay."""
+    arguments = [*TINY, "baseline=true"]
+    assert ssgan("fit", *arguments, f"runs_dir={tmp_path / 'straight'}").code == 0
+    with monkeypatch.context() as patch:
+        at_step(patch, STEPS + 2, lambda: signal.raise_signal(signal.SIGTERM))
+        assert ssgan("fit", *arguments, f"runs_dir={tmp_path}").code == 143
+    folder = folder_of(tmp_path)
+    assert (folder / "supervised.ckpt").exists()
+    assert not (folder / "last.ckpt").exists()
+    assert ssgan("fit", *arguments, f"runs_dir={tmp_path}").code == 0
+    assert not list(folder.glob("supervised*.ckpt"))
+    one, other = (
+        json.loads((f / "metrics.json").read_text())["supervised_error"]
+        for f in (folder_of(tmp_path / "straight"), folder)
+    )
+    assert one == other
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[random.Random(0).randrange(len(content) // 4, len(content) // 2)] ^= 16
+    path.write_bytes(content)
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-100]),
+    "empty": lambda path: path.write_bytes(b""),
+    "flipped": flip_a_bit,
+    "garbage": lambda path: path.write_bytes(os.urandom(1000)),
+    "foreign": lambda path: torch.save({"run": "other", "state_dict": {}}, path),
+    "hostile": lambda path: torch.save({"run": Bomb(path.parent / "touched")}, path),
+    "gone": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_checkpoint(
+    ssgan: Command, tmp_path: Path, straight: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    """The one before is used, and the user told; with both damaged the run is refused."""
+    with monkeypatch.context() as patch:
+        at_step(patch, STEPS + 4, lambda: signal.raise_signal(signal.SIGTERM))
+        assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 143
+    folder = folder_of(tmp_path)
+    DAMAGE[damage](folder / "last.ckpt")
+    previous = (folder / "previous.ckpt").read_bytes()
+    (folder / "previous.ckpt").write_bytes(previous[:-100])
+    refused = ssgan("fit", *TINY, f"runs_dir={tmp_path}")
+    assert refused.code == 1
+    assert "move them away" in refused.err
+    (folder / "previous.ckpt").write_bytes(previous)
+    outcome = ssgan("fit", *TINY, f"runs_dir={tmp_path}")
+    assert outcome.code == 0
+    assert damage == "gone" or f"Going on from {folder / 'previous.ckpt'}" in outcome.err
+    assert not (folder / "touched").exists()
+    assert_same_end(straight, folder)
+
+
+def test_two_commands_in_one_folder(ssgan: Command, tmp_path: Path, straight: Path) -> None:
+    """Kills two processes that write the same files; a finished run is told all the same."""
+    (straight / "metrics.json").unlink()
+    before = {path: path.read_bytes() for path in straight.iterdir() if path.is_file()}
+    other = os.open(straight, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    outcome = ssgan("fit", *TINY, f"runs_dir={tmp_path / 'straight'}")
+    assert outcome.code == 1
+    assert f"{straight}: another process trains in this folder" in outcome.err
+    assert {path: path.read_bytes() for path in before if path.name != "environment.json"} == {
+        path: content for path, content in before.items() if path.name != "environment.json"
+    }
+    os.close(other)
+    assert ssgan("fit", *TINY, f"runs_dir={tmp_path / 'straight'}").code == 0
+    other = os.open(straight, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    assert ssgan("fit", *TINY, f"runs_dir={tmp_path / 'straight'}").code == 0
+    os.close(other)
+
+
+@pytest.fixture
+def small_files() -> Iterator[Callable[[], None]]:
+    """Called, it lets no file grow beyond 20 kB until the test ends, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_what_was_there(
+    ssgan: Command,
+    tmp_path: Path,
+    straight: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    small_files: Callable[[], None],
+) -> None:
+    with monkeypatch.context() as patch:
+        at_step(patch, STEPS + 1, small_files)
+        outcome = ssgan("fit", *TINY, f"runs_dir={tmp_path}")
+    assert outcome.code == 1
+    assert "last.ckpt cannot be written" in outcome.err
+    assert "Traceback" not in outcome.err
+    folder = folder_of(tmp_path)
+    assert not list(folder.glob(".*partial"))
+    assert torch.load(folder / "last.ckpt", weights_only=True)["epoch"] == 0
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 0
+    assert_same_end(straight, folder)
+
+
+def test_a_run_killed_after_its_last_epoch_is_finished(ssgan: Command, tmp_path: Path) -> None:
+    assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 0
+    folder = folder_of(tmp_path)
+    before = json.loads((folder / "metrics.json").read_text())
+    for name in ("metrics.json", "classifier.safetensors", "curves.png"):
+        (folder / name).unlink()
+    assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 0
+    assert json.loads((folder / "metrics.json").read_text()) == before
+    assert (folder / "classifier.safetensors").exists()

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 import signal
 import threading
 import time
@@ -141,7 +142,10 @@ class Checkpoints(pl.Callback):
             if self.last.exists():
                 second = self.last.with_name(f".{self.previous.name}.partial")
                 second.unlink(missing_ok=True)
-                os.link(self.last, second)  # so that there is a last one at every moment
+                try:
+                    os.link(self.last, second)  # so that there is a last one at every moment
+                except OSError:  # not every file system has links
+                    shutil.copyfile(self.last, second)
                 second.replace(self.previous)
             partial.replace(self.last)
         except (OSError, RuntimeError) as error:

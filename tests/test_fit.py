@@ -182,6 +182,7 @@ def test_supervised_method(ssgan: Command, tmp_path: Path) -> None:
     assert len(json.loads((folder / "split.json").read_text())["labelled"]) == 1197
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 @pytest.mark.parametrize("norm", ["batch", "virtual", "weight"])
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])

@@ -164,6 +164,10 @@ def test_batch_norm_without_gain() -> None:
     assert [name for name, _ in norm.named_parameters()] == ["bias"]
     assert set(norm.state_dict()) == {"bias", "running_mean", "running_var", "num_batches_tracked"}
     assert norm.weight.tolist() == [1, 1, 1]
+    with torch.device("meta"):
+        loaded = BatchNormNoGain(3)
+    loaded.load_state_dict(norm.state_dict(), assign=True)
+    assert loaded.weight.tolist() == [1, 1, 1]
     x = torch.randn(50, 3, 4, 4) * 7 + 2
     expected = (x - x.mean((0, 2, 3), keepdim=True)) / x.std((0, 2, 3), correction=0, keepdim=True)
     torch.testing.assert_close(norm(x), expected, rtol=1e-4, atol=1e-5)

@@ -1,6 +1,7 @@
 """Normalisation by the statistics of a batch."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,14 @@ class BatchNormNoGain(_BatchNorm):
     def __init__(self, features: int, eps: float = 1e-6):
         super().__init__(features, eps=eps)
         del self.weight  # ones that nobody trains: torch has no gradient for a bias without a gain on a GPU
-        self.register_buffer("weight", torch.ones(features), persistent=False)
+        self._give_ones()
+
+    def _give_ones(self) -> None:
+        self.register_buffer("weight", torch.ones_like(self.bias), persistent=False)
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        super()._load_from_state_dict(*arguments)
+        self._give_ones()  # no file has them, nor has a network that was built on the meta device
 
     def _check_input_dim(self, input: Tensor) -> None:
         """All numbers of dimensions will do."""

@@ -83,7 +83,8 @@ def run_baseline(config: DictConfig, built: Built, folder: RunFolder) -> float |
             folder.digest(config, data.split),
             config.trainer.checkpoint_minutes,
         )
-        train(make_trainer(config, config.supervised, [RunProgress("supervised only"), checkpoints]), module, data)
+        trainer = make_trainer(config, config.supervised, [RunProgress("supervised only"), checkpoints])
+        train(trainer, module, data, checkpoints)
         export(config, config.supervised, module, data, path)
         checkpoints.remove()
     error: float | None = load_classifier(path).header["test"]["error"]
@@ -119,7 +120,7 @@ def run_method(
             SampleGrid(folder / "samples", config.trainer.samples_every, config.trainer.samples_count, config.seed)
         )
     callbacks.append(checkpoints)  # after all others: what they did of an epoch is then done
-    train(make_trainer(config, method, callbacks, logger=logger), module, data)
+    train(make_trainer(config, method, callbacks, logger=logger), module, data, checkpoints)
     if logger and hasattr(logger.experiment, "finish"):
         logger.experiment.finish()  # W&B would log the next job of a sweep into this one's run
     if watch.reason is not None:
@@ -150,12 +151,11 @@ def run_method(
     return metrics
 
 
-def train(trainer: pl.Trainer, module: pl.LightningModule, data: SemiSupervisedData) -> None:
-    """`Trainer.fit`, from the newest of its `Checkpoints`, read without unpickling objects.
+def train(trainer: pl.Trainer, module: pl.LightningModule, data: SemiSupervisedData, checkpoints: Checkpoints) -> None:
+    """`Trainer.fit`, from the newest of ``checkpoints``, one of its callbacks, read without unpickling objects.
 
     Raises `Stopped` when a signal ended it.
     """
-    (checkpoints,) = (callback for callback in trainer.callbacks if isinstance(callback, Checkpoints))  # type: ignore[attr-defined]
     path, complaints = checkpoints.find()
     if path is not None and complaints:
         command.complain(f"{'; '.join(complaints)}. Going on from {path}.")

@@ -15,7 +15,7 @@ KEYS = ("split_seed", "seed", "test_error", "supervised_error", "ece", "nll", "s
 
 
 def summary(values: list[float]) -> dict[str, float | None]:
-    return {"mean": round(mean(values), 6), "sd": round(stdev(values), 6) if len(values) > 1 else None}
+    return {"mean": round(mean(values), 8), "sd": round(stdev(values), 8) if len(values) > 1 else None}
 
 
 def add(run: Path) -> Path:

@@ -53,11 +53,11 @@ class RunFolder:
         """Write config.yaml and split.json, or check that the one there is this configuration (else `SsganError`)."""
         text = OmegaConf.to_yaml(config, resolve=True)
         if (self / "config.yaml").exists():
-            was, now = flatten(OmegaConf.load(self / "config.yaml")), flatten(OmegaConf.create(text))
+            was, now = entering(OmegaConf.load(self / "config.yaml")), entering(OmegaConf.create(text))
             different = [
                 f"{key} was {was.get(key)!r}, is {now.get(key)!r}"
                 for key in sorted(was.keys() | now.keys())
-                if was.get(key) != now.get(key) and not key.startswith(FREE_TO_CHANGE)
+                if was.get(key) != now.get(key)
             ]
             if different:
                 raise SsganError(
@@ -95,9 +95,8 @@ class RunFolder:
 
     def digest(self, config: DictConfig, split: Split) -> str:
         """Names the run: of all that enters its result."""
-        flat = flatten(OmegaConf.create(OmegaConf.to_yaml(config, resolve=True)))
-        kept = {key: value for key, value in sorted(flat.items()) if not key.startswith(FREE_TO_CHANGE)}
-        return hashlib.sha256(json.dumps([kept, split.digest]).encode()).hexdigest()
+        keys = entering(OmegaConf.create(OmegaConf.to_yaml(config, resolve=True)))
+        return hashlib.sha256(json.dumps([dict(sorted(keys.items())), split.digest]).encode()).hexdigest()
 
     def split(self) -> Split | None:
         """The split that an earlier start froze in split.json, or None."""
@@ -138,6 +137,11 @@ class RunFolder:
         console.print(table)
         where = f"classifier: {product}" if product.exists() else f"checkpoint: {self / 'last.ckpt'}"
         console.print(where, soft_wrap=True, highlight=False)
+
+
+def entering(config: Any) -> dict[str, Any]:
+    """The keys, with dots, that enter the result of a run, and their values."""
+    return {key: value for key, value in flatten(config).items() if not key.startswith(FREE_TO_CHANGE)}
 
 
 def flatten(config: Any) -> dict[str, Any]:

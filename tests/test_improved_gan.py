@@ -1,6 +1,7 @@
 """The two-player step moves each player by its own loss and nothing else."""
 
 import copy
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -152,6 +153,12 @@ def test_ramp_up_reaches_the_full_weight(digits: ImageData, monkeypatch: pytest.
     assert shares == [0.25, 0.5, 0.75, 1, 1, 1, 1]
 
 
+def assert_moved_further(network: nn.Module, plain: nn.Module, gradients: Sequence[Tensor], rate: float) -> None:
+    """``network`` is ``plain`` after one more step along ``gradients``."""
+    for p, without, gradient in zip(network.parameters(), plain.parameters(), gradients, strict=True):
+        torch.testing.assert_close(p, without - rate * gradient, rtol=1e-4, atol=1e-6)
+
+
 def test_pull_away_moves_the_generator_by_its_own_features(digits: ImageData) -> None:
     """Kills a term that is logged and not descended, and one of real images."""
     before, module = OneStep(), make_method(noise=0.0, pull_away_weight=0.7)
@@ -163,10 +170,7 @@ def test_pull_away_moves_the_generator_by_its_own_features(digits: ImageData) ->
     term = losses.pull_away(module.classifier.features(images))
     torch.testing.assert_close(module.mean_terms()["pull_away"], term.item())
     gradients = torch.autograd.grad(term, list(g.parameters()))
-    for p, without, gradient in zip(
-        module.generator.parameters(), plain.generator.parameters(), gradients, strict=True
-    ):
-        torch.testing.assert_close(p, without - 0.1 * 0.7 * gradient, rtol=1e-4, atol=1e-6)
+    assert_moved_further(module.generator, plain.generator, gradients, 0.1 * 0.7)
 
 
 def test_consistency_moves_the_classifier_towards_its_average(digits: ImageData) -> None:
@@ -184,10 +188,7 @@ def test_consistency_moves_the_classifier_towards_its_average(digits: ImageData)
     term = losses.consistency(c(batch["unlabelled"]), c(batch["unlabelled"].flip(3)))  # the average is still c itself
     torch.testing.assert_close(module.mean_terms()["consistency"], term.item())
     gradients = torch.autograd.grad(term, list(c.parameters()))
-    for p, without, gradient in zip(
-        module.classifier.parameters(), plain.classifier.parameters(), gradients, strict=True
-    ):
-        torch.testing.assert_close(p, without - 0.1 * 0.7 * gradient, rtol=1e-4, atol=1e-6)
+    assert_moved_further(module.classifier, plain.classifier, gradients, 0.1 * 0.7)
 
 
 def test_what_is_logged_does_not_depend_on_its_weight(digits: ImageData) -> None:

@@ -129,11 +129,12 @@ class TrainingBatches:
         epoch, done = 0, 0
         if source.trainer:
             epoch, done = source.trainer.current_epoch, source.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        order = source.order("unlabelled", epoch)
         streams = (
             source.draws("labelled", source.labelled_order(epoch), source.labelled_batch_size, epoch),
-            source.draws("unlabelled", source.order("unlabelled", epoch), size, epoch),
+            source.draws("unlabelled", order, size, epoch),
             source.draws("generator", source.order("generator", epoch), size, epoch),
-            source.draws("second view", source.order("unlabelled", epoch), size, epoch),
+            source.draws("second view", order, size, epoch) if source.second_view else iter(()),
         )
         labelled, unlabelled, for_generator, again = (islice(stream, done, None) for stream in streams)
         for _ in range(done, len(self)):

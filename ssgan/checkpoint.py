@@ -1,13 +1,15 @@
 """Classifier files: safetensors with a JSON header; and the generator of a training checkpoint. Reading executes nothing.
 
 The header (one JSON object under the safetensors metadata key ``ssgan``) has: ``format``, ``package_version``,
-``network`` ({``class``, ``arguments``}), ``class_names``, ``image_shape`` (C, H, W), ``pixel_range``, and what the
-writer adds (data set, method, split digest, errors).
+``network`` ({``class``, ``arguments``}), ``class_names``, ``image_shape`` (C, H, W), ``pixel_range``, what the writer
+adds (data set, method, split digest, errors), and ``sha256`` of all that and of the tensors.
 """
 
 import glob
+import hashlib
 import json
 import pickle
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -23,7 +25,8 @@ from ssgan.errors import SsganError
 from ssgan.files import write_atomically
 from ssgan.nets.contract import ImageClassifier, ImageGenerator
 
-FORMAT = 1
+FORMAT = 2
+"""1 had no check sum; it is still read."""
 Network = TypeVar("Network", ImageClassifier, ImageGenerator)
 
 
@@ -41,6 +44,7 @@ def save_classifier(path: str | Path, network: ImageClassifier, class_names: Seq
         **record,
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    header["sha256"] = digest(header, tensors)
     write_atomically(path, save(tensors, metadata={"ssgan": json.dumps(header)}))
 
 
@@ -75,7 +79,9 @@ def load_classifier(path: str | Path | Sequence[str | Path]) -> Classifier | Ens
     try:
         header = json.loads(metadata["ssgan"])
         version = header["format"]
-        if version == FORMAT:
+        if version in (1, FORMAT):
+            if version == FORMAT and header.pop("sha256") != digest(header, tensors):
+                raise ValueError("the check sum is of other ones")
             return Classifier(rebuild(header["network"], tensors, ImageClassifier), header)
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError, RecursionError) as error:
         raise SsganError(
@@ -83,8 +89,17 @@ def load_classifier(path: str | Path | Sequence[str | Path]) -> Classifier | Ens
         ) from error
     raise SsganError(
         f"classifier={path}: format {version!r}, written by ssgan {header.get('package_version')}; this version reads "
-        f"format {FORMAT}. Install the version that wrote it, or export it again."
+        f"up to format {FORMAT}. Install the version that wrote it, or export it again."
     )
+
+
+def digest(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    """The check sum of a classifier file: without it, a flipped bit in a weight goes unseen."""
+    sha = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        sha.update(f"{name} {tensor.dtype} {list(tensor.shape)} ".encode())
+        sha.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
+    return sha.hexdigest()
 
 
 def load_named(pattern: str) -> Classifier | Ensemble:
@@ -102,6 +117,8 @@ def load_generator(path: str | Path) -> ImageGenerator:
     if not Path(path).is_file():
         raise SsganError(f"checkpoint={path}: no such file")
     try:
+        if not zipfile.is_zipfile(path):  # as torch.save writes them; older forms are none of ours
+            raise ValueError("not a zip file")
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         prefix = "averaged_generator.module."
         weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}

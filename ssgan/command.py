@@ -1,6 +1,7 @@
 """From a command line to an exit code: 0 done, 1 a mistake that the message explains, 3 collapsed, 130 or 143 stopped."""
 
 import difflib
+import io
 import os
 import re
 import signal
@@ -24,12 +25,16 @@ def run(config_name: str, job: Callable[[DictConfig], int]) -> None:
     a sweep, and exit with the highest code that a job returned. A job that fails does not end a sweep.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors come up to here, where they are told in one message
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file name may be any bytes
     register()
     code = 0
     with tempfile.TemporaryDirectory() as answers:  # of the jobs, which a launcher may run in processes of their own
 
         def task(config: DictConfig) -> None:
-            answer = Path(answers) / uuid4().hex
+            here = Path(answers).is_dir()  # not so on another machine, whose logs tell what became of the job
+            answer = Path(answers) / uuid4().hex if here else Path(os.devnull)
             answer.write_text("1")
             try:
                 require(config)
@@ -38,6 +43,10 @@ def run(config_name: str, job: Callable[[DictConfig], int]) -> None:
                 complain(str(error))
             except (HydraException, OmegaConfBaseException) as error:
                 complain(explain(error, config_name))
+            except (MemoryError, RuntimeError) as error:
+                if not (isinstance(error, MemoryError) or re.search("(out of|enough|allocate) memory", str(error))):
+                    raise
+                complain(f"not enough memory ({str(error).partition(chr(10))[0]}); use smaller batches or networks")
 
         try:
             hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name=config_name)(task)()

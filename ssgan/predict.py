@@ -33,7 +33,7 @@ def predict(config: DictConfig) -> int:
         resized += was_resized
         probability, index = torch.max(classifier.predict_proba(pixels[None])[0], dim=0)
         writer.writerow([path, classifier.class_names[index], f"{probability:.6f}"])
-    write_atomically(config.output, table.getvalue().encode())
+    write_atomically(config.output, table.getvalue().encode(errors="surrogateescape"))  # a name may be any bytes
     print(f"{len(paths) - broken} predictions in {config.output}")
     if resized:
         command.complain(f"warning: {resized} pictures were resized to {classifier.image_shape[1:]}")

@@ -12,7 +12,7 @@ from rich.progress import track
 from torch import Tensor
 
 from ssgan.data.datasets import ImageData
-from ssgan.data.npz import NOT_WHOLE
+from ssgan.data.npz import read_arrays
 from ssgan.data.pictures import SUFFIXES, pictures_in, read_picture
 from ssgan.errors import SsganError
 from ssgan.files import write_atomically
@@ -82,7 +82,7 @@ def decoded(root: Path, files: list[Path], image_shape: tuple[int, int, int]) ->
     contents = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in zip(names, stats, strict=True)]
     digest = hashlib.sha256(json.dumps([contents, image_shape]).encode()).hexdigest()
     cache = root / f".ssgan_{'x'.join(map(str, image_shape))}.npz"
-    kept = read_cache(cache, digest)
+    kept = read_cache(cache, digest, (len(files), *image_shape))
     if kept is not None:
         return kept
     images = torch.zeros(len(files), *image_shape, dtype=torch.uint8)
@@ -102,13 +102,15 @@ def decoded(root: Path, files: list[Path], image_shape: tuple[int, int, int]) ->
     return images, broken
 
 
-def read_cache(cache: Path, digest: str) -> tuple[Tensor, dict[str, str]] | None:
+def read_cache(cache: Path, digest: str, shape: tuple[int, ...]) -> tuple[Tensor, dict[str, str]] | None:
     """What `decoded` kept, if it is whole and of the same files."""
     try:
-        with cache.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            if str(archive["digest"]) != digest:
-                return None
-            broken: dict[str, str] = json.loads(str(archive["broken"]))
-            return torch.from_numpy(archive["images"]), broken
-    except (*NOT_WHOLE, KeyError):
+        if str(read_arrays(cache, ["digest"])["digest"]) != digest:
+            return None
+        arrays = read_arrays(cache, ["broken", "images"])
+        broken: dict[str, str] = json.loads(str(arrays["broken"]))
+        images = arrays["images"]
+    except (SsganError, KeyError, ValueError):
         return None
+    whole = isinstance(broken, dict) and images.dtype == np.uint8 and images.shape == shape
+    return (torch.from_numpy(images), broken) if whole else None

@@ -1,6 +1,12 @@
 """Arrays in an .npz file: images and targets, checked as they come in. Nothing in a file is executed (no pickles)."""
 
+import lzma
+import math
+import struct
+import tokenize
 import zipfile
+import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +17,27 @@ from torch import Tensor
 from ssgan.errors import SsganError
 
 Array = np.ndarray[Any, Any]
-NOT_WHOLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError)
-"""What NumPy raises for an .npz file that is truncated, or none."""
+NOT_WHOLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    SyntaxError,
+    tokenize.TokenError,
+    TypeError,
+    IndexError,
+    OverflowError,
+    UnicodeError,
+)
+"""What NumPy and zipfile raise for an .npz file that is truncated, or none."""
+
+LARGEST = 8 << 30
+"""Bytes of all arrays in a file together, at most: a small file can hold zeros for any amount of memory."""
 
 STANDARD = ("x_train", "y_train", "x_test", "y_test")
 
@@ -23,7 +48,7 @@ def read_npz(path: Path, classes: int) -> dict[str, Tensor]:
     Images may be (N, H, W) or (N, H, W, C) with C 1 or 3. Raises `SsganError` for a file that is truncated or holds
     anything else.
     """
-    arrays = _arrays(path)
+    arrays = read_arrays(path, STANDARD)
     missing = [key for key in STANDARD if key not in arrays]
     if missing:
         raise SsganError(f"{path}: {', '.join(missing)} is missing. It needs {', '.join(STANDARD)}.")
@@ -36,7 +61,7 @@ def read_own_npz(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     Training images without a label have target -1; the test arrays may be missing (none are then returned as arrays of
     length 0); names are the file's ``class_names``, or the numbers 0..K-1 where K - 1 is the largest target.
     """
-    arrays = _arrays(path)
+    arrays = read_arrays(path, (*STANDARD, "class_names"))
     missing = [key for key in STANDARD[:2] if key not in arrays]
     if missing or ("x_test" in arrays) != ("y_test" in arrays):
         raise SsganError(f"{path}: it needs x_train and y_train, and may have x_test with y_test, and class_names.")
@@ -46,18 +71,51 @@ def read_own_npz(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
         names = tuple(map(str, arrays["class_names"].ravel().tolist()))
     else:
         targets = [arrays[key] for key in ("y_train", "y_test") if arrays[key].dtype.kind in "iu" and arrays[key].size]
-        names = tuple(map(str, range(max((int(of_part.max()) for of_part in targets), default=0) + 1)))
+        largest = max((int(of_part.max()) for of_part in targets), default=0)
+        if largest >= max(2, arrays["y_train"].size):
+            raise SsganError(f"{path}: label {largest} asks for more classes than there are images to train on.")
+        names = tuple(map(str, range(largest + 1)))
     if len(names) < 2:
         raise SsganError(f"{path}: {len(names)} class. A classifier needs two or more.")
     return _checked(path, arrays, least=-1, classes=len(names)), names
 
 
-def _arrays(path: Path) -> dict[str, Array]:
+def read_arrays(path: Path, keys: Iterable[str]) -> dict[str, Array]:
+    """Those of the arrays named ``keys`` that the file has; others are not read.
+
+    Raises `SsganError` for a file that is not whole, and, before any memory is spent, for arrays of more than `LARGEST`
+    bytes together and for one that claims to be larger than what the file holds of it.
+    """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            present = {key: f"{key}.npy" for key in keys if f"{key}.npy" in archive.namelist()}
+            sizes = {key: _claimed_bytes(archive, name) for key, name in present.items()}
+            if sum(sizes.values()) > LARGEST:
+                told = ", ".join(f"{key} {size / 1e9:.1f} GB" for key, size in sizes.items())
+                raise SsganError(f"{path}: more than {LARGEST / 1e9:.1f} GB of arrays ({told}). Use a part of them.")
+            arrays = {}
+            for key, name in present.items():
+                with archive.open(name) as member:
+                    arrays[key] = np.lib.format.read_array(member, allow_pickle=False)
+                    member.read()  # to its end, where the check sum is looked at
+            return arrays
     except NOT_WHOLE as error:
-        raise SsganError(f"{path}: not a whole .npz file ({error}). Copy or unpack it again.") from error
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SsganError(f"{path}: not a whole .npz file ({reason}). Copy or unpack it again.") from error
+
+
+def _claimed_bytes(archive: zipfile.ZipFile, name: str) -> int:
+    """The bytes of an array as its header has them; raises ValueError if the file holds fewer."""
+    with archive.open(name) as member:
+        version = np.lib.format.read_magic(member)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = header(member)
+    if min(shape, default=0) < 0:
+        raise ValueError(f"{name} has the shape {shape}")
+    claimed = math.prod(shape) * dtype.itemsize
+    if claimed > archive.getinfo(name).file_size:
+        raise ValueError(f"{name} claims {claimed} bytes and has {archive.getinfo(name).file_size}")
+    return claimed
 
 
 def _checked(path: Path, arrays: dict[str, Array], least: int, classes: int) -> dict[str, Tensor]:

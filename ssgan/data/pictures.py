@@ -1,6 +1,9 @@
 """Pictures of a user's own, from files."""
 
+import struct
+import tokenize
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,30 @@ from torch import Tensor
 from ssgan.errors import SsganError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".npy")
+
+
+UNREADABLE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    TypeError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    NotImplementedError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    tokenize.TokenError,
+    Image.DecompressionBombError,
+)
+"""What Pillow and NumPy raise for a file that is no picture, or a damaged one."""
+
+LARGEST = 1 << 26
+"""Pixels of a picture, at most: 8192 x 8192. A small file can claim any number."""
 
 
 def find_pictures(images: str) -> list[Path]:
@@ -36,13 +63,15 @@ def read_picture(path: Path, image_shape: tuple[int, int, int]) -> tuple[Tensor,
     """One picture as (C, H, W), uint8 or float in [0, 1], and whether it had to be resized to ``image_shape``.
 
     A .npy file holds one image: (H, W), (C, H, W) or (H, W, C). Colour becomes grey and grey colour where the shape
-    asks for it. Resizing is bilinear and antialiased. Raises `SsganError` for a file that holds no such image.
+    asks for it. Resizing is bilinear and antialiased. Raises `SsganError` for a file that holds no such image, and for
+    one of more than `LARGEST` pixels, before memory is spent on them.
     """
     channels, height, width = image_shape
     try:
         pixels = _from_npy(path, channels) if path.suffix.lower() == ".npy" else _from_picture(path, channels)
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise SsganError(f"{path}: not a picture that can be read ({error})") from error
+    except UNREADABLE as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SsganError(f"{path}: not a picture that can be read ({reason})") from error
     if pixels.shape[1:] == (height, width):
         return pixels, False
     scaled = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
@@ -52,17 +81,18 @@ def read_picture(path: Path, image_shape: tuple[int, int, int]) -> tuple[Tensor,
 
 def _from_picture(path: Path, channels: int) -> Tensor:
     with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            with Image.open(path) as picture:
-                pixels = np.array(picture.convert("L" if channels == 1 else "RGB"))
-        except Image.DecompressionBombWarning as error:
-            raise ValueError(str(error)) from error
+        warnings.simplefilter("ignore")  # Pillow's own limit is ours or higher, and what else it warns of is harmless
+        with Image.open(path) as picture:
+            _check_size(picture.width * picture.height)
+            pixels = np.array(picture.convert("L" if channels == 1 else "RGB"))
     return torch.from_numpy(pixels).reshape(*pixels.shape[:2], channels).permute(2, 0, 1)
 
 
 def _from_npy(path: Path, channels: int) -> Tensor:
-    array = np.load(path, allow_pickle=False)
+    array = np.load(path, allow_pickle=False, mmap_mode="r")  # claims that the file does not keep are refused
+    if not isinstance(array, np.ndarray):
+        raise ValueError("an .npz file")
+    _check_size(array.size)
     if array.ndim == 2:
         array = array[None]
     elif array.ndim == 3 and array.shape[-1] == channels and array.shape[0] != channels:
@@ -71,4 +101,9 @@ def _from_npy(path: Path, channels: int) -> Tensor:
         raise ValueError(f"shape {array.shape}, but the classifier takes {channels} channels")
     if array.dtype != np.uint8 and (array.dtype.kind != "f" or not (array.min() >= 0 and array.max() <= 1)):
         raise ValueError(f"{array.dtype} values; use uint8 in 0..255 or float in [0, 1]")
-    return torch.from_numpy(np.ascontiguousarray(array))
+    return torch.from_numpy(np.array(array, order="C"))
+
+
+def _check_size(pixels: int) -> None:
+    if pixels > LARGEST:
+        raise ValueError(f"{pixels} pixels; {LARGEST} are the most")

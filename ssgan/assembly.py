@@ -3,6 +3,7 @@
 import logging
 import os
 import warnings
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
 from ssgan.errors import SsganError
+from ssgan.launch import check_processes
 from ssgan.methods.classification import ClassifierTraining
 from ssgan.methods.improved_gan import GENERATOR_LOSSES
 from ssgan.nets.contract import NORMS, ImageGenerator
 from ssgan.nets.initialization import initialize_from_data
+from ssgan.run_folder import flatten
 from ssgan.seeds import derive_seed
 from ssgan.splits import Split
 
@@ -46,10 +49,13 @@ AT_LEAST = {
     "method.unlabeled_weight": 0,
     "method.pull_away_weight": 0,
     "method.consistency_weight": 0,
+    "method.balance_weight": 0,
     "method.ramp_up_epochs": 0,
     "method.historical_averaging.classifier": 0,
     "method.historical_averaging.generator": 0,
     "collapse_watch.window": 1,
+    "devices": 1,
+    "num_nodes": 1,
     "trainer.limit_train_batches": 1,
     "trainer.samples_every": 1,
     "trainer.samples_count": 1,
@@ -61,6 +67,7 @@ ONE_OF = {
     "method.generator_loss": GENERATOR_LOSSES,
     "net.generator.norm": NORMS,
     "net.generator.output": ("sigmoid", "softplus"),
+    "trainer.strategy": ("auto", "ddp_find_unused_parameters_true"),
 }
 TRAINING_KEYS = ("name", "epochs", "batch_size", "labelled_batch_size", "precision", "uses_labels")
 """The keys of a method that say how to train; the others are arguments of its module."""
@@ -68,6 +75,9 @@ TRAINING_KEYS = ("name", "epochs", "batch_size", "labelled_batch_size", "precisi
 
 def check(config: DictConfig) -> None:
     """Raise `SsganError` for values that no type can refuse."""
+    for key, value in flatten(config).items():
+        if isinstance(value, float) and not isfinite(value):
+            raise SsganError(f"{key}={value}: use a finite number")
     for key, least in AT_LEAST.items():
         value = OmegaConf.select(config, key)
         if value is not None and value < least:
@@ -76,6 +86,7 @@ def check(config: DictConfig) -> None:
         value = OmegaConf.select(config, key)
         if value is not None and value not in choices:
             raise SsganError(f"{key}={value}: use {' or '.join(choices)}")
+    check_processes(config)
     for method in ("method", "supervised"):
         for name in ("average_rate", "constant_fraction", "real_target"):
             if not 0 <= config[method].get(name, 0) <= 1:
@@ -93,6 +104,11 @@ def check(config: DictConfig) -> None:
             f"{config.method.labelled_batch_size}: minibatch discrimination compares the images of a batch; "
             f"use 2 or more"
         )
+    for name in ("consistency_weight", "balance_weight"):
+        if config.method.get(name) and not config.method.uses_labels:
+            raise SsganError(
+                f"method.{name}={config.method[name]}: method={config.method.name} has no classes; use method.{name}=0"
+            )
     if config.validation and not config.method.uses_labels:
         raise SsganError(
             f"validation={config.validation}: method={config.method.name} has no classes; use validation=0"
@@ -101,7 +117,8 @@ def check(config: DictConfig) -> None:
         make_trainer(config, config.method, [])
     except (ValueError, MisconfigurationException) as error:
         raise SsganError(
-            f"trainer.accelerator={config.trainer.accelerator}: cannot be had ({error}). Use auto or cpu."
+            f"trainer.accelerator={config.trainer.accelerator}, devices={config.devices}: cannot be had ({error}). "
+            f"Use trainer.accelerator=auto or cpu, or fewer devices."
         ) from error
 
 
@@ -170,7 +187,7 @@ def build(config: DictConfig, method: DictConfig, data: ImageData, split: Split)
 def make_trainer(
     config: DictConfig, method: DictConfig, callbacks: list[pl.Callback], logger: Any = False
 ) -> pl.Trainer:
-    for name in ("pytorch_lightning", "lightning.pytorch"):
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     if not torch.cuda.is_available():  # Lightning sets it to 1: on a CPU every optimizer step then looks for NVML anew
         os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
@@ -178,7 +195,9 @@ def make_trainer(
     warnings.filterwarnings("ignore", ".*your dataloader is not resumable.*")  # `TrainingBatches` looks where it was
     return pl.Trainer(
         accelerator=config.trainer.accelerator,
-        devices=1,
+        devices=config.devices,
+        num_nodes=config.num_nodes,
+        strategy=config.trainer.strategy if config.devices * config.num_nodes > 1 else "auto",
         precision=method.precision,
         max_epochs=method.epochs,
         limit_train_batches=config.trainer.limit_train_batches,

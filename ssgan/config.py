@@ -186,6 +186,7 @@ class ImprovedGANConfig(MethodConfig):
     reuse_features: bool = MISSING
     pull_away_weight: float = MISSING
     consistency_weight: float = MISSING
+    balance_weight: float = MISSING
     generator_loss: str = MISSING
     real_target: float = MISSING
     ramp_up_epochs: int = MISSING
@@ -211,6 +212,7 @@ class CollapseWatchConfig:
 @dataclass
 class TrainerConfig:
     accelerator: str = MISSING
+    strategy: str = MISSING
     limit_train_batches: int | None = MISSING
     samples_every: int = MISSING
     samples_count: int = MISSING
@@ -227,6 +229,8 @@ class FitConfig:
     collapse_watch: CollapseWatchConfig = field(default_factory=CollapseWatchConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: Any = None
+    devices: int = MISSING
+    num_nodes: int = MISSING
     labels: int | str = MISSING
     balanced: bool = MISSING
     validation: int = MISSING

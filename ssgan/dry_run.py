@@ -36,18 +36,20 @@ class FirstSteps(pl.Callback):
 def dry_run(config: DictConfig, data: ImageData, split: Split, built: Built, limit: float | None) -> None:
     """Print what `fit` would do, after `WARM_UP` + `TIMED` steps of it; ``limit`` is its `TimeLimit` in seconds."""
     module, datamodule = built
-    print(OmegaConf.to_yaml(config, resolve=True))
-    print(count_images(data, split))
-    for name in ("classifier", "generator"):
-        if hasattr(module, name):
-            print(f"{name}: {sum(p.numel() for p in getattr(module, name).parameters()):,} parameters")
     first = FirstSteps()
     told: list[str] = []
     estimate = TimeEstimate(lambda seconds, module: told.append(time_left(seconds, module, limit)))
     trainer = make_trainer(config, config.method, [estimate, first])
     trainer.limit_val_batches = 0
     trainer.fit(module, datamodule=datamodule)
-    print(f"{first.flops / 1e9:.2f} GFLOP a step in matrix products and convolutions")
+    if not trainer.is_global_zero:
+        return
+    print(OmegaConf.to_yaml(config, resolve=True))
+    print(count_images(data, split))
+    for name in ("classifier", "generator"):
+        if hasattr(module, name):
+            print(f"{name}: {sum(p.numel() for p in getattr(module, name).parameters()):,} parameters")
+    print(f"{first.flops * trainer.world_size / 1e9:.2f} GFLOP a step in matrix products and convolutions")
     print(told[0] if told else f"too short to tell how long it takes: fewer than {WARM_UP + TIMED} steps")
 
 

@@ -21,7 +21,10 @@ from ssgan.checkpoint import load_classifier, save_classifier
 from ssgan.curves import draw_curves
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
+from ssgan.distributed import is_lost_connection, world_size
 from ssgan.dry_run import count_images, dry_run
+from ssgan.errors import SsganError
+from ssgan.launch import launch, share_cores, started_together
 from ssgan.metrics import evaluate
 from ssgan.run_folder import RunFolder, command_line
 from ssgan.splits import draw_split
@@ -31,9 +34,13 @@ NOT_TESTED: dict[str, Any] = {"error": None, "ece": None, "nll": None}
 
 
 def fit(config: DictConfig) -> int:
-    """Run, resume or report the run of ``config``; returns the exit code."""
+    """Run, resume or report the run of ``config``; returns the exit code.
+
+    Of several processes, the first one writes and prints; the others train with it.
+    """
     folder = RunFolder(HydraConfig.get().runtime.output_dir)
     check(config)
+    share_cores()
     data: ImageData = instantiate(config.dataset)
     split = folder.split() or draw_split(
         data.train_targets.numpy(),
@@ -46,22 +53,32 @@ def fit(config: DictConfig) -> int:
     # Everything that can refuse the configuration has been built before anything is written.
     limit = parse_duration(config.max_time) if config.max_time else None
     method = build(config, config.method, data, split)
+    processes = config.devices * config.num_nodes
+    to_launch = processes if started_together() < processes else 0
     if config.dry_run:
+        if to_launch:
+            return launch(to_launch)
         dry_run(config, data, split, method, limit)
         return 0
     baseline = build(config, config.supervised, data, split) if wants_baseline(config) else None
     logger = instantiate(config.logger) if config.logger else False
-    folder.claim(config, split)
+    is_first = make_trainer(config, config.method, []).is_global_zero
+    if is_first:
+        folder.claim(config, split)
     metrics = folder.finished()
+    if metrics is None and to_launch:
+        return launch(to_launch)
     if metrics is None:
-        folder.lock()
-        try:
+        if is_first:
+            folder.lock()
             print(count_images(data, split), flush=True)
+        try:
             supervised_error = run_baseline(config, baseline, folder) if baseline else None
             metrics = run_method(config, method, folder, logger, supervised_error, limit)
         finally:
             folder.unlock()
-    folder.print_table(metrics)
+    if is_first:
+        folder.print_table(metrics)
     return COLLAPSED if metrics["status"] == "collapsed" else 0
 
 
@@ -72,7 +89,7 @@ def wants_baseline(config: DictConfig) -> bool:
 def run_baseline(config: DictConfig, built: Built, folder: RunFolder) -> float | None:
     """Test error of the same classifier taught by the labelled images alone, kept in supervised.safetensors.
 
-    None without test images.
+    None without test images, and in other processes than the first.
     """
     path = folder / "supervised.safetensors"
     if not path.exists():
@@ -85,6 +102,8 @@ def run_baseline(config: DictConfig, built: Built, folder: RunFolder) -> float |
         )
         trainer = make_trainer(config, config.supervised, [RunProgress("supervised only"), checkpoints])
         train(trainer, module, data, checkpoints)
+        if not trainer.is_global_zero:
+            return None
         export(config, config.supervised, module, data, path)
         checkpoints.remove()
     error: float | None = load_classifier(path).header["test"]["error"]
@@ -99,7 +118,10 @@ def run_method(
     supervised_error: float | None,
     limit: float | None,
 ) -> dict[str, Any]:
-    """Train, or go on training, export the averaged weights, test them once; returns and writes metrics.json."""
+    """Train, or go on training, export the averaged weights, test them once; returns and writes metrics.json.
+
+    Other processes than the first return no more of it than the status.
+    """
     method, (module, data) = config.method, built
     condition = f"{config.dataset.name}@{config.labels}"
     watch = CollapseWatch(**config.collapse_watch)
@@ -120,7 +142,11 @@ def run_method(
             SampleGrid(folder / "samples", config.trainer.samples_every, config.trainer.samples_count, config.seed)
         )
     callbacks.append(checkpoints)  # after all others: what they did of an epoch is then done
-    train(make_trainer(config, method, callbacks, logger=logger), module, data, checkpoints)
+    trainer = make_trainer(config, method, callbacks, logger=logger)
+    train(trainer, module, data, checkpoints)
+    status = "finished" if watch.reason is None else "collapsed"
+    if not trainer.is_global_zero:
+        return {"status": status}
     if logger and hasattr(logger.experiment, "finish"):
         logger.experiment.finish()  # W&B would log the next job of a sweep into this one's run
     if watch.reason is not None:
@@ -131,7 +157,7 @@ def run_method(
         test = export(config, method, module, data, folder / "classifier.safetensors")
     draw_curves(record.rows, folder / "curves.png", condition)
     metrics = {
-        "status": "finished" if watch.reason is None else "collapsed",
+        "status": status,
         "test_error": test["error"],
         "supervised_error": supervised_error,
         "ece": test["ece"],
@@ -154,10 +180,10 @@ def run_method(
 def train(trainer: pl.Trainer, module: pl.LightningModule, data: SemiSupervisedData, checkpoints: Checkpoints) -> None:
     """`Trainer.fit`, from the newest of ``checkpoints``, one of its callbacks, read without unpickling objects.
 
-    Raises `Stopped` when a signal ended it.
+    Raises `Stopped` when a signal ended it, and `SsganError` when another process did not go on.
     """
     path, complaints = checkpoints.find()
-    if path is not None and complaints:
+    if path is not None and complaints and trainer.is_global_zero:
         command.complain(f"{'; '.join(complaints)}. Going on from {path}.")
     with StopSignal() as checkpoints.stop:
         try:
@@ -165,6 +191,13 @@ def train(trainer: pl.Trainer, module: pl.LightningModule, data: SemiSupervisedD
         except SystemExit as exit_:
             if trainer.interrupted:
                 raise Stopped(checkpoints.stop.number or signal.SIGINT) from exit_
+            raise
+        except RuntimeError as error:
+            if world_size() > 1 and is_lost_connection(error):
+                raise SsganError(
+                    "another process of this run has ended, and this one cannot go on alone; the same command goes on "
+                    "from the last checkpoint"
+                ) from error
             raise
 
 

@@ -5,11 +5,14 @@ at 0 without loss of generality (sec. 5), so that ``log Z(x) = logsumexp l(x)`` 
 All functions compute in float32 whatever comes in, average over the batch, and stay finite for scores of +-300.
 """
 
+import math
 from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from ssgan.distributed import gather, mean_over_processes
 
 
 def log_partition(logits: Tensor) -> Tensor:
@@ -46,9 +49,10 @@ def feature_matching(features_real: Tensor, features_fake: Tensor, norm: str) ->
 
     ``norm="l2"`` is the mean over features of the squared difference, ``"l1"`` that of the absolute difference.
     The paper writes the squared L2 norm and the authors' MNIST code divides it by F; their CIFAR and SVHN code is L1.
-    Not a distance between pairs of images: the batches may be permuted, or of different sizes.
+    Not a distance between pairs of images: the batches may be permuted, or of different sizes. Of several processes,
+    the means are those of the global batch.
     """
-    difference = features_fake.float().mean(0) - features_real.detach().float().mean(0)
+    difference = mean_over_processes(features_fake.float().mean(0) - features_real.detach().float().mean(0))
     if norm == "l2":
         return difference.square().mean()
     if norm == "l1":
@@ -60,11 +64,12 @@ def pull_away(features: Tensor) -> Tensor:
     """Mean squared cosine between f(x) of different images (Zhao et al. 2017, eq. 6): (N, F), N > 1, in [0, 1].
 
     A generator that also descends it spreads its images over the feature space (Dai et al. 2017, sec. 5.1): batch
-    means alone can be matched by a few images drawn again and again. Not in the paper.
+    means alone can be matched by a few images drawn again and again. Not in the paper. Of several processes, the pairs
+    are those of the global batch.
     """
-    unit = F.normalize(features.float(), dim=1)
+    unit = F.normalize(gather(features.float()), dim=1)
     cosines = unit @ unit.t()
-    n = len(features)
+    n = len(unit)
     return (cosines.square().sum() - cosines.diagonal().square().sum()) / (n * (n - 1))
 
 
@@ -75,6 +80,17 @@ def consistency(logits: Tensor, taught: Tensor) -> Tensor:
     logits; gradients reach ``logits`` only. Their code divides by K and weighs it up to 100. Not in the paper.
     """
     return (logits.float().softmax(1) - taught.detach().float().softmax(1)).square().sum(1).mean()
+
+
+def class_balance(logits: Tensor) -> Tensor:
+    """KL from equal shares of all classes to the mean of p(y | x) over a batch of logits (N, K): L_p of Tanaka et al.
+    2018. 0 or more, and 0 when every class has its share.
+
+    For images whose classes are about equally frequent. With few labels a class can take the images of another one
+    over; this holds it back. Not in the paper. Of several processes, the mean is that of the global batch.
+    """
+    shares = mean_over_processes(logits.float().softmax(1).mean(0))
+    return -shares.clamp_min(1e-8).log().mean() - math.log(len(shares))
 
 
 def minimax(logits: Tensor) -> Tensor:

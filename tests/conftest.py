@@ -35,6 +35,7 @@ EVERY_TECHNIQUE = (
     "method.generator_loss=preference",
     "method.real_target=0.9",
     "method.consistency_weight=1",
+    "method.balance_weight=1",
     "method.historical_averaging.classifier=0.1",
     "method.historical_averaging.generator=0.1",
 )

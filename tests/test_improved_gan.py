@@ -24,9 +24,9 @@ from ssgan.splits import draw_split
 SHARED = {"seed": 0, "average_rate": 0.1, "average_every": 1, "constant_fraction": 0.5, "noise_pool": 1 << 16}
 
 
-def make_method(noise: float = 0.3, **changes: Any) -> ImprovedGAN:
+def make_method(noise: float = 0.3, lr: float = 0.1, **changes: Any) -> ImprovedGAN:
     torch.manual_seed(0)
-    sgd = partial(torch.optim.SGD, lr=0.1)
+    sgd = partial(torch.optim.SGD, lr=lr)
     networks = {
         "classifier": make_classifier(noise),
         "generator": MLPGenerator((1, 8, 8), latent=20, hidden=[24, 24], output="sigmoid"),
@@ -37,6 +37,7 @@ def make_method(noise: float = 0.3, **changes: Any) -> ImprovedGAN:
         "reuse_features": False,
         "pull_away_weight": 0.0,
         "consistency_weight": 0.0,
+        "balance_weight": 0.0,
         "generator_loss": "feature_matching",
         "real_target": 1.0,
         "ramp_up_epochs": 0,
@@ -187,6 +188,19 @@ def test_consistency_moves_the_classifier_towards_its_average(digits: ImageData)
     c, batch = before.classifier.train(), before.batch
     term = losses.consistency(c(batch["unlabelled"]), c(batch["unlabelled"].flip(3)))  # the average is still c itself
     torch.testing.assert_close(module.mean_terms()["consistency"], term.item())
+    gradients = torch.autograd.grad(term, list(c.parameters()))
+    assert_moved_further(module.classifier, plain.classifier, gradients, 0.1 * 0.7)
+
+
+def test_balance_moves_the_classifier_towards_equal_shares(digits: ImageData) -> None:
+    """Kills a term that is logged and not descended, and the shares of labelled or generated images."""
+    before, module = OneStep(), make_method(noise=0.0, balance_weight=0.7)
+    fit(module, digits, steps=1, callbacks=[before])
+    plain = make_method(noise=0.0)
+    fit(plain, digits, steps=1)
+    c = before.classifier.train()
+    term = losses.class_balance(c(before.batch["unlabelled"]))
+    torch.testing.assert_close(module.mean_terms()["balance"], term.item())
     gradients = torch.autograd.grad(term, list(c.parameters()))
     assert_moved_further(module.classifier, plain.classifier, gradients, 0.1 * 0.7)
 

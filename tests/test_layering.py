@@ -21,6 +21,7 @@ LEVELS = [
         "nets",
         "checkpoint",
         "classifier",
+        "distributed",
         "divergences",
         "sampling",
         "judges",
@@ -45,6 +46,7 @@ LEVELS = [
         "reporting",
         "assembly",
         "dry_run",
+        "launch",
     },
     {"fit", "evaluate", "predict", "sample", "score", "ablation", "report", "turing", "divergence_figure"},
 ]

@@ -114,6 +114,20 @@ def test_consistency_is_the_squared_distance_of_probabilities() -> None:
     torch.testing.assert_close(losses.consistency(far, far.flip(0)), torch.tensor(2.0))
 
 
+def test_class_balance_is_a_divergence_from_equal_shares() -> None:
+    """Kills the entropy of each image, a sum over classes in place of their mean, and a sign."""
+    certain = 50 * torch.eye(3)
+    torch.testing.assert_close(losses.class_balance(certain), torch.tensor(0.0))
+    torch.testing.assert_close(losses.class_balance(torch.zeros(5, 4)), torch.tensor(0.0))
+    shares = certain[[0, 0, 1, 2]].softmax(1).mean(0)
+    divergence = torch.nn.functional.kl_div(shares.log(), torch.full((3,), 1 / 3), reduction="sum")
+    torch.testing.assert_close(losses.class_balance(certain[[0, 0, 1, 2]]), divergence)
+    absent = certain[:2].requires_grad_()
+    losses.class_balance(absent).backward()
+    assert absent.grad is not None
+    assert absent.grad.isfinite().all()
+
+
 def test_feature_matching_values() -> None:
     real, fake = torch.zeros(2, 2), torch.tensor([[3.0, 1.0], [3.0, -3.0]])
     assert losses.feature_matching(real, fake, "l2").item() == pytest.approx((9 + 1) / 2)

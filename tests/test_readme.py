@@ -38,6 +38,8 @@ def test_commands_compose(command: str) -> None:
     name, *arguments = command.split("#", maxsplit=1)[0].split()
     overrides = [argument.split(",")[0] for argument in arguments if "=" in argument]
     assert set(arguments) - {"-m", "--cfg", "job"} <= {argument for argument in arguments if "=" in argument}
+    for launcher in re.findall("hydra/launcher=([a-z]+)", command):
+        pytest.importorskip(f"hydra_plugins.hydra_{launcher}_launcher", reason=f"needs the launcher {launcher}")
     compose(*overrides, name="config" if name == "fit" else name)
 
 

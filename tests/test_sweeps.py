@@ -47,14 +47,17 @@ def test_a_sweep_that_is_started_again_runs_what_is_left(ssgan: Callable[..., Ou
 
 
 @pytest.mark.distributed
-def test_jobs_in_processes_of_their_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local", "ray"])
+def test_jobs_in_processes_of_their_own(launcher: str, tmp_path: Path) -> None:
     """Kills an exit code that stays behind in the process of a job, and a failing job that takes others with it."""
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs the extra ssgan[sweep]")
-    sweep = ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "labels=50,51", f"runs_dir={tmp_path}"]
+    plugin = f"hydra_plugins.hydra_{launcher.removesuffix('_local')}_launcher"
+    pytest.importorskip(plugin, reason=f"needs the extra ssgan[{'ray' if launcher == 'ray' else 'sweep'}]")
+    sweep = ["-m", f"hydra/launcher={launcher}", "labels=50,51", f"runs_dir={tmp_path}"]
     command = [sys.executable, "-m", "ssgan.fit", *sweep, *TINY, "method.epochs=1"]
     outcome = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
-    assert outcome.returncode == 1
-    assert "labels=51" in outcome.stderr
-    assert "Traceback" not in outcome.stderr
+    assert outcome.returncode == 1, outcome.stderr
+    told = [outcome.stdout, outcome.stderr, *(log.read_text() for log in tmp_path.rglob("*log.err"))]
+    assert any("error: labels=51: not divisible" in text for text in told)
+    assert not any("Traceback" in text for text in told)
     finished = [path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("metrics.json")]
     assert finished == ["digits@50"]

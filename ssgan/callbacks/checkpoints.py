@@ -15,6 +15,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from ssgan.distributed import largest
 from ssgan.errors import SsganError
 
 UNREADABLE = (
@@ -116,15 +117,23 @@ class Checkpoints(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self.saved = time.monotonic()
+        most, least = largest(trainer.global_step, -trainer.global_step)
+        if most != -least:
+            raise SsganError(
+                f"the processes of this run start from different checkpoints (steps {-least:.0f} and {most:.0f}): "
+                f"{self.last} is not the same file for all of them. Let runs_dir be a folder that all machines share."
+            )
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if batch_idx + 1 == trainer.num_training_batches:
             return  # the end of the epoch comes next
         due = self.minutes is not None and time.monotonic() - self.saved >= 60 * self.minutes
+        due, self.stop.number = agree(due, self.stop.number)
         if due or self.stop.number is not None:
             self._save_and_stop(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        _, self.stop.number = agree(True, self.stop.number)
         self._save_and_stop(trainer)
 
     def _save_and_stop(self, trainer: pl.Trainer) -> None:
@@ -136,7 +145,9 @@ class Checkpoints(pl.Callback):
     def _save(self, trainer: pl.Trainer) -> None:
         partial = self.last.with_name(f".{self.last.name}.partial")
         try:
-            trainer.save_checkpoint(partial)
+            trainer.save_checkpoint(partial)  # all processes have to ask; the first one writes
+            if not trainer.is_global_zero:
+                return
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
             if self.last.exists():
@@ -155,3 +166,9 @@ class Checkpoints(pl.Callback):
                 f"make room, and the same command goes on from them."
             ) from error
         self.saved = time.monotonic()
+
+
+def agree(due: bool, stop: int | None) -> tuple[bool, int | None]:
+    """What any of the processes that train together wants: a checkpoint, and to stop for a signal of this number."""
+    due_anywhere, number = largest(due, stop or 0)
+    return bool(due_anywhere), int(number) or None

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from ssgan.distributed import largest
 from ssgan.errors import SsganError
 
 WARM_UP, TIMED = 10, 20
@@ -40,7 +41,10 @@ def time_left(seconds_per_step: float, module: Any, limit: float | None) -> str:
 
 
 class TimeEstimate(pl.Callback):
-    """Times the first steps of training, `TIMED` ones after `WARM_UP`, and then hands the seconds per step to ``tell``."""
+    """Times the first steps of training, `TIMED` ones after `WARM_UP`, and then hands the seconds per step to ``tell``.
+
+    Of several processes, the first one does.
+    """
 
     def __init__(self, tell: Callable[[float, Any], None]):
         self.tell = tell
@@ -52,30 +56,34 @@ class TimeEstimate(pl.Callback):
         self.steps += 1
         if self.steps == WARM_UP:
             self.started = time.perf_counter()
-        elif self.steps == WARM_UP + TIMED:
+        elif self.steps == WARM_UP + TIMED and trainer.is_global_zero:
             self.tell((time.perf_counter() - self.started) / TIMED, pl_module)
 
 
 class TimeLimit(pl.Callback):
-    """Ends training after ``seconds`` of it, those before a resume included; the learning rate falls to 0 by then."""
+    """Ends training after ``seconds`` of it, those before a resume included; the learning rate falls to 0 by then.
+
+    The clock is looked at after every step; of several processes, that of the slowest counts for all.
+    """
 
     def __init__(self, seconds: float):
-        self.seconds, self.before = seconds, 0.0
+        self.seconds, self.elapsed = seconds, 0.0
 
     def state_dict(self) -> dict[str, float]:
-        return {"elapsed": self.share() * self.seconds}
+        return {"elapsed": self.elapsed}
 
     def load_state_dict(self, state_dict: dict[str, float]) -> None:
-        self.before = state_dict["elapsed"]
+        self.elapsed = state_dict["elapsed"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self.started = time.monotonic()
+        self.started = time.monotonic() - self.elapsed
         pl_module.share_of_time = self.share
 
     def share(self) -> float:
         """The part of the time that is used up."""
-        return (self.before + time.monotonic() - self.started) / self.seconds
+        return self.elapsed / self.seconds
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        (self.elapsed,) = largest(time.monotonic() - self.started)
         if self.share() >= 1:
             trainer.should_stop = True

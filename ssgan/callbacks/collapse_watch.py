@@ -59,7 +59,7 @@ class CollapseWatch(pl.Callback):
         steps = pl_module.steps_summed - self.steps_before
         last = batch_idx + 1 == trainer.num_training_batches
         if self.reason is None and (steps >= self.window or (last and self.step >= self.window)):
-            sums = {name: float(total) for name, total in pl_module.sums.items()}
+            sums = pl_module.summed_terms()
             means = {name: (total - self.sums_before.get(name, 0)) / steps for name, total in sums.items()}
             self.sums_before, self.steps_before = sums, pl_module.steps_summed
             self.reason = self.diagnose(means)

@@ -37,21 +37,21 @@ class RunProgress(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.progress is not None and (batch_idx + 1) % REFRESH_STEPS == 0:
             done = pl_module.progress(pl_module.step_number + 1) * (trainer.max_epochs or 1)
-            self.progress.update(self.task, completed=done, losses=self._losses(pl_module))
+            self.progress.update(self.task, completed=done, losses=self._losses(pl_module.own_mean_terms()))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         epoch, total = trainer.current_epoch + 1, trainer.max_epochs or 1
+        terms = pl_module.mean_terms()
         if "val/error" in trainer.callback_metrics:
             self.validation = f"val error {trainer.callback_metrics['val/error'].item():.2%}  "
         if self.progress is not None:
             done = pl_module.progress(pl_module.step_number + 1) * total
-            self.progress.update(self.task, completed=done, epoch=epoch, losses=self._losses(pl_module))
+            self.progress.update(self.task, completed=done, epoch=epoch, losses=self._losses(terms))
         elif trainer.is_global_zero and (epoch == total or epoch % max(1, total // 10) == 0):
-            print(f"{self.title}: epoch {epoch}/{total}  {self._losses(pl_module)}", flush=True)
+            print(f"{self.title}: epoch {epoch}/{total}  {self._losses(terms)}", flush=True)
 
-    def _losses(self, module: Any) -> str:
-        terms = "  ".join(f"{name.replace('_', ' ')} {mean:.3f}" for name, mean in module.mean_terms().items())
-        return f"{self.validation}{terms}"
+    def _losses(self, terms: dict[str, float]) -> str:
+        return self.validation + "  ".join(f"{name.replace('_', ' ')} {mean:.3f}" for name, mean in terms.items())
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if self.progress is not None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ssgan.data.augmentation import Augmentation, Changes
 from ssgan.data.datasets import ImageData
+from ssgan.distributed import own_part, rank, world_size
 from ssgan.errors import SsganError
 from ssgan.pixels import PixelRange, scale_pixels
 from ssgan.seeds import derive_seed
@@ -76,7 +77,8 @@ class SemiSupervisedData(pl.LightningDataModule):
 
     def val_dataloader(self) -> "EvaluationBatches":
         data = self.data
-        return EvaluationBatches(data.train_images[self.validation], data.train_targets[self.validation])
+        own = self.validation[rank() :: world_size()]
+        return EvaluationBatches(data.train_images[own], data.train_targets[own])
 
     def on_after_batch_transfer(self, batch: "Batch | tuple[Tensor, Tensor]", dataloader_idx: int):  # type: ignore[no-untyped-def]
         if isinstance(batch, dict):
@@ -138,16 +140,22 @@ class TrainingBatches:
         )
         labelled, unlabelled, for_generator, again = (islice(stream, done, None) for stream in streams)
         for _ in range(done, len(self)):
-            images, changes = next(labelled)
+            images, changes = own(next(labelled))
             batch = Batch(
                 labelled=source.augmented(images, changes),
                 targets=source.data.train_targets.index_select(0, images),
-                unlabelled=source.augmented(*next(unlabelled)),
-                generator_unlabelled=source.augmented(*next(for_generator)),
+                unlabelled=source.augmented(*own(next(unlabelled))),
+                generator_unlabelled=source.augmented(*own(next(for_generator))),
             )
             if source.second_view:
-                batch["second_view"] = source.augmented(*next(again))
+                batch["second_view"] = source.augmented(*own(next(again)))
             yield batch
+
+
+def own(draws: tuple[Tensor, Changes]) -> tuple[Tensor, Changes]:
+    """This process's part of what is drawn for a batch."""
+    images, changes = draws
+    return own_part(images), tuple(own_part(change) for change in changes)
 
 
 class EvaluationBatches:

@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics.classification import MulticlassAccuracy
 
 from ssgan.data.datamodule import Batch
+from ssgan.distributed import gather, mean_over_processes, rank
 from ssgan.nets.averaging import averaged
 from ssgan.nets.contract import ImageClassifier
 from ssgan.nets.initialization import settle
@@ -102,16 +103,30 @@ class ClassifierTraining(pl.LightningModule):
         for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
             scheduler.step()  # type: ignore[union-attr]
 
+    def summed_terms(self) -> dict[str, float]:
+        """The sum of every term, without its weight, since the epoch began: the mean of those of all processes.
+
+        All processes have to ask.
+        """
+        totals = mean_over_processes(torch.stack(list(self.sums.values())).float())
+        return dict(zip(self.sums, totals.tolist(), strict=True))
+
     def mean_terms(self) -> dict[str, float]:
-        """The mean of every term, without its weight, since the epoch began."""
+        """The mean of every term since the epoch began, over all processes, which all have to ask."""
+        return {name: total / self.steps_summed for name, total in self.summed_terms().items()}
+
+    def own_mean_terms(self) -> dict[str, float]:
+        """The mean of every term since the epoch began, of this process alone."""
         return {name: float(total) / self.steps_summed for name, total in self.sums.items()}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what an epoch has summed up so far, for one that goes on in its midst."""
-        checkpoint["sums"], checkpoint["steps_summed"] = self.sums, self.steps_summed
+        """Keep what each process has summed up in the epoch so far, for one that goes on in its midst."""
+        checkpoint["sums"] = {name: gather(total.reshape(1)) for name, total in self.sums.items()}
+        checkpoint["steps_summed"] = self.steps_summed
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.sums, self.steps_summed = checkpoint["sums"], checkpoint["steps_summed"]
+        self.sums = {name: totals[rank()] for name, totals in checkpoint["sums"].items()}
+        self.steps_summed = checkpoint["steps_summed"]
 
     def on_train_start(self) -> None:
         keep_weights(self.classifier)
@@ -142,7 +157,7 @@ class ClassifierTraining(pl.LightningModule):
         self.latent_rng.manual_seed(derive_seed("latent", self.seed, self.step_number))
 
     def on_train_epoch_end(self) -> None:
-        self.log_dict({f"train/{name}": mean for name, mean in self.mean_terms().items()})
+        self.log_dict({f"train/{name}": mean for name, mean in self.mean_terms().items()}, sync_dist=True)
 
     def settle(self) -> None:
         """Bring what the averaged classifier keeps beside its weights up to date with them, before it is used."""
@@ -157,5 +172,5 @@ class ClassifierTraining(pl.LightningModule):
         self.validation_accuracy.update(self.averaged_classifier(images), targets)
 
     def on_validation_epoch_end(self) -> None:
-        self.log("val/error", 1 - self.validation_accuracy.compute())
+        self.log("val/error", 1 - self.validation_accuracy.compute(), sync_dist=True)
         self.validation_accuracy.reset()

@@ -10,6 +10,7 @@ from torch.optim.swa_utils import AveragedModel
 from ssgan import losses
 from ssgan.checkpoint import describe
 from ssgan.data.datamodule import Batch
+from ssgan.distributed import own_part, world_size
 from ssgan.methods.classification import ClassifierTraining, MakeOptimizer, Terms
 from ssgan.nets.averaging import averaged
 from ssgan.nets.contract import ImageClassifier, ImageGenerator
@@ -33,13 +34,13 @@ class ImprovedGAN(ClassifierTraining):
     ``unlabeled_weight`` scales L_unsupervised, ``real_target`` is the target of real images in it (0.9: one-sided label
     smoothing); in the first ``ramp_up_epochs`` the weight rises linearly from 0. ``consistency_weight``, which rises
     with it, scales the distance from what the averaged classifier says of the unlabelled images changed anew
-    (``second_view``), without noise: a mean teacher (Tarvainen and Valpola 2017). ``generator_loss`` is one of
+    (``second_view``), without noise: a mean teacher (Tarvainen and Valpola 2017); ``balance_weight``, which rises too,
+    how far the classes are from equal shares of these images (`losses.class_balance`). ``generator_loss`` is one of
     `GENERATOR_LOSSES`; "preference" plays its game on both sides. ``pull_away_weight`` scales what spreads the features
-    of generated images beside it (see `losses.pull_away`). ``feature_norm`` is "l1" or "l2" (see
-    `losses.feature_matching`). The generator matches features of a batch of its own (``generator_unlabelled``), with
-    noise on in both passes; or, with ``reuse_features``, those that the classifier had of ``unlabelled`` in its turn,
-    before it stepped, which saves a pass. ``historical_averaging`` maps "classifier" and "generator" to the weight of
-    that penalty, 0 for none.
+    of generated images beside it (`losses.pull_away`). ``feature_norm`` is "l1" or "l2" (`losses.feature_matching`).
+    The generator matches features of a batch of its own (``generator_unlabelled``), with noise on in both passes; or,
+    with ``reuse_features``, those that the classifier had of ``unlabelled`` in its turn, before it stepped, which saves
+    a pass. ``historical_averaging`` maps "classifier" and "generator" to the weight of that penalty, 0 for none.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class ImprovedGAN(ClassifierTraining):
         reuse_features: bool,
         pull_away_weight: float,
         consistency_weight: float,
+        balance_weight: float,
         generator_loss: str,
         real_target: float,
         ramp_up_epochs: int,
@@ -66,6 +68,7 @@ class ImprovedGAN(ClassifierTraining):
         self.make_optimizers = classifier_optimizer, generator_optimizer
         self.unlabeled_weight, self.ramp_up_epochs, self.feature_norm = unlabeled_weight, ramp_up_epochs, feature_norm
         self.pull_away_weight, self.consistency_weight = pull_away_weight, consistency_weight
+        self.balance_weight = balance_weight
         self.objective, self.real_target, self.reuse_features = generator_loss, real_target, reuse_features
         self.historical_weights = {name: weight for name, weight in historical_averaging.items() if weight}
         self.histories = nn.ModuleDict(
@@ -110,6 +113,8 @@ class ImprovedGAN(ClassifierTraining):
             with torch.no_grad():
                 taught = self.averaged_classifier(batch["second_view"])
             terms["consistency"] = self.consistency_weight * ramp_up, losses.consistency(on_unlabelled, taught)
+        if self.balance_weight:
+            terms["balance"] = self.balance_weight * ramp_up, losses.class_balance(on_unlabelled)
         return terms
 
     def ramp_up(self) -> float:
@@ -161,8 +166,8 @@ class ImprovedGAN(ClassifierTraining):
         return {f"historical_{player}": (self.historical_weights[player], penalty)}
 
     def generate(self, count: int) -> Tensor:
-        """``count`` images from z of this step's own stream."""
-        z = self.generator.draw_latent(count, self.latent_rng)
+        """``count`` images from z of this step's own stream, which all processes share."""
+        z = own_part(self.generator.draw_latent(count * world_size(), self.latent_rng))
         images: Tensor = self.generator(z.to(self.device))
         return images
 

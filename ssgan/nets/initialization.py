@@ -6,11 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from ssgan.distributed import alone
 from ssgan.nets.minibatch import MinibatchDiscrimination
 from ssgan.nets.normalization import settle_batch_norms
 from ssgan.nets.weight_norm import WEIGHT_NORMED
 
 
+@alone()
 def initialize_from_data(network: nn.Module, images: Tensor) -> None:
     """Set g and b of every weight-normed layer so that each unit has mean 0 and sd 1 (or the layer's ``output_std``)
     before its nonlinearity, and the scale and bias of every minibatch discrimination (see there).

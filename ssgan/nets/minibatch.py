@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ssgan.distributed import gather
 from ssgan.errors import SsganError
 
 DISTANCES_AT_ONCE = 1 << 17
@@ -52,8 +53,8 @@ class MinibatchDiscrimination(nn.Module):
     def _among_themselves(self, points: Tensor) -> Tensor:
         if len(points) < 2:
             raise SsganError("minibatch discrimination compares the images of a batch: use batches of 2 or more")
-        own = 1.0  # c_b(i, i)
-        return (close(points, points) - own) * (self.others / (len(points) - 1))
+        own, batch = 1.0, gather(points)  # own: c_b(i, i)
+        return (close(points, batch) - own) * (self.others / (len(batch) - 1))
 
     @torch.no_grad()
     def initialize(self, features: Tensor) -> None:

@@ -7,8 +7,43 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ssgan.distributed import alone, mean_over_processes, world_size
 
-class BatchNormNoGain(_BatchNorm):
+
+class BatchNorm(_BatchNorm):
+    """Batch normalisation; (N, F) or (N, C, H, W), same out. Of several processes, by the statistics of the global batch.
+
+    torch's own `SyncBatchNorm` refuses CPUs.
+    """
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """All numbers of dimensions will do."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or world_size() == 1:
+            return super().forward(x)
+        places = [0, *range(2, x.ndim)]
+        shape = [1, -1] + [1] * (x.ndim - 2)
+        values = x.float()
+        mean = mean_over_processes(values.mean(places))
+        values = values - mean.view(shape)
+        variance = mean_over_processes(values.square().mean(places))
+        self._follow(mean.detach(), variance.detach(), x.numel() // x.shape[1] * world_size())
+        scale = (variance + self.eps).rsqrt() * self.weight
+        return (values * scale.view(shape) + self.bias.view(shape)).to(x.dtype)
+
+    def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        """Move the running statistics as torch does: the variance is that of a sample."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        rate = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, rate)
+        self.running_var.lerp_(variance * (count / (count - 1)), rate)
+
+
+class BatchNormNoGain(BatchNorm):
     """Batch normalisation with a bias and no gain (authors' code: ``batch_norm(..., g=None)``).
 
     (N, F) or (N, C, H, W), same out.
@@ -25,9 +60,6 @@ class BatchNormNoGain(_BatchNorm):
     def _load_from_state_dict(self, *arguments: Any) -> None:
         super()._load_from_state_dict(*arguments)
         self._give_ones()  # no file has them, nor has a network that was built on the meta device
-
-    def _check_input_dim(self, input: Tensor) -> None:
-        """All numbers of dimensions will do."""
 
 
 class VirtualBatchNorm(nn.Module):
@@ -62,6 +94,7 @@ class VirtualBatchNorm(nn.Module):
         return f"{len(self.weight)}, reference={self.reference}"
 
 
+@alone()
 @torch.no_grad()
 def settle_batch_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """Set the running statistics of every batch norm of ``network`` to the mean of those of its inputs on ``batches``.

@@ -10,6 +10,7 @@ from ssgan.errors import SsganError
 from ssgan.nets.contract import ImageClassifier, records_arguments
 from ssgan.nets.mlp import output_head
 from ssgan.nets.noise import Dropout
+from ssgan.nets.normalization import BatchNorm
 
 SLOPE = 0.1  # of LeakyReLU below 0; Oliver et al. 2018, appendix, for their WRN-28-2
 
@@ -57,7 +58,7 @@ class ResNetClassifier(ImageClassifier):
             for number in range(blocks):
                 layers.append(ResidualBlock(channels, outputs, 1 if number else stride, dropout))
                 channels = outputs
-        self.trunk = nn.Sequential(*layers, nn.BatchNorm2d(channels), nn.LeakyReLU(SLOPE))
+        self.trunk = nn.Sequential(*layers, BatchNorm(channels), nn.LeakyReLU(SLOPE))
         self.head = output_head(channels, classes, 0.0, init_std, minibatch_kernels, minibatch_dims)
         self.mixes_images = True
 
@@ -74,7 +75,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int, dropout: float):
         super().__init__()
-        self.norms = nn.ModuleList([nn.BatchNorm2d(inputs), nn.BatchNorm2d(outputs)])
+        self.norms = nn.ModuleList([BatchNorm(inputs), BatchNorm(outputs)])
         self.convolutions = nn.ModuleList([convolution(inputs, outputs, 3, stride), convolution(outputs, outputs, 3)])
         self.dropout = Dropout(dropout)
         self.shortcut = convolution(inputs, outputs, 1, stride) if stride > 1 or inputs != outputs else None

@@ -1,0 +1,98 @@
+"""What the processes of one run share: sums and gathered batches whose gradients are those of the global batch.
+
+Lightning averages the gradients of all processes before an optimizer steps. With the functions below, a loss that every
+process computes from its part of a batch then gives the gradient of the same loss on the whole batch.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+_alone = False
+
+
+def world_size() -> int:
+    """The number of processes that train together; 1 without a process group, and inside of `alone`."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() and not _alone else 1
+
+
+def rank() -> int:
+    return dist.get_rank() if world_size() > 1 else 0
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Inside, a batch is whole: every process has the same one, or one process works and the others do not."""
+    global _alone  # noqa: PLW0603 - layers deep inside of a network ask
+    before, _alone = _alone, True
+    try:
+        yield
+    finally:
+        _alone = before
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over processes, of values forward and of gradients backward."""
+
+    @staticmethod
+    def forward(ctx: Any, local: Tensor) -> Tensor:
+        total = local.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return _Sum.forward(ctx, grad.contiguous())
+
+
+class _Gather(torch.autograd.Function):
+    """The batches of all processes one after the other; backward, the sum of what they all say of the own one."""
+
+    @staticmethod
+    def forward(ctx: Any, local: Tensor) -> Tensor:
+        parts = [torch.empty_like(local) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, local.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        total = grad.clone()
+        dist.all_reduce(total)
+        return total.chunk(dist.get_world_size())[dist.get_rank()]
+
+
+def is_lost_connection(error: RuntimeError) -> bool:
+    """Whether a collective operation failed for want of another process."""
+    return isinstance(error, dist.DistError) or "gloo" in str(error)
+
+
+def mean_over_processes(local: Tensor) -> Tensor:
+    """The mean over processes of a tensor that each has for its own part, all of one size."""
+    summed: Tensor = _Sum.apply(local) if world_size() > 1 else local
+    return summed / world_size()
+
+
+def gather(local: Tensor) -> Tensor:
+    """The batches (N, ...) of all processes, (N world_size, ...), in the order of their ranks."""
+    gathered: Tensor = _Gather.apply(local) if world_size() > 1 else local
+    return gathered
+
+
+def own_part(batch: Tensor) -> Tensor:
+    """The part of a global batch (N, ...), N a multiple of the number of processes, that is this process's own."""
+    return batch.chunk(world_size())[rank()]
+
+
+def largest(*numbers: float) -> list[float]:
+    """The largest of what each process gives, number by number. All processes have to ask."""
+    if world_size() == 1:
+        return list(numbers)
+    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+    tensor = torch.tensor(numbers, dtype=torch.float64, device=device)
+    dist.all_reduce(tensor, dist.ReduceOp.MAX)
+    result: list[float] = tensor.tolist()
+    return result

@@ -1,0 +1,321 @@
+"""Any number of processes trains as one does on the same global batch."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import TINY, Outcome, make_classifier
+from test_improved_gan import SHARED, fit, make_method
+from test_resume import assert_same_end, rows_of
+from test_techniques import mixing_classifier
+from torch import nn
+
+from ssgan.data.datasets import ImageData
+from ssgan.methods.classification import ClassifierTraining
+from ssgan.methods.supervised import Supervised
+from ssgan.nets.initialization import initialize_from_data
+
+pytestmark = pytest.mark.distributed
+
+
+def train(digits: ImageData, processes: int, make: Any) -> ClassifierTraining:
+    """The method after 40 steps with SGD and without noise, in so many processes."""
+    torch.manual_seed(0)
+    module: ClassifierTraining = make()
+    several = {"strategy": "ddp_fork_find_unused_parameters_true", "devices": processes} if processes > 1 else {}
+    fit(module, digits, steps=20, epochs=2, use_distributed_sampler=False, **several)
+    return module
+
+
+def without_noise(**changes: Any) -> Any:
+    return lambda: make_method(noise=0.0, **changes)
+
+
+def discriminating() -> ClassifierTraining:
+    """With small steps: with others rounding grows a thousandfold on the way, whatever the number of processes."""
+    classifier = mixing_classifier()
+    initialize_from_data(classifier, torch.rand(100, 1, 8, 8, generator=torch.Generator().manual_seed(0)))
+    return make_method(noise=0.0, lr=0.0001, feature_norm="l1", classifier=classifier)
+
+
+def supervised() -> ClassifierTraining:
+    sgd = make_method().make_optimizers[0]
+    return Supervised(make_classifier(0.0), classifier_optimizer=sgd, **SHARED)
+
+
+METHODS = {
+    "feature_matching": without_noise(),
+    "l1_and_pull_away": without_noise(feature_norm="l1", pull_away_weight=0.5),
+    "preference": without_noise(generator_loss="preference"),
+    "consistency_and_balance": without_noise(consistency_weight=1.0, balance_weight=1.0),
+    "minibatch_discrimination": discriminating,
+    "supervised": supervised,
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_two_processes_are_one(digits: ImageData, method: str) -> None:
+    """Kills local statistics, gradients that are not averaged or averaged twice, ranks that see the same images or z,
+    and weights that drift apart.
+    """
+    one, two = (train(digits, processes, METHODS[method]) for processes in (1, 2))
+    compared = 0
+    for (name, p), q in zip(one.named_parameters(), two.parameters(), strict=True):
+        torch.testing.assert_close(q, p, rtol=1e-6, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
+        compared += p.numel()
+    assert compared > 1000
+    start: nn.Module = METHODS[method]()
+    assert not torch.equal(next(one.parameters()), next(start.parameters()))
+
+
+DDP = ("trainer=ddp", "devices=2")
+FOLDER = "digits@50/improved_gan/split0-seed0"
+LONG = ("method.epochs=40", "validation=100", "trainer.checkpoint_minutes=0")
+
+
+@pytest.fixture(autouse=True)
+def one_thread_each(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Of the processes of a run; and of this one, whose forks would wait for threads that were not forked with it."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run in two processes that nothing stopped."""
+    path = tmp_path_factory.mktemp("straight")
+    ended(start("-m", "ssgan.fit", *DDP, *TINY, *LONG, f"runs_dir={path}"))
+    return path / FOLDER
+
+
+def start(*arguments: str, on: tuple[str, ...] = (), **environment: str) -> subprocess.Popen[str]:
+    """python with these arguments, by a command that takes others."""
+    return subprocess.Popen(
+        [*on, sys.executable, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+    )
+
+
+def ended(process: subprocess.Popen[str], code: int = 0, seconds: float = 300) -> tuple[str, str]:
+    """What ``process`` says and complains of until it ends with ``code``."""
+    try:
+        said, told = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        said, told = process.communicate()
+        pytest.fail(f"after {seconds:.0f} s not ended: {said}\n{told}")
+    assert process.returncode == code, told
+    assert "Traceback" not in told
+    return said, told
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 120) -> None:
+    """Until there is such a file, which ``process`` is to write."""
+    end = time.monotonic() + seconds
+    while not path.exists():
+        if process.poll() is not None or time.monotonic() > end:
+            ended(process, seconds=0)
+        time.sleep(0.05)
+
+
+def test_the_command_ends_as_in_one_process(ssgan: Callable[..., Outcome], tmp_path: Path, straight: Path) -> None:
+    """Kills validation images that are counted twice or not at all, a file that each process writes, another split."""
+    quiet = (
+        "net.classifier.input_noise=0",
+        "net.classifier.hidden_noise=0",
+        "balanced=false",
+        "validation=101",
+        "baseline=true",
+    )
+    for name, several in (("one", ()), ("two", DDP)):
+        outcome = ssgan("fit", *TINY, *quiet, *several, f"runs_dir={tmp_path / name}")
+        assert outcome.code == 0, outcome.err
+    one, two = (tmp_path / name / FOLDER for name in ("one", "two"))
+    for ours, theirs in zip(rows_of(one), rows_of(two), strict=True):
+        assert ours.keys() == theirs.keys()
+        for key, value in ours.items():
+            assert float(theirs[key]) == pytest.approx(float(value), rel=0.02, abs=0.011), key
+    metrics = [json.loads((folder / "metrics.json").read_text()) for folder in (one, two)]
+    assert metrics[0]["supervised_error"] == pytest.approx(metrics[1]["supervised_error"], abs=0.01)
+    assert metrics[0]["test_error"] == pytest.approx(metrics[1]["test_error"], abs=0.01)
+    assert (one / "split.json").read_bytes() == (two / "split.json").read_bytes()
+    assert sorted(path.name for path in one.rglob("*")) == sorted(path.name for path in two.rglob("*"))
+
+
+def test_a_killed_process_ends_the_run_and_the_command_goes_on(straight: Path, tmp_path: Path) -> None:
+    """Kills a survivor that waits for ever, a checkpoint of one process that the other does not have, and draws that
+    depend on where a run was stopped.
+    """
+    command = ("-m", "ssgan.fit", *DDP, *TINY, *LONG, f"runs_dir={tmp_path}")
+    run = start(*command)
+    wait_for(tmp_path / FOLDER / "last.ckpt", run)
+    victim = children(run.pid)[-1]
+    os.kill(victim, signal.SIGKILL)
+    _, told = ended(run, code=1, seconds=60)
+    assert "was ended by signal 9" in told
+    assert not (tmp_path / FOLDER / "metrics.json").exists()
+    ended(start(*command))
+    assert_same_end(straight, tmp_path / FOLDER)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_all_with_a_checkpoint(number: signal.Signals, straight: Path, tmp_path: Path) -> None:
+    command = ("-m", "ssgan.fit", *DDP, *TINY, *LONG, f"runs_dir={tmp_path}")
+    run = start(*command)
+    wait_for(tmp_path / FOLDER / "last.ckpt", run)
+    run.send_signal(number)
+    _, told = ended(run, code=128 + number, seconds=60)
+    assert "the same command goes on from there" in told
+    ended(start(*command))
+    assert_same_end(straight, tmp_path / FOLDER)
+
+
+def test_every_job_of_a_sweep_is_started_once(tmp_path: Path) -> None:
+    said, _ = ended(start("-m", "ssgan.fit", "-m", *DDP, *TINY, "labels=20,50", f"runs_dir={tmp_path}"))
+    assert [line.split()[0] for line in said.splitlines() if "labelled images" in line] == ["20", "50"]
+    assert len(list(tmp_path.rglob("metrics.json"))) == 2
+
+
+def test_torchrun_starts_it_too(straight: Path, tmp_path: Path) -> None:
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    ended(start(*torchrun, "-m", "ssgan.fit", *DDP, *TINY, *LONG, f"runs_dir={tmp_path}"))
+    assert_same_end(straight, tmp_path / FOLDER)
+
+
+def test_slurm_starts_it_too(straight: Path, tmp_path: Path) -> None:
+    """As srun does: one process per task, told by the environment which one it is."""
+    tasks = [
+        start(
+            *("-m", "ssgan.fit", *DDP, *TINY, *LONG, f"runs_dir={tmp_path}"),
+            SLURM_JOB_ID="4242",
+            SLURM_JOB_NAME="ssgan",
+            SLURM_NTASKS="2",
+            SLURM_NTASKS_PER_NODE="2",
+            SLURM_NNODES="1",
+            SLURM_NODEID="0",
+            SLURM_NODELIST="localhost",
+            SLURM_PROCID=str(task),
+            SLURM_LOCALID=str(task),
+        )
+        for task in range(2)
+    ]
+    for task in tasks:
+        ended(task)
+    assert_same_end(straight, tmp_path / FOLDER)
+
+
+@pytest.fixture
+def hosts() -> Iterator[list[tuple[str, str, str]]]:
+    """Two hosts with a cable between them: the network namespace of each, its device and its address."""
+    if os.geteuid() or not shutil.which("ip"):
+        pytest.skip("network namespaces need root and the command ip")
+    tag = f"{os.getpid() % 100000}"
+    ends = [(f"ssgan{tag}{side}", f"sg{tag}{side}", f"10.77.0.{number}") for number, side in ((1, "a"), (2, "b"))]
+
+    def ip(*arguments: str, check: bool = True) -> None:
+        subprocess.run(["ip", *arguments], check=check, capture_output=True)
+
+    try:
+        for namespace, _, _ in ends:
+            ip("netns", "add", namespace)
+            ip("-n", namespace, "link", "set", "lo", "up")
+        ip("link", "add", ends[0][1], "netns", ends[0][0], "type", "veth", "peer", ends[1][1], "netns", ends[1][0])
+        for namespace, device, address in ends:
+            ip("-n", namespace, "addr", "add", f"{address}/24", "dev", device)
+            ip("-n", namespace, "link", "set", device, "up")
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"no network namespaces here: {error.stderr.decode().strip()}")
+    else:
+        yield ends
+    finally:
+        for namespace, _, _ in ends:
+            ip("netns", "del", namespace, check=False)
+
+
+@pytest.mark.root
+def test_two_hosts_train_and_one_of_them_dies(
+    straight: Path, tmp_path: Path, hosts: list[tuple[str, str, str]]
+) -> None:
+    """Kills addresses that mean another machine elsewhere, a survivor that waits for ever, and an end that differs from
+    that on one machine.
+    """
+
+    def begin() -> list[subprocess.Popen[str]]:
+        meet = ("--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", f"--rdzv-endpoint={hosts[0][2]}:29511")
+        command = ("-m", "ssgan.fit", "trainer=ddp", "num_nodes=2", *TINY, *LONG, f"runs_dir={tmp_path}")
+        return [
+            start(
+                *(
+                    "-m",
+                    "torch.distributed.run",
+                    *meet,
+                    f"--local-addr={address}",
+                    f"--rdzv-conf=is_host={int(first)}",
+                    *command,
+                ),
+                on=("ip", "netns", "exec", namespace),
+                GLOO_SOCKET_IFNAME=device,
+            )
+            for first, (namespace, device, address) in zip((True, False), hosts, strict=True)
+        ]
+
+    both = begin()
+    wait_for(tmp_path / FOLDER / "last.ckpt", both[0])
+    os.kill(children(both[1].pid)[-1], signal.SIGKILL)
+    end = time.monotonic() + 60
+    told = [run.communicate(timeout=end - time.monotonic())[1] for run in both]
+    assert all(run.returncode for run in both)
+    assert "error: another process of this run has ended" in told[0]
+    assert not (tmp_path / FOLDER / "metrics.json").exists()
+    for run in begin():
+        ended(run)
+    assert_same_end(straight, tmp_path / FOLDER)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["devices=2"], "trainer=ddp"),
+        (["devices=0"], "devices=0: use 1 or more"),
+        ([*DDP, "method.batch_size=101"], "method.batch_size=101: 2 processes share a batch; use 100 or 102"),
+        ([*DDP, "validation=1"], "validation=1: 2 processes share them"),
+        (["trainer=ddp", "num_nodes=2"], "start this command with torchrun or srun, once on every machine"),
+        (["trainer.strategy=ddp"], "trainer.strategy=ddp: use auto or ddp_find_unused_parameters_true"),
+    ],
+)
+def test_what_processes_cannot_share(
+    ssgan: Callable[..., Outcome], tmp_path: Path, overrides: list[str], says: str
+) -> None:
+    outcome = ssgan("fit", *overrides, f"runs_dir={tmp_path}")
+    assert outcome.code == 1
+    assert says in outcome.err
+    assert not list(tmp_path.rglob("environment.json"))
+
+
+def test_a_process_of_another_number_is_refused(
+    ssgan: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "3", "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    outcome = ssgan("fit", *DDP, f"runs_dir={tmp_path}")
+    assert outcome.code == 1
+    assert "started 3 processes" in outcome.err

@@ -18,7 +18,7 @@ from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
 from ssgan.errors import SsganError
-from ssgan.launch import check_processes
+from ssgan.launch import SharedBatch, check_processes
 from ssgan.methods.classification import ClassifierTraining
 from ssgan.methods.improved_gan import GENERATOR_LOSSES
 from ssgan.nets.contract import NORMS, ImageGenerator
@@ -67,7 +67,7 @@ ONE_OF = {
     "method.generator_loss": GENERATOR_LOSSES,
     "net.generator.norm": NORMS,
     "net.generator.output": ("sigmoid", "softplus"),
-    "trainer.strategy": ("auto", "ddp_find_unused_parameters_true"),
+    "trainer.strategy": ("auto", "ddp"),
 }
 TRAINING_KEYS = ("name", "epochs", "batch_size", "labelled_batch_size", "precision", "uses_labels")
 """The keys of a method that say how to train; the others are arguments of its module."""
@@ -197,7 +197,7 @@ def make_trainer(
         accelerator=config.trainer.accelerator,
         devices=config.devices,
         num_nodes=config.num_nodes,
-        strategy=config.trainer.strategy if config.devices * config.num_nodes > 1 else "auto",
+        strategy=SharedBatch() if config.devices * config.num_nodes > 1 else "auto",
         precision=method.precision,
         max_epochs=method.epochs,
         limit_train_batches=config.trainer.limit_train_batches,

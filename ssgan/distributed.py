@@ -1,10 +1,10 @@
 """What the processes of one run share: sums and gathered batches whose gradients are those of the global batch.
 
-Lightning averages the gradients of all processes before an optimizer steps. With the functions below, a loss that every
-process computes from its part of a batch then gives the gradient of the same loss on the whole batch.
+`average_gradients` takes the mean of the gradients of all processes before an optimizer steps. With the other functions,
+a loss that every process computes from its part of a batch then gives the gradient of the same loss on the whole batch.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -68,6 +68,19 @@ class _Gather(torch.autograd.Function):
 def is_lost_connection(error: RuntimeError) -> bool:
     """Whether a collective operation failed for want of another process."""
     return isinstance(error, dist.DistError) or "gloo" in str(error)
+
+
+@torch.no_grad()
+def average_gradients(parameters: Iterable[Tensor]) -> None:
+    """Set every gradient to the mean of those of all processes, in one reduction."""
+    if world_size() == 1:
+        return
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    together = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(together)
+    means = (together / world_size()).split([gradient.numel() for gradient in gradients])
+    for gradient, mean in zip(gradients, means, strict=True):
+        gradient.copy_(mean.view_as(gradient))
 
 
 def mean_over_processes(local: Tensor) -> Tensor:

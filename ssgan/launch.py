@@ -8,17 +8,33 @@ from pathlib import Path
 from uuid import uuid4
 
 import torch
+import torch.distributed as dist
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from omegaconf import DictConfig
+from pytorch_lightning.strategies import DDPStrategy
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from ssgan.callbacks.checkpoints import Stopped
 from ssgan.errors import SsganError
+
+
+class SharedBatch(DDPStrategy):
+    """Lightning's processes, devices and process group, without its wrapper around the module.
+
+    The wrapper reduces the gradients of both players in the turn of each, and looks for those that are not there;
+    `average_gradients` reduces those of the player whose turn it is, once.
+    """
+
+    def configure_ddp(self) -> None:
+        """Let all begin with the weights of the first: another kind of processor may have rounded them in another way."""
+        assert self.lightning_module is not None
+        for tensor in self.lightning_module.state_dict().values():
+            dist.broadcast(tensor, src=0)
 
 
 def started_together() -> int:

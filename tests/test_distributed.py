@@ -20,6 +20,7 @@ from test_techniques import mixing_classifier
 from torch import nn
 
 from ssgan.data.datasets import ImageData
+from ssgan.launch import SharedBatch
 from ssgan.methods.classification import ClassifierTraining
 from ssgan.methods.supervised import Supervised
 from ssgan.nets.initialization import initialize_from_data
@@ -31,8 +32,8 @@ def train(digits: ImageData, processes: int, make: Any) -> ClassifierTraining:
     """The method after 40 steps with SGD and without noise, in so many processes."""
     torch.manual_seed(0)
     module: ClassifierTraining = make()
-    several = {"strategy": "ddp_fork_find_unused_parameters_true", "devices": processes} if processes > 1 else {}
-    fit(module, digits, steps=20, epochs=2, use_distributed_sampler=False, **several)
+    several = {"strategy": SharedBatch(start_method="fork"), "devices": processes} if processes > 1 else {}
+    fit(module, digits, steps=20, epochs=2, batch_size=48, use_distributed_sampler=False, **several)
     return module
 
 
@@ -62,14 +63,17 @@ METHODS = {
 }
 
 
+PROCESSES = int(os.environ.get("SSGAN_PROCESSES", "2"))
+
+
 @pytest.mark.parametrize("method", METHODS)
-def test_two_processes_are_one(digits: ImageData, method: str) -> None:
+def test_several_processes_are_one(digits: ImageData, method: str) -> None:
     """Kills local statistics, gradients that are not averaged or averaged twice, ranks that see the same images or z,
-    and weights that drift apart.
+    and weights that drift apart. ``SSGAN_PROCESSES=4`` tries four.
     """
-    one, two = (train(digits, processes, METHODS[method]) for processes in (1, 2))
+    one, several = (train(digits, processes, METHODS[method]) for processes in (1, PROCESSES))
     compared = 0
-    for (name, p), q in zip(one.named_parameters(), two.parameters(), strict=True):
+    for (name, p), q in zip(one.named_parameters(), several.parameters(), strict=True):
         torch.testing.assert_close(q, p, rtol=1e-6, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
         compared += p.numel()
     assert compared > 1000
@@ -299,7 +303,7 @@ def test_two_hosts_train_and_one_of_them_dies(
         ([*DDP, "method.batch_size=101"], "method.batch_size=101: 2 processes share a batch; use 100 or 102"),
         ([*DDP, "validation=1"], "validation=1: 2 processes share them"),
         (["trainer=ddp", "num_nodes=2"], "start this command with torchrun or srun, once on every machine"),
-        (["trainer.strategy=ddp"], "trainer.strategy=ddp: use auto or ddp_find_unused_parameters_true"),
+        (["trainer.strategy=fsdp"], "trainer.strategy=fsdp: use auto or ddp"),
     ],
 )
 def test_what_processes_cannot_share(

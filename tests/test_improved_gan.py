@@ -47,9 +47,11 @@ def make_method(noise: float = 0.3, lr: float = 0.1, **changes: Any) -> Improved
     return ImprovedGAN(classifier_optimizer=sgd, generator_optimizer=sgd, **settings)
 
 
-def fit(module: pl.LightningModule, digits: ImageData, steps: int = 3, epochs: int = 1, **trainer: Any) -> pl.Trainer:
+def fit(
+    module: pl.LightningModule, digits: ImageData, steps: int = 3, epochs: int = 1, batch_size: int = 50, **trainer: Any
+) -> pl.Trainer:
     split = draw_split(digits.train_targets.numpy(), 10, 50, 0, 100)
-    data = SemiSupervisedData(digits, split, 50, (0.0, 1.0), seed=0, second_view=True)
+    data = SemiSupervisedData(digits, split, batch_size, (0.0, 1.0), seed=0, second_view=True)
     quiet = {
         "logger": False,
         "enable_checkpointing": False,

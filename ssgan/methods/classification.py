@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics.classification import MulticlassAccuracy
 
 from ssgan.data.datamodule import Batch
-from ssgan.distributed import gather, mean_over_processes, rank
+from ssgan.distributed import average_gradients, gather, mean_over_processes, rank
 from ssgan.nets.averaging import averaged
 from ssgan.nets.contract import ImageClassifier
 from ssgan.nets.initialization import settle
@@ -86,6 +86,7 @@ class ClassifierTraining(pl.LightningModule):
             terms = objective()
             optimizer.zero_grad()
             self.manual_backward(torch.stack([weight * term for weight, term in terms.values()]).sum())
+            average_gradients(p for group in optimizer.param_groups for p in group["params"])
             optimizer.step()
         torch.clear_autocast_cache()  # it holds half-precision copies of the weights as they were before the step
         if player == 0:

@@ -51,6 +51,8 @@ AT_LEAST = {
     "method.consistency_weight": 0,
     "method.balance_weight": 0,
     "method.ramp_up_epochs": 0,
+    "method.warm_up_epochs": 0,
+    "supervised.warm_up_epochs": 0,
     "method.historical_averaging.classifier": 0,
     "method.historical_averaging.generator": 0,
     "collapse_watch.window": 1,

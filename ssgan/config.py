@@ -166,6 +166,7 @@ class MethodConfig:
     classifier_optimizer: AdamConfig = field(default_factory=AdamConfig)
     average_rate: float = MISSING
     average_every: int = MISSING
+    warm_up_epochs: float = MISSING
     constant_fraction: float = MISSING
     noise_pool: int = MISSING
 

@@ -75,6 +75,19 @@ def test_learning_rate_falls_by_the_clock_and_training_ends_at_the_limit(
     assert limit.state_dict()["elapsed"] == 30
 
 
+def test_learning_rate_rises_in_the_warm_up(digits: ImageData) -> None:
+    """Kills a first step at the full rate, a warm-up that counts in runs, and one that delays the fall."""
+    rates: list[float] = []
+
+    class Rates(clock.pl.Callback):
+        def on_train_batch_start(self, trainer: Any, *rest: Any) -> None:
+            rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    fit(make_method(warm_up_epochs=0.5, constant_fraction=0.5), digits, steps=10, epochs=2, callbacks=[Rates()])
+    assert rates[:7] == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1, 0.1, 0.1])
+    assert rates[10:] == pytest.approx([0.1 * (20 - step) / 10 for step in range(10, 20)])
+
+
 def test_estimate(digits: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "time", SimpleNamespace(perf_counter=Ticks()))
     told: list[tuple[float, str]] = []

@@ -21,7 +21,14 @@ from ssgan.nets.averaging import averaged
 from ssgan.seeds import derive_seed
 from ssgan.splits import draw_split
 
-SHARED = {"seed": 0, "average_rate": 0.1, "average_every": 1, "constant_fraction": 0.5, "noise_pool": 1 << 16}
+SHARED = {
+    "seed": 0,
+    "average_rate": 0.1,
+    "average_every": 1,
+    "warm_up_epochs": 0,
+    "constant_fraction": 0.5,
+    "noise_pool": 1 << 16,
+}
 
 
 def make_method(noise: float = 0.3, lr: float = 0.1, **changes: Any) -> ImprovedGAN:

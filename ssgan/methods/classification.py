@@ -29,7 +29,8 @@ class ClassifierTraining(pl.LightningModule):
 
     ``average_rate``: share of the current weights in each update of the average. It is updated every
     ``average_every`` steps with the rate that comes to the same, 1 - (1 - average_rate)^average_every.
-    ``constant_fraction``: the learning rate stays constant for this fraction of the run and then falls linearly to 0.
+    The learning rate rises linearly in the first ``warm_up_epochs``, stays constant for ``constant_fraction`` of the run
+    (the warm-up included), and then falls linearly to 0.
     ``noise_pool``: size of the pool from which noise layers draw on a CPU; 0 draws every number afresh.
     ``real_images``, in the classifier's pixel range, are what minibatch discrimination compares with in evaluation.
     Noise is a function of (seed, rank, step), z of (seed, step): neither depends on what was drawn before.
@@ -42,6 +43,7 @@ class ClassifierTraining(pl.LightningModule):
         seed: int,
         average_rate: float,
         average_every: int,
+        warm_up_epochs: float,
         constant_fraction: float,
         noise_pool: int,
     ):
@@ -50,7 +52,8 @@ class ClassifierTraining(pl.LightningModule):
         self.classifier = classifier
         self.average_rate = 1 - (1 - average_rate) ** average_every
         self.averaged_classifier = averaged(classifier, self.average_rate)
-        self.seed, self.average_every, self.constant_fraction = seed, average_every, constant_fraction
+        self.seed, self.average_every = seed, average_every
+        self.warm_up_epochs, self.constant_fraction = warm_up_epochs, constant_fraction
         self.real_images: Tensor | None = None
         self.pool = NoisePool(noise_pool) if noise_pool else None
         self.validation_accuracy = MulticlassAccuracy(max(2, classifier.arguments["classes"]), average="micro")
@@ -65,9 +68,11 @@ class ClassifierTraining(pl.LightningModule):
 
     def with_schedule(self, *optimizers: Optimizer) -> tuple[list[Optimizer], list[LambdaLR]]:
         self.total_steps = int(self.trainer.estimated_stepping_batches)
+        warm_up = max(1.0, self.warm_up_epochs * int(self.trainer.num_training_batches))
 
         def factor(step: int) -> float:
-            return min(1.0, max(0.0, 1 - self.progress(step)) / max(1 - self.constant_fraction, 1 / self.total_steps))
+            left = max(0.0, 1 - self.progress(step)) / max(1 - self.constant_fraction, 1 / self.total_steps)
+            return min(1.0, (step + 1) / warm_up, left)
 
         return list(optimizers), [LambdaLR(optimizer, factor) for optimizer in optimizers]
 

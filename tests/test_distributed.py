@@ -83,7 +83,7 @@ def test_several_processes_are_one(digits: ImageData, method: str) -> None:
 
 DDP = ("trainer=ddp", "devices=2")
 FOLDER = "digits@50/improved_gan/split0-seed0"
-LONG = ("method.epochs=40", "validation=100", "trainer.checkpoint_minutes=0")
+LONG = ("method.epochs=15", "validation=100", "trainer.checkpoint_minutes=0")
 
 
 @pytest.fixture(autouse=True)
@@ -189,8 +189,9 @@ def test_a_signal_stops_all_with_a_checkpoint(number: signal.Signals, straight: 
     run.send_signal(number)
     _, told = ended(run, code=128 + number, seconds=60)
     assert "the same command goes on from there" in told
-    ended(start(*command))
-    assert_same_end(straight, tmp_path / FOLDER)
+    if number == signal.SIGTERM:  # as after Ctrl-C, and each start takes its time
+        ended(start(*command))
+        assert_same_end(straight, tmp_path / FOLDER)
 
 
 def test_every_job_of_a_sweep_is_started_once(tmp_path: Path) -> None:

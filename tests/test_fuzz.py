@@ -33,7 +33,7 @@ from ssgan.errors import SsganError
 from ssgan.splits import draw_split
 
 KINDS = 5
-CASES = int(os.environ.get("SSGAN_FUZZ_CASES", "100")) // KINDS
+CASES = int(os.environ.get("SSGAN_FUZZ_CASES", "60")) // KINDS
 OUTCOMES: Counter[str] = Counter()
 """How many cases of each kind were done, and how many refused."""
 

@@ -53,6 +53,11 @@ def run(config_name: str, job: Callable[[DictConfig], int]) -> None:
         except (HydraException, OmegaConfBaseException) as error:
             complain(explain(error, config_name))
             code = 1
+        except ValueError as error:
+            if not str(error).startswith("Config group"):
+                raise
+            complain(f"{', '.join(group_overrides())}: a group takes the name of a file of conf/ (dataset=mnist)")
+            code = 1
         except OSError as error:
             complain(
                 f"{error.filename or 'a file'} cannot be written or read ({error.strerror}). Name a place that can."
@@ -93,6 +98,12 @@ def explain(error: Exception, config_name: str) -> str:
         causes.append(f"key: {error.full_key}")
     lines = [line.strip() for line in text.splitlines()[1:]]
     return "; ".join([causes[0], *causes[1:], *(line for line in lines if line and line not in causes)])
+
+
+def group_overrides() -> list[str]:
+    """What the command line says of groups of conf/."""
+    groups = {path.name for path in Path(CONFIG_DIR).iterdir() if path.is_dir()}
+    return [argument for argument in sys.argv[1:] if re.split("[=@]", argument.lstrip("+~"))[0] in groups]
 
 
 def known_keys(config_name: str) -> list[str]:

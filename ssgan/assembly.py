@@ -106,7 +106,7 @@ def check(config: DictConfig) -> None:
                 _check_optimizer(f"{method}.{player}", config[method][player])
     for name in ("classifier", "generator"):
         hidden = config.net[name].get("hidden", [1])
-        if not hidden or min(hidden) < 1:
+        if not hidden or any(not isinstance(width, int) or width < 1 for width in hidden):
             raise SsganError(f"net.{name}.hidden={hidden}: name the width, 1 or more, of at least one layer")
     if config.net.classifier.minibatch_kernels and min(config.method.batch_size, config.method.labelled_batch_size) < 2:
         raise SsganError(

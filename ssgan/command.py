@@ -29,10 +29,11 @@ def run(config_name: str, job: Callable[[DictConfig], int]) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name may be any bytes
     register()
-    code = 0
+    code, composed = 0, list[bool]()
     with tempfile.TemporaryDirectory() as answers:  # of the jobs, which a launcher may run in processes of their own
 
         def task(config: DictConfig) -> None:
+            composed.append(True)
             here = Path(answers).is_dir()  # not so on another machine, whose logs tell what became of the job
             answer = Path(answers) / uuid4().hex if here else Path(os.devnull)
             answer.write_text("1")
@@ -53,8 +54,8 @@ def run(config_name: str, job: Callable[[DictConfig], int]) -> None:
         except (HydraException, OmegaConfBaseException) as error:
             complain(explain(error, config_name))
             code = 1
-        except ValueError as error:
-            if not str(error).startswith("Config group"):
+        except (ValueError, TypeError):
+            if composed or not group_overrides():
                 raise
             complain(f"{', '.join(group_overrides())}: a group takes the name of a file of conf/ (dataset=mnist)")
             code = 1

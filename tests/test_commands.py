@@ -146,6 +146,8 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
         ((*FIT, "net.generator.norm=group"), ["net.generator.norm=group: use batch or weight or virtual"]),
         ((*FIT, "net.generator.norm=virtual", "net.generator.reference=1"), ["net.generator.reference=1", "2 or more"]),
         ((*FIT, "dataset=0"), ["dataset=0: a group takes the name of a file"]),
+        ((*FIT, "trainer=[1,2]"), ["trainer=[1,2]: a group takes the name of a file"]),
+        ((*FIT, "net.generator.hidden=[[1]]"), ["net.generator.hidden=[[1]]: name the width"]),
         ((*FIT, "~dataset=0"), ["~dataset=0: a group takes the name of a file"]),
         ((*FIT, "method=gan"), ["validation=100: method=gan has no classes; use validation=0"]),
         ((*FIT, "method=gan", "method.balance_weight=1"), ["method=gan has no classes; use method.balance_weight=0"]),

@@ -21,7 +21,7 @@ from torch import Tensor
 
 import ssgan.nets
 from ssgan.classifier import Classifier, Ensemble
-from ssgan.errors import SsganError
+from ssgan.errors import SsganError, first_line
 from ssgan.files import write_atomically
 from ssgan.nets.contract import ImageClassifier, ImageGenerator
 
@@ -133,9 +133,8 @@ def load_generator(path: str | Path) -> ImageGenerator:
         ValueError,
         AttributeError,
     ) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SsganError(
-            f"checkpoint={path}: not a whole checkpoint with a generator ({reason}). Name the last.ckpt of a run."
+            f"checkpoint={path}: not a whole checkpoint with a generator ({first_line(error)}). Name the last.ckpt of a run."
         ) from error
 
 

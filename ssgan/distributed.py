@@ -85,8 +85,8 @@ def average_gradients(parameters: Iterable[Tensor]) -> None:
 
 def mean_over_processes(local: Tensor) -> Tensor:
     """The mean over processes of a tensor that each has for its own part, all of one size."""
-    summed: Tensor = _Sum.apply(local) if world_size() > 1 else local
-    return summed / world_size()
+    mean: Tensor = _Sum.apply(local) / world_size() if world_size() > 1 else local
+    return mean
 
 
 def gather(local: Tensor) -> Tensor:

@@ -169,12 +169,20 @@ def assert_moved_further(network: nn.Module, plain: nn.Module, gradients: Sequen
         torch.testing.assert_close(p, without - rate * gradient, rtol=1e-4, atol=1e-6)
 
 
+def one_step_with_and_without(
+    digits: ImageData, *callbacks: pl.Callback, **term: float
+) -> tuple[ImprovedGAN, ImprovedGAN]:
+    """The method after a step with ``term``, which ``callbacks`` watch, and after one without it."""
+    module, plain = make_method(noise=0.0, **term), make_method(noise=0.0)
+    fit(module, digits, steps=1, callbacks=list(callbacks))
+    fit(plain, digits, steps=1)
+    return module, plain
+
+
 def test_pull_away_moves_the_generator_by_its_own_features(digits: ImageData) -> None:
     """Kills a term that is logged and not descended, and one of real images."""
-    before, module = OneStep(), make_method(noise=0.0, pull_away_weight=0.7)
-    fit(module, digits, steps=1, callbacks=[before])
-    plain = make_method(noise=0.0)
-    fit(plain, digits, steps=1)
+    before = OneStep()
+    module, plain = one_step_with_and_without(digits, before, pull_away_weight=0.7)
     g = before.generator.train()
     images = g(g.draw_latent(50, torch.Generator().manual_seed(derive_seed("latent", 0, 0))))
     term = losses.pull_away(module.classifier.features(images))
@@ -190,10 +198,8 @@ def test_consistency_moves_the_classifier_towards_its_average(digits: ImageData)
         def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
             batch["second_view"].copy_(batch["second_view"].flip(3))
 
-    before, module = OneStep(), make_method(noise=0.0, consistency_weight=0.7)
-    fit(module, digits, steps=1, callbacks=[OtherView(), before])
-    plain = make_method(noise=0.0)
-    fit(plain, digits, steps=1)
+    before = OneStep()
+    module, plain = one_step_with_and_without(digits, OtherView(), before, consistency_weight=0.7)
     c, batch = before.classifier.train(), before.batch
     term = losses.consistency(c(batch["unlabelled"]), c(batch["unlabelled"].flip(3)))  # the average is still c itself
     torch.testing.assert_close(module.mean_terms()["consistency"], term.item())
@@ -203,10 +209,8 @@ def test_consistency_moves_the_classifier_towards_its_average(digits: ImageData)
 
 def test_balance_moves_the_classifier_towards_equal_shares(digits: ImageData) -> None:
     """Kills a term that is logged and not descended, and the shares of labelled or generated images."""
-    before, module = OneStep(), make_method(noise=0.0, balance_weight=0.7)
-    fit(module, digits, steps=1, callbacks=[before])
-    plain = make_method(noise=0.0)
-    fit(plain, digits, steps=1)
+    before = OneStep()
+    module, plain = one_step_with_and_without(digits, before, balance_weight=0.7)
     c = before.classifier.train()
     term = losses.class_balance(c(before.batch["unlabelled"]))
     torch.testing.assert_close(module.mean_terms()["balance"], term.item())

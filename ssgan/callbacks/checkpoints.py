@@ -16,7 +16,7 @@ import pytorch_lightning as pl
 import torch
 
 from ssgan.distributed import largest
-from ssgan.errors import SsganError
+from ssgan.errors import SsganError, first_line
 
 UNREADABLE = (
     OSError,
@@ -105,7 +105,7 @@ class Checkpoints(pl.Callback):
                 return f"is damaged ({damaged})"
             run = torch.load(path, map_location="cpu", weights_only=True).get("run")
         except UNREADABLE as error:
-            return f"is not a whole checkpoint ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+            return f"is not a whole checkpoint ({first_line(error)})"
         return None if run == self.run else "belongs to another run"
 
     def remove(self) -> None:

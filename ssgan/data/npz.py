@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ssgan.errors import SsganError
+from ssgan.errors import SsganError, first_line
 
 Array = np.ndarray[Any, Any]
 NOT_WHOLE = (
@@ -32,7 +32,6 @@ NOT_WHOLE = (
     TypeError,
     IndexError,
     OverflowError,
-    UnicodeError,
 )
 """What NumPy and zipfile raise for an .npz file that is truncated, or none."""
 
@@ -100,8 +99,7 @@ def read_arrays(path: Path, keys: Iterable[str]) -> dict[str, Array]:
                     member.read()  # to its end, where the check sum is looked at
             return arrays
     except NOT_WHOLE as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SsganError(f"{path}: not a whole .npz file ({reason}). Copy or unpack it again.") from error
+        raise SsganError(f"{path}: not a whole .npz file ({first_line(error)}). Copy or unpack it again.") from error
 
 
 def _claimed_bytes(archive: zipfile.ZipFile, name: str) -> int:

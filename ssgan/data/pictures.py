@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from ssgan.errors import SsganError
+from ssgan.errors import SsganError, first_line
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".npy")
 
@@ -27,7 +27,6 @@ UNREADABLE = (
     KeyError,
     AttributeError,
     OverflowError,
-    NotImplementedError,
     MemoryError,
     RuntimeError,
     struct.error,
@@ -70,8 +69,7 @@ def read_picture(path: Path, image_shape: tuple[int, int, int]) -> tuple[Tensor,
     try:
         pixels = _from_npy(path, channels) if path.suffix.lower() == ".npy" else _from_picture(path, channels)
     except UNREADABLE as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SsganError(f"{path}: not a picture that can be read ({reason})") from error
+        raise SsganError(f"{path}: not a picture that can be read ({first_line(error)})") from error
     if pixels.shape[1:] == (height, width):
         return pixels, False
     scaled = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels

@@ -201,6 +201,9 @@ class AugmentationConfig:
     cutout: int = MISSING
     brightness: float = MISSING
     contrast: float = MISSING
+    rotation: float = MISSING
+    shear: float = MISSING
+    zoom: float = MISSING
 
 
 @dataclass

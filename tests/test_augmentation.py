@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torchvision.transforms.functional import adjust_brightness, adjust_contrast
+from torchvision.transforms.functional import InterpolationMode, adjust_brightness, adjust_contrast, affine
 
 from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
@@ -61,7 +61,7 @@ def test_brightness_and_contrast_are_torchvisions(brightness: float, contrast: f
     images = torch.randint(256, (20, 3, 6, 5), dtype=torch.uint8)
     augmentation = Augmentation((3, 6, 5), brightness=brightness, contrast=contrast)
     changes = augmentation.draw(20, torch.Generator().manual_seed(0))
-    for strength, factors in zip((brightness, contrast), changes[2:], strict=True):
+    for strength, factors in zip((brightness, contrast), changes[2:4], strict=True):
         assert (factors - 1).abs().max() <= strength
         assert (factors.std() > 0.2 * strength) == (strength > 0)
     changed = augmentation(images, changes)
@@ -70,12 +70,52 @@ def test_brightness_and_contrast_are_torchvisions(brightness: float, contrast: f
         assert (changed[number].int() - expected.int()).abs().max() <= 2  # torchvision rounds in between, and down
 
 
+@given(st.sampled_from([0.0, 40.0]), st.sampled_from([0.0, 20.0]), st.sampled_from([0.0, 0.3]))
+def test_a_warp_is_torchvisions(rotation: float, shear: float, zoom: float) -> None:
+    """In the midst of an image: torchvision fills gaps with one colour. Kills swapped axes, wrong order and aspect."""
+    images = torch.randint(256, (6, 2, 10, 14), dtype=torch.uint8).repeat_interleave(3, 2).repeat_interleave(3, 3)
+    augmentation = Augmentation((2, 30, 42), rotation=rotation, shear=shear, zoom=zoom)
+    changes = augmentation.draw(6, torch.Generator().manual_seed(0))
+    for strength, centre, drawn in zip((rotation, shear, zoom, zoom), (0, 0, 1, 1), changes[4:], strict=True):
+        assert (drawn - centre).abs().max() <= strength
+        assert (drawn.std() > 0.2 * strength) == (strength > 0)
+    *others, angles, slants, scales, _ = changes
+    changed = augmentation(images, (*others, angles, slants, scales, scales))
+    for image, expected, angle, slant, scale in zip(images, changed, angles, slants, scales, strict=True):
+        bilinear = InterpolationMode.BILINEAR
+        turned = affine(image.float(), angle.item(), [0, 0], scale.item(), [slant.item(), 0], bilinear)
+        assert (turned - expected)[:, 12:18, 17:25].abs().max() <= 0.51
+
+
+def test_each_axis_of_an_image_has_its_own_zoom() -> None:
+    """Kills one factor for both, and factors of the other axis; the outer pixels lie between two."""
+    images = torch.zeros(1, 1, 9, 9, dtype=torch.uint8)
+    images[..., 3:6, 3:6] = 90
+    augmentation = Augmentation((1, 9, 9), zoom=0.5)
+    *others, _, _ = augmentation.draw(1, torch.Generator().manual_seed(0))
+    (wide,) = augmentation(images, (*others, torch.tensor([3.0]), torch.tensor([1.0])))
+    assert wide[0, 3:6].tolist() == [[60, *[90] * 7, 60]] * 3
+    assert wide.count_nonzero() == 3 * 9
+
+
+def test_a_part_of_a_batch_is_changed_as_in_the_whole() -> None:
+    """Several processes change their own images only."""
+    images = torch.randint(256, (23, 1, 28, 28), dtype=torch.uint8)
+    augmentation = Augmentation((1, 28, 28), 2, rotation=15, shear=15, zoom=0.15)
+    changes = augmentation.draw(23, torch.Generator().manual_seed(0))
+    parts = zip(images.split(5), *(change.split(5) for change in changes), strict=True)
+    assert torch.equal(torch.cat([augmentation(part, own) for part, *own in parts]), augmentation(images, changes))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"cutout": 9}, r"augmentation\.cutout=9: use 0 to 8 pixels for 10x8 images"),
         ({"cutout": -1}, r"augmentation\.cutout=-1: use 0 to 8"),
         ({"brightness": 1.5}, r"augmentation\.brightness=1.5: use a number from 0 to 1"),
+        ({"rotation": 181}, r"augmentation\.rotation=181: use 0 to 180 degrees"),
+        ({"shear": 61}, r"augmentation\.shear=61: use 0 to 60 degrees"),
+        ({"zoom": 1.0}, r"augmentation\.zoom=1.0: use a number from 0 to 0.9"),
         ({"contrast": -0.1}, r"augmentation\.contrast=-0.1: use a number from 0 to 1"),
     ],
 )

@@ -1,6 +1,7 @@
 """Augmentation: every image of a batch is changed in its own way; what moves or hides pixels is one gather."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ssgan.errors import SsganError
@@ -8,6 +9,9 @@ from ssgan.errors import SsganError
 GREY = 128
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the grey level of ITU-R BT.601."""
+
+MOST_SHEAR, MOST_ZOOM = 60, 0.9
+"""Beyond them little is left to see."""
 
 Changes = tuple[Tensor, ...]
 
@@ -20,7 +24,9 @@ class Augmentation:
     each is a table of where every pixel comes from. ``cutout``: a square of this side about a random pixel becomes
     grey, or what of it lies in the image (DeVries and Taylor 2017); 0 for none. ``brightness`` and ``contrast``, from 0 to 1:
     the image is scaled by a factor in 1 -+ ``brightness``, and its distance from its mean grey level by one in
-    1 -+ ``contrast``, as torchvision's ColorJitter has it.
+    1 -+ ``contrast``, as torchvision's ColorJitter has it. ``rotation`` and ``shear``, up to so many degrees to either
+    side, and ``zoom``, by a factor in 1 -+ ``zoom`` along each axis, warp the image about its centre, before it is
+    moved; between pixels it is interpolated, and reflection fills the gap.
 
     Raises `SsganError` for values outside these ranges, and for a ``shift`` that images are too small to reflect.
     """
@@ -33,6 +39,9 @@ class Augmentation:
         cutout: int = 0,
         brightness: float = 0.0,
         contrast: float = 0.0,
+        rotation: float = 0.0,
+        shear: float = 0.0,
+        zoom: float = 0.0,
     ):
         channels, height, width = image_shape
         shortest = min(height, width)
@@ -43,7 +52,13 @@ class Augmentation:
         for name, strength in (("brightness", brightness), ("contrast", contrast)):
             if not 0 <= strength <= 1:
                 raise SsganError(f"augmentation.{name}={strength}: use a number from 0 to 1")
+        for name, degrees, most in (("rotation", rotation, 180), ("shear", shear, MOST_SHEAR)):
+            if not 0 <= degrees <= most:
+                raise SsganError(f"augmentation.{name}={degrees}: use 0 to {most} degrees")
+        if not 0 <= zoom <= MOST_ZOOM:
+            raise SsganError(f"augmentation.zoom={zoom}: use a number from 0 to {MOST_ZOOM}")
         self.brightness, self.contrast = brightness, contrast
+        self.rotation, self.shear, self.zoom = rotation, shear, zoom
         self.luma = torch.tensor(LUMA if channels == 3 else [1 / channels] * channels)[:, None, None]
         offsets = range(-shift, shift + 1)
         rows = [reflect(torch.arange(height) + offset, height) for offset in offsets]
@@ -54,22 +69,27 @@ class Augmentation:
         self.holes = holes(height, width, cutout) if cutout else None
 
     def draw(self, count: int, rng: torch.Generator) -> Changes:
-        """What happens to each of ``count`` images: its move, its hole and its two factors, (count,) each."""
+        """What happens to each of ``count`` images: its move, its hole, two factors and a warp, (count,) each."""
         moves = torch.randint(len(self.sources), (count,), generator=rng)
         places = torch.zeros_like(moves)
         if self.holes is not None:
             places = torch.randint(len(self.holes), (count,), generator=rng)
-        strengths = [self.brightness, self.contrast]
-        factors = [
-            torch.empty(count).uniform_(1 - s, 1 + s, generator=rng) if s else torch.ones(count) for s in strengths
-        ]
-        return moves, places, *factors
+
+        def about(centre: float, reach: float) -> Tensor:
+            drawn = torch.full((count,), centre, dtype=torch.float32)
+            return drawn.uniform_(centre - reach, centre + reach, generator=rng) if reach else drawn
+
+        factors = about(1, self.brightness), about(1, self.contrast)
+        warp = about(0, self.rotation), about(0, self.shear), about(1, self.zoom), about(1, self.zoom)
+        return moves, places, *factors, *warp
 
     def __call__(self, images: Tensor, changes: Changes) -> Tensor:
         """Images (N, C, H, W), uint8, each with its own of ``changes``."""
-        moves, places, brightness, contrast = changes
+        moves, places, brightness, contrast, *warp = changes
         if self.brightness or self.contrast:
             images = self._jittered(images, brightness[:, None, None, None], contrast[:, None, None, None])
+        if self.rotation or self.shear or self.zoom:
+            images = warped(images, *warp)
         if len(self.sources) == 1 and self.holes is None:
             return images
         sources, pixels = self.sources.index_select(0, moves), images.flatten(2)
@@ -82,6 +102,30 @@ class Augmentation:
         values = (images * brightness).clamp_(0, 255)
         grey = (values * self.luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
         return (grey + contrast * (values - grey)).clamp_(0, 255).round_().to(images.dtype)
+
+
+def warped(images: Tensor, rotation: Tensor, shear: Tensor, wider: Tensor, taller: Tensor) -> Tensor:
+    """Images (N, C, H, W), uint8, each stretched by its ``wider`` and ``taller``, then sheared, its upper part to the
+    right, then turned clockwise, both in degrees, (N,) each; about the centre.
+    """
+    height, width = images.shape[-2:]
+    angle, slant = rotation.deg2rad(), shear.deg2rad().tan()
+    cosine, sine = angle.cos(), angle.sin()
+    y, x = torch.meshgrid(centred(height), centred(width), indexing="ij")  # of every pixel of the result
+
+    def source(from_x: Tensor, from_y: Tensor, size: int) -> Tensor:
+        """Where the pixels come from along one axis whose ends are -1 and 1, (N, H W)."""
+        return torch.outer(from_x * (2 / size), x.flatten()) + torch.outer(from_y * (2 / size), y.flatten())
+
+    source_x = source((cosine - slant * sine) / wider, (sine + slant * cosine) / wider, width)
+    source_y = source(-sine / taller, cosine / taller, height)
+    grid = torch.stack([source_x, source_y], 1).view(-1, 2, height, width).permute(0, 2, 3, 1)
+    return F.grid_sample(images.float(), grid, padding_mode="reflection", align_corners=False).round_().to(images.dtype)
+
+
+def centred(size: int) -> Tensor:
+    """The places of ``size`` pixels from their centre."""
+    return torch.arange(size) - (size - 1) / 2
 
 
 def reflect(positions: Tensor, size: int) -> Tensor:

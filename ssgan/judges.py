@@ -36,7 +36,7 @@ class InceptionJudge:
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ImportError as error:
-            raise SsganError("judge=inception: needs torch-fidelity; pip install 'ssgan[fid]'") from error
+            raise SsganError("judge=inception: needs torch-fidelity; pip install -e '.[fid]'") from error
         try:
             self.network = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"])
         except OSError as error:

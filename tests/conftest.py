@@ -143,7 +143,7 @@ def write_npz(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def browser() -> Iterator[Any]:
     """Chromium without a window."""
-    reason = "needs playwright: pip install 'ssgan[browser]'"
+    reason = "needs playwright: pip install -e '.[browser]'"
     playwright = pytest.importorskip("playwright.sync_api", reason=reason)
     with playwright.sync_playwright() as started:
         try:

@@ -51,7 +51,7 @@ def test_a_sweep_that_is_started_again_runs_what_is_left(ssgan: Callable[..., Ou
 def test_jobs_in_processes_of_their_own(launcher: str, tmp_path: Path) -> None:
     """Kills an exit code that stays behind in the process of a job, and a failing job that takes others with it."""
     plugin = f"hydra_plugins.hydra_{launcher.removesuffix('_local')}_launcher"
-    pytest.importorskip(plugin, reason=f"needs the extra ssgan[{'ray' if launcher == 'ray' else 'sweep'}]")
+    pytest.importorskip(plugin, reason=f"needs the extra {'ray' if launcher == 'ray' else 'sweep'}")
     sweep = ["-m", f"hydra/launcher={launcher}", "labels=50,51", f"runs_dir={tmp_path}"]
     command = [sys.executable, "-m", "ssgan.fit", *sweep, *TINY, "method.epochs=1"]
     outcome = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)

@@ -17,7 +17,7 @@ PUBLISHED = {
     "cifar10": {1000: "21.83 ± 2.01", 2000: "19.61 ± 2.09", 4000: "18.63 ± 2.32", 8000: "17.72 ± 1.82"},
     "svhn": {500: "18.44 ± 4.8", 1000: "8.11 ± 1.3", 2000: "6.16 ± 0.58"},
 }
-"""Test error in % by labels of a single model, Salimans et al. 2016, tables 1 to 3 (table 1 counts errors of 10,000)."""
+"""Test error in % by labels of a single model, Salimans et al. 2016, tables 1 and 2, figure 5 (table 1 counts errors of 10,000)."""
 
 
 @dataclass(frozen=True)

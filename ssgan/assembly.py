@@ -18,7 +18,7 @@ from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
 from ssgan.errors import SsganError
-from ssgan.launch import SharedBatch, check_processes
+from ssgan.launch import SharedBatch, check_processes, slurm
 from ssgan.methods.classification import ClassifierTraining
 from ssgan.methods.improved_gan import GENERATOR_LOSSES
 from ssgan.nets.contract import NORMS, ImageGenerator
@@ -98,7 +98,9 @@ def check(config: DictConfig) -> None:
             raise SsganError(f"{key}={value}: use {' or '.join(choices)}")
     check_processes(config)
     for method in ("method", "supervised"):
-        for name in ("average_rate", "constant_fraction", "real_target"):
+        if not 0 < config[method].average_rate <= 1:
+            raise SsganError(f"{method}.average_rate={config[method].average_rate}: use a fraction above 0, up to 1")
+        for name in ("constant_fraction", "real_target"):
             if not 0 <= config[method].get(name, 0) <= 1:
                 raise SsganError(f"{method}.{name}={config[method][name]}: use a fraction from 0 to 1")
         for player in ("classifier_optimizer", "generator_optimizer"):
@@ -195,8 +197,13 @@ def build(config: DictConfig, method: DictConfig, data: ImageData, split: Split)
 
 
 def make_trainer(
-    config: DictConfig, method: DictConfig, callbacks: list[pl.Callback], logger: Any = False
+    config: DictConfig,
+    method: DictConfig,
+    callbacks: list[pl.Callback],
+    logger: Any = False,
+    folder: Path | None = None,
 ) -> pl.Trainer:
+    """A trainer that keeps what it writes, if anything, in ``folder``."""
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     if not torch.cuda.is_available():  # Lightning sets it to 1: on a CPU every optimizer step then looks for NVML anew
@@ -208,6 +215,8 @@ def make_trainer(
         devices=config.devices,
         num_nodes=config.num_nodes,
         strategy=SharedBatch() if config.devices * config.num_nodes > 1 else "auto",
+        plugins=[*slurm()],
+        default_root_dir=folder,
         precision=method.precision,
         max_epochs=method.epochs,
         limit_train_batches=config.trainer.limit_train_batches,

@@ -9,6 +9,7 @@ import glob
 import hashlib
 import json
 import pickle
+import struct
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,21 @@ from ssgan.nets.contract import ImageClassifier, ImageGenerator
 FORMAT = 2
 """1 had no check sum; it is still read."""
 Network = TypeVar("Network", ImageClassifier, ImageGenerator)
+
+UNREADABLE = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    struct.error,
+    zipfile.BadZipFile,
+    pickle.UnpicklingError,
+)
+"""What reading a file that is no checkpoint raises."""
 
 
 def save_classifier(path: str | Path, network: ImageClassifier, class_names: Sequence[str], **record: Any) -> None:
@@ -117,25 +133,33 @@ def load_generator(path: str | Path) -> ImageGenerator:
     if not Path(path).is_file():
         raise SsganError(f"checkpoint={path}: no such file")
     try:
-        if not zipfile.is_zipfile(path):  # as torch.save writes them; older forms are none of ours
-            raise ValueError("not a zip file")
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = read_checkpoint(path)
         prefix = "averaged_generator.module."
         weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
         return rebuild(checkpoint["generator"], weights, ImageGenerator)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        OSError,
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-    ) as error:
+    except UNREADABLE as error:
         raise SsganError(
             f"checkpoint={path}: not a whole checkpoint with a generator ({first_line(error)}). Name the last.ckpt of a run."
         ) from error
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """What torch.save wrote to ``path``, a dict, on the CPU; raises one of `UNREADABLE` for anything else.
+
+    Nothing is unpickled but plain values and tensors. torch.load looks at no check sum, and would unpack what torch.save
+    never packs: a small file can hold zeros for any amount of memory.
+    """
+    with zipfile.ZipFile(path) as file:
+        packed = [entry.filename for entry in file.infolist() if entry.compress_type != zipfile.ZIP_STORED]
+        if packed:
+            raise ValueError(f"compressed: {packed[0]}")
+        damaged = file.testzip()
+        if damaged:
+            raise ValueError(f"damaged: {damaged}")
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(content, dict):
+        raise TypeError("not a checkpoint")
+    return content
 
 
 def describe(network: ImageClassifier | ImageGenerator) -> dict[str, Any]:

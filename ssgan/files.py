@@ -1,7 +1,10 @@
 """Files that appear whole or not at all."""
 
+import errno
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +12,45 @@ from ssgan.errors import SsganError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where nothing is locked
+    fcntl = None  # type: ignore[assignment]
+
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a file system without locks answers."""
+
+
+def lock(path: Path, wait: bool) -> int:
+    """Lock the empty file ``path``, until the number that is returned is closed or this process ends.
+
+    ``wait`` for another process that holds it, or raise BlockingIOError. Where the file system has no locks, nothing is
+    locked.
+    """
+    held = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if fcntl is not None:
+            fcntl.flock(held, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(held)
+        raise
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            os.close(held)
+            raise
+    return held
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Inside, no other process is; the empty file ``path`` stays."""
+    held = lock(path, wait=True)
+    try:
+        yield
+    finally:
+        os.close(held)
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:

@@ -42,7 +42,7 @@ def fit(config: DictConfig) -> int:
     check(config)
     share_cores()
     data: ImageData = instantiate(config.dataset)
-    split = folder.split() or draw_split(
+    split = folder.split(data.digest) or draw_split(
         data.train_targets.numpy(),
         len(data.class_names),
         config.labels,
@@ -64,21 +64,22 @@ def fit(config: DictConfig) -> int:
     logger = instantiate(config.logger) if config.logger else False
     is_first = make_trainer(config, config.method, []).is_global_zero
     if is_first:
-        folder.claim(config, split)
-    metrics = folder.finished()
-    if metrics is None and to_launch:
-        return launch(to_launch)
-    if metrics is None:
-        if is_first:
-            folder.lock()
-            print(count_images(data, split), flush=True)
-        try:
+        folder.claim(config, split, data.digest)
+    try:
+        metrics = folder.finished()
+        if metrics is None and to_launch:
+            folder.unlock()
+            return launch(to_launch)
+        if metrics is None:
+            if is_first:
+                print(count_images(data, split), flush=True)
             supervised_error = run_baseline(config, baseline, folder) if baseline else None
             metrics = run_method(config, method, folder, logger, supervised_error, limit)
-        finally:
-            folder.unlock()
-    if is_first:
-        folder.print_table(metrics)
+    finally:
+        folder.unlock()
+    if not is_first:
+        return 0  # another code would end the first one, which still tests and writes
+    folder.print_table(metrics)
     return COLLAPSED if metrics["status"] == "collapsed" else 0
 
 
@@ -92,20 +93,24 @@ def run_baseline(config: DictConfig, built: Built, folder: RunFolder) -> float |
     None without test images, and in other processes than the first.
     """
     path = folder / "supervised.safetensors"
+    last, previous = folder / "supervised.ckpt", folder / "supervised_previous.ckpt"
     if not path.exists():
         module, data = built
         checkpoints = Checkpoints(
-            folder / "supervised.ckpt",
-            folder / "supervised_previous.ckpt",
+            last,
+            previous,
             folder.digest(config, data.split),
             config.trainer.checkpoint_minutes,
         )
-        trainer = make_trainer(config, config.supervised, [RunProgress("supervised only"), checkpoints])
+        trainer = make_trainer(
+            config, config.supervised, [RunProgress("supervised only"), checkpoints], folder=folder.path
+        )
         train(trainer, module, data, checkpoints)
         if not trainer.is_global_zero:
             return None
         export(config, config.supervised, module, data, path)
-        checkpoints.remove()
+    for checkpoint in (last, previous):
+        checkpoint.unlink(missing_ok=True)
     error: float | None = load_classifier(path).header["test"]["error"]
     return error
 
@@ -142,7 +147,7 @@ def run_method(
             SampleGrid(folder / "samples", config.trainer.samples_every, config.trainer.samples_count, config.seed)
         )
     callbacks.append(checkpoints)  # after all others: what they did of an epoch is then done
-    trainer = make_trainer(config, method, callbacks, logger=logger)
+    trainer = make_trainer(config, method, callbacks, logger, folder.path)
     train(trainer, module, data, checkpoints)
     status = "finished" if watch.reason is None else "collapsed"
     if not trainer.is_global_zero:
@@ -202,7 +207,10 @@ def train(trainer: pl.Trainer, module: pl.LightningModule, data: SemiSupervisedD
 
 
 def export(config: DictConfig, method: DictConfig, module: Any, data: SemiSupervisedData, path: Path) -> dict[str, Any]:
-    """Write the averaged classifier as a file, with what `evaluate` says of it in the header; returns that."""
+    """Write the averaged classifier as a file, with what `evaluate` says of it in the header; returns that.
+
+    What is tested is the file as it is read. ``path`` appears when that is done.
+    """
     module.settle()
     network, images = module.averaged_classifier.module, data.data
     record = {
@@ -213,10 +221,12 @@ def export(config: DictConfig, method: DictConfig, module: Any, data: SemiSuperv
         "seed": config.seed,
         "split_digest": data.split.digest,
     }
-    save_classifier(path, network, images.class_names, **record)
     test = NOT_TESTED
     if len(images.test_images):
-        test = evaluate(load_classifier(path).predict_log_proba(images.test_images), images.test_targets)
+        untested = path.with_name(f".{path.name}.untested")
+        save_classifier(untested, network, images.class_names, **record)
+        test = evaluate(load_classifier(untested).predict_log_proba(images.test_images), images.test_targets)
+        untested.unlink()
     save_classifier(path, network, images.class_names, **record, test=test)
     return test
 

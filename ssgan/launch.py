@@ -4,7 +4,6 @@ import logging
 import os
 import signal
 import sys
-from pathlib import Path
 from uuid import uuid4
 
 import torch
@@ -43,6 +42,15 @@ def started_together() -> int:
         if environment.detect():
             return environment().world_size()
     return 1
+
+
+def slurm() -> list[SLURMEnvironment]:
+    """SLURM, where it has started this process, without Lightning's checkpoints and requeueing at its signals.
+
+    These lie in the working directory, and whatever run starts there next would go on from them.
+    """
+    here = SLURMEnvironment.detect() and not TorchElasticEnvironment.detect()
+    return [SLURMEnvironment(auto_requeue=False)] if here else []
 
 
 def check_processes(config: DictConfig) -> None:
@@ -111,7 +119,7 @@ def launch(processes: int) -> int:
 def own_command() -> list[str]:
     """What python is to run for this job: this command, or what is the like of it for one job of a sweep."""
     job = HydraConfig.get()
-    command = ["-m", f"ssgan.{Path(sys.argv[0]).stem.removeprefix('ssgan-')}"]
+    command = ["-m", "ssgan.fit"]  # a launcher of Hydra's may run jobs in a program of its own
     if job.mode == RunMode.RUN:
         return [*command, *sys.argv[1:]]
     folder = job.runtime.output_dir.replace("\\", "\\\\").replace("'", "\\'")

@@ -11,18 +11,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import yaml  # type: ignore[import-untyped]
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.table import Table
 
-from ssgan.errors import SsganError
-from ssgan.files import write_atomically
+from ssgan.errors import SsganError, first_line
+from ssgan.files import lock, write_atomically
 from ssgan.splits import Split
-
-try:
-    import fcntl
-except ImportError:  # not on Windows, where nothing is locked
-    fcntl = None  # type: ignore[assignment]
 
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "safetensors", "ssgan")
 FREE_TO_CHANGE = (
@@ -38,6 +36,8 @@ FREE_TO_CHANGE = (
 )
 """Keys that do not enter the result: a run may be resumed with other values of them."""
 
+ELSEWHERE = "Give this one a name of its own (name=...), or move that folder away."
+
 
 class RunFolder:
     """One run's folder. Files are written whole or not at all; one process at a time trains in it."""
@@ -49,11 +49,18 @@ class RunFolder:
     def __truediv__(self, name: str) -> Path:
         return self.path / name
 
-    def claim(self, config: DictConfig, split: Split) -> None:
-        """Write config.yaml and split.json, or check that the one there is this configuration (else `SsganError`)."""
+    def claim(self, config: DictConfig, split: Split, data: str) -> None:
+        """Lock the folder of a run that has not ended, and write config.yaml, split.json, with the digest of the
+        ``data``, and environment.json, or check that the run there is this one.
+
+        Raises `SsganError` if it is not, or if another process trains in this folder. The system lets go of the lock of a
+        process that was killed.
+        """
+        if self.finished() is None:
+            self._lock()
         text = OmegaConf.to_yaml(config, resolve=True)
         if (self / "config.yaml").exists():
-            was, now = entering(OmegaConf.load(self / "config.yaml")), entering(OmegaConf.create(text))
+            was, now = entering(self._config()), entering(OmegaConf.create(text))
             different = [
                 f"{key} was {was.get(key)!r}, is {now.get(key)!r}"
                 for key in sorted(was.keys() | now.keys())
@@ -61,28 +68,25 @@ class RunFolder:
             ]
             if different:
                 raise SsganError(
-                    f"{self.path} holds a run with another configuration: {'; '.join(different)}. "
-                    f"Give this one a name of its own (name=...), or move that folder away."
+                    f"{self.path} holds a run with another configuration: {'; '.join(different)}. {ELSEWHERE}"
                 )
         else:
             write_atomically(self / "config.yaml", text.encode())
         if not (self / "split.json").exists():
-            write_atomically(self / "split.json", as_json(split.to_json(), indent=None))
+            write_atomically(self / "split.json", as_json(split.to_json() | {"data": data}, indent=None))
         if not (self / "metrics.json").exists():
             write_atomically(self / "environment.json", as_json(environment()))
 
-    def lock(self) -> None:
-        """Raise `SsganError` if another process trains in this folder; until `unlock` or its end, this one does.
-
-        The system lets go of the lock of a process that was killed.
-        """
-        if fcntl is None:
-            return
-        self.locked = os.open(self.path, os.O_RDONLY)
+    def _config(self) -> Any:
         try:
-            fcntl.flock(self.locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return OmegaConf.load(self / "config.yaml")
+        except (yaml.YAMLError, OmegaConfBaseException, ValueError, OSError) as error:
+            raise SsganError(f"{self / 'config.yaml'} is damaged ({first_line(error)}). {ELSEWHERE}") from error
+
+    def _lock(self) -> None:
+        try:
+            self.locked = lock(self / ".lock", wait=False)
         except BlockingIOError:
-            self.unlock()
             raise SsganError(
                 f"{self.path}: another process trains in this folder. Wait for it, or give this run a name of its own "
                 f"(name=...)."
@@ -90,6 +94,8 @@ class RunFolder:
 
     def unlock(self) -> None:
         if self.locked is not None:
+            if (self / "metrics.json").exists():  # nobody will train here again
+                (self / ".lock").unlink(missing_ok=True)
             os.close(self.locked)
         self.locked = None
 
@@ -98,8 +104,12 @@ class RunFolder:
         keys = entering(OmegaConf.create(OmegaConf.to_yaml(config, resolve=True)))
         return hashlib.sha256(json.dumps([dict(sorted(keys.items())), split.digest]).encode()).hexdigest()
 
-    def split(self) -> Split | None:
-        """The split that an earlier start froze in split.json, or None."""
+    def split(self, data: str) -> Split | None:
+        """The split that an earlier start froze in split.json, or None.
+
+        Raises `SsganError` if that is damaged, or if its numbers are of images in another data set than the one with the
+        digest ``data``.
+        """
         path = self / "split.json"
         if not path.exists():
             return None
@@ -107,7 +117,13 @@ class RunFolder:
             content = json.loads(path.read_text())
         except ValueError:
             content = None
-        return Split.from_json(content, str(path))
+        split = Split.from_json(content, str(path))
+        if content.get("data", data) != data:
+            raise SsganError(
+                f"{self.path} holds a run that began with other images, labels or class names than dataset= has now. "
+                f"{ELSEWHERE}"
+            )
+        return split
 
     def finish(self, metrics: dict[str, Any]) -> None:
         write_atomically(self / "metrics.json", as_json(metrics))
@@ -115,7 +131,15 @@ class RunFolder:
     def finished(self) -> dict[str, Any] | None:
         """metrics.json of a run that ended, or None."""
         path = self / "metrics.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        try:
+            metrics = json.loads(path.read_text()) if path.exists() else None
+            if metrics is not None and not {"status", "test_error", "condition"} <= metrics.keys():
+                raise ValueError("not the metrics of a run")
+        except (ValueError, AttributeError) as error:
+            raise SsganError(
+                f"{path} is damaged ({first_line(error)}). Remove it; the same command tests anew."
+            ) from error
+        return metrics
 
     def print_table(self, metrics: dict[str, Any]) -> None:
         table = Table(title=f"{metrics['condition']}  {metrics['name']}  ({metrics['status']})", title_justify="left")
@@ -175,10 +199,13 @@ def environment() -> dict[str, Any]:
 
 
 def command_line() -> str:
-    module = Path(sys.argv[0]).stem
-    return shlex.join(
-        [*(["python", "-m", f"ssgan.{module}"] if sys.argv[0].endswith(".py") else [module]), *sys.argv[1:]]
-    )
+    """What a user may type to run this again; of one job of a sweep in a launcher's own program, that job alone."""
+    program = Path(sys.argv[0])
+    if program.parent.name == "ssgan":
+        return shlex.join(["python", "-m", f"ssgan.{program.stem}", *sys.argv[1:]])
+    if not program.stem.startswith("ssgan-") and HydraConfig.initialized():
+        return shlex.join(["python", "-m", "ssgan.fit", *HydraConfig.get().overrides.task])
+    return shlex.join([*(["python", sys.argv[0]] if program.suffix == ".py" else [program.stem]), *sys.argv[1:]])
 
 
 def machine() -> str:

@@ -4,13 +4,16 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from conftest import EVERY_TECHNIQUE, TINY, Outcome
+from test_improved_gan import fit, make_method
 
 from ssgan import load_classifier
 from ssgan.callbacks.collapse_watch import CollapseWatch
+from ssgan.data.datasets import ImageData
 
 Command = Callable[..., Outcome]
 
@@ -119,6 +122,8 @@ def test_diagnosis() -> None:
     assert watch.diagnose(healthy | {"unsupervised": 0.001}) is None
     assert "fell to 0.001" in str(watch.diagnose(healthy | {"unsupervised": 0.001, "feature_matching": 50.0}))
     assert "feature matching loss is nan" in str(watch.diagnose(healthy | {"feature_matching": float("nan")}))
+    assert watch.diagnose(healthy | {"unsupervised": 0.001, "feature_matching": 50.0}, early=True) is None
+    assert "nan" in str(watch.diagnose(healthy | {"feature_matching": float("nan")}, early=True))
     assert watch.diagnose({"supervised": 0.001}) is None
     assert "inf" in str(watch.diagnose({"supervised": float("inf")}))
 
@@ -129,6 +134,31 @@ def test_divergence_is_told_at_once(ssgan: Command, tmp_path: Path) -> None:
     )
     assert outcome.code == 3
     assert "loss is 1" in outcome.err or "loss is nan" in outcome.err
+
+
+def test_the_last_healthy_weights_outlive_a_stop(digits: ImageData) -> None:
+    """Kills a resume from within a collapse that takes the weights it finds for healthy ones."""
+    settings = {"window": 3, "unsupervised_below": 0.05, "feature_matching_above": 5.0}
+    watch, module = CollapseWatch(**settings), make_method()
+    fit(module, digits, steps=4, callbacks=[watch])
+    again, other = CollapseWatch(**settings), make_method()
+    again.load_state_dict(watch.state_dict())
+    with torch.no_grad():
+        for parameter in other.averaged_classifier.parameters():
+            parameter.fill_(float("nan"))
+    again.on_train_start(SimpleNamespace(), other)
+    assert again.good_step == watch.good_step == 4
+    again.restore_good(other)
+    restored = other.averaged_classifier.module.state_dict()
+    assert all(torch.equal(restored[name], tensor) for name, tensor in watch.good.items())
+
+
+def test_a_run_that_ends_within_a_window_is_looked_at(ssgan: Command, tmp_path: Path) -> None:
+    """Kills weights that are not finite and called finished: by the clock, or in an epoch shorter than a window."""
+    settings = ["method.classifier_optimizer.lr=1e30", "method.epochs=100000", "max_time=1s"]
+    outcome = ssgan("fit", *TINY, *settings, f"runs_dir={tmp_path}", "collapse_watch.window=1000000")
+    assert outcome.code == 3, outcome.err
+    assert "Training collapsed" in outcome.err
 
 
 def test_tensorboard(ssgan: Command, tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ def test_npz_with_names(tmp_path: Path) -> None:
         ({"x_train": X}, "it needs x_train and y_train"),
         ({"x_train": X, "y_train": np.zeros(6, int), "x_test": X}, "may have x_test with y_test"),
         ({"x_train": X, "y_train": np.zeros(6, int)}, "1 class"),
+        ({"x_train": X, "y_train": np.array(1)}, "y_train holds a single value"),
         ({"x_train": X, "y_train": np.arange(6) - 2}, r"labels from -2 to 3. They must be -1\.\.3"),
         ({"x_train": X, "y_train": np.arange(6), "x_test": X, "y_test": np.arange(6) - 1}, r"They must be 0\.\.5"),
         ({"x_train": X, "y_train": np.arange(6), "class_names": np.array(["a", "b"])}, "labels from 0 to 5"),

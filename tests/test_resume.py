@@ -9,13 +9,15 @@ import resource
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from conftest import EVERY_TECHNIQUE, TINY, Bomb, Outcome
 
-from ssgan.callbacks.checkpoints import StopSignal
+from ssgan.callbacks.checkpoints import Checkpoints, StopSignal
 from ssgan.callbacks.progress import RunProgress
 
 Command = Callable[..., Outcome]
@@ -150,6 +152,18 @@ def test_the_baseline_goes_on_too(ssgan: Command, tmp_path: Path, monkeypatch: p
     assert one == other
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_the_clock_of_every_process_is_set(tmp_path: Path, first: bool) -> None:
+    """Kills a process that does not write and so wants a checkpoint after every step, once one was due."""
+    checkpoints = Checkpoints(tmp_path / "last", tmp_path / "previous", "run", 1.0)
+    strategy = SimpleNamespace(barrier=lambda: None)
+    write = lambda path: path.write_text("") if first else None  # noqa: E731
+    checkpoints.saved = -1e9
+    checkpoints._save(SimpleNamespace(is_global_zero=first, save_checkpoint=write, strategy=strategy))
+    assert checkpoints.saved > 0
+    assert checkpoints.last.exists() == first
+
+
 def flip_a_bit(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[random.Random(0).randrange(len(content) // 4, len(content) // 2)] ^= 16
@@ -194,17 +208,15 @@ def test_two_commands_in_one_folder(ssgan: Command, tmp_path: Path, straight: Pa
     """Kills two processes that write the same files; a finished run is told all the same."""
     (straight / "metrics.json").unlink()
     before = {path: path.read_bytes() for path in straight.iterdir() if path.is_file()}
-    other = os.open(straight, os.O_RDONLY)
+    other = os.open(straight / ".lock", os.O_RDWR)
     fcntl.flock(other, fcntl.LOCK_EX)
     outcome = ssgan("fit", *TINY, f"runs_dir={tmp_path / 'straight'}")
     assert outcome.code == 1
     assert f"{straight}: another process trains in this folder" in outcome.err
-    assert {path: path.read_bytes() for path in before if path.name != "environment.json"} == {
-        path: content for path, content in before.items() if path.name != "environment.json"
-    }
+    assert {path: path.read_bytes() for path in straight.iterdir() if path.is_file()} == before
     os.close(other)
     assert ssgan("fit", *TINY, f"runs_dir={tmp_path / 'straight'}").code == 0
-    other = os.open(straight, os.O_RDONLY)
+    other = os.open(straight / ".lock", os.O_RDWR)
     fcntl.flock(other, fcntl.LOCK_EX)
     assert ssgan("fit", *TINY, f"runs_dir={tmp_path / 'straight'}").code == 0
     os.close(other)
@@ -237,6 +249,50 @@ def test_a_full_disk_leaves_what_was_there(
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
     assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 0
     assert_same_end(straight, folder)
+
+
+def test_a_baseline_killed_while_it_is_tested(ssgan: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kills a file that is there before its error is, and checkpoints that nobody removes any more."""
+    arguments = [*TINY, "baseline=true", f"runs_dir={tmp_path}"]
+    with monkeypatch.context() as patch:
+        patch.setattr("ssgan.fit.evaluate", lambda *_: die())
+        with pytest.raises(Killed):
+            ssgan("fit", *arguments)
+    folder = folder_of(tmp_path)
+    assert not (folder / "supervised.safetensors").exists()
+    assert ssgan("fit", *arguments).code == 0
+    assert json.loads((folder / "metrics.json").read_text())["supervised_error"] < 0.8
+    assert not [path for path in folder.iterdir() if path.suffix == ".untested" or path.match("supervised*.ckpt")]
+
+
+def test_a_run_belongs_to_its_data(ssgan: Command, tmp_path: Path) -> None:
+    """Kills positions of labelled images that are applied to other ones, and an old result that is told for new data."""
+    random = np.random.default_rng(0)
+    images, targets = random.integers(0, 256, (120, 8, 8), np.uint8), np.arange(120) % 3
+    arguments = [*TINY, "dataset=npz", f"dataset.path={tmp_path / 'own.npz'}", "net=digits", "labels=30"]
+    arguments += ["method.batch_size=20", "method.labelled_batch_size=20", f"runs_dir={tmp_path}"]
+    np.savez(tmp_path / "own.npz", x_train=images, y_train=targets)
+    assert ssgan("fit", *arguments).code == 0
+    np.savez_compressed(tmp_path / "own.npz", x_train=images, y_train=targets)
+    assert ssgan("fit", *arguments).code == 0  # the same data in another file
+    targets[5] = -1
+    np.savez(tmp_path / "own.npz", x_train=images, y_train=targets)
+    for _ in range(2):
+        outcome = ssgan("fit", *arguments)
+        assert outcome.code == 1
+        assert "began with other images, labels or class names" in outcome.err
+        (next(tmp_path.rglob("split.json")).parent / "metrics.json").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "metrics.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe: :", b"a: [1"])
+def test_damaged_records(ssgan: Command, tmp_path: Path, straight: Path, name: str, content: bytes) -> None:
+    (straight / name).write_bytes(content)
+    outcome = ssgan("fit", *TINY, f"runs_dir={tmp_path / 'straight'}")
+    assert outcome.code == 1
+    assert name in outcome.err or "another configuration" in outcome.err
+    assert "Traceback" not in outcome.err
+    assert (straight / name).read_bytes() == content
 
 
 def test_a_run_killed_after_its_last_epoch_is_finished(ssgan: Command, tmp_path: Path) -> None:

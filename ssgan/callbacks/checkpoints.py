@@ -1,35 +1,20 @@
 """Checkpoints that a run goes on from, whenever and however it was stopped."""
 
 import os
-import pickle
 import shutil
 import signal
 import threading
 import time
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 
-from ssgan.distributed import largest
+from ssgan.checkpoint import UNREADABLE, read_checkpoint
+from ssgan.distributed import is_lost_connection, largest, world_size
 from ssgan.errors import SsganError, first_line
-
-UNREADABLE = (
-    OSError,
-    EOFError,
-    RuntimeError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    zipfile.BadZipFile,
-    pickle.UnpicklingError,
-)
-"""What reading a file that is no checkpoint raises."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -50,12 +35,18 @@ class StopSignal:
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self.before: dict[int, Any] = {}
 
     def __enter__(self) -> "StopSignal":
-        self.before: dict[int, Any] = {}
         if threading.current_thread() is threading.main_thread():
-            self.before = {number: signal.signal(number, self._keep) for number in self.SIGNALS}
+            self.before = {number: signal.getsignal(number) for number in self.SIGNALS}
+        self.listen()
         return self
+
+    def listen(self) -> None:
+        """Handle the signals, whoever has put another handler in the place since."""
+        for number in self.before:
+            signal.signal(number, self._keep)
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         for number, handler in self.before.items():
@@ -99,23 +90,16 @@ class Checkpoints(pl.Callback):
 
     def _unusable(self, path: Path) -> str | None:
         try:
-            with zipfile.ZipFile(path) as file:
-                damaged = file.testzip()  # torch.load does not look at the check sums
-            if damaged:
-                return f"is damaged ({damaged})"
-            run = torch.load(path, map_location="cpu", weights_only=True).get("run")
+            run = read_checkpoint(path).get("run")
         except UNREADABLE as error:
             return f"is not a whole checkpoint ({first_line(error)})"
         return None if run == self.run else "belongs to another run"
-
-    def remove(self) -> None:
-        for path in (self.last, self.previous):
-            path.unlink(missing_ok=True)
 
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         checkpoint["run"] = self.run
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self.stop.listen()  # Lightning's own handler talks to the other processes, whatever they are at
         self.saved = time.monotonic()
         most, least = largest(trainer.global_step, -trainer.global_step)
         if most != -least:
@@ -146,26 +130,32 @@ class Checkpoints(pl.Callback):
         partial = self.last.with_name(f".{self.last.name}.partial")
         try:
             trainer.save_checkpoint(partial)  # all processes have to ask; the first one writes
-            if not trainer.is_global_zero:
-                return
-            with partial.open("rb") as file:
-                os.fsync(file.fileno())
-            if self.last.exists():
-                second = self.last.with_name(f".{self.previous.name}.partial")
-                second.unlink(missing_ok=True)
-                try:
-                    os.link(self.last, second)  # so that there is a last one at every moment
-                except OSError:  # not every file system has links
-                    shutil.copyfile(self.last, second)
-                second.replace(self.previous)
-            partial.replace(self.last)
+            if trainer.is_global_zero:
+                self._put_in_place(partial)
         except (OSError, RuntimeError) as error:
+            if world_size() > 1 and isinstance(error, RuntimeError) and is_lost_connection(error):
+                raise
             partial.unlink(missing_ok=True)
             raise SsganError(
                 f"{self.last} cannot be written ({str(error).splitlines()[0]}). The checkpoints before it are whole: "
                 f"make room, and the same command goes on from them."
             ) from error
+        trainer.strategy.barrier()  # none may end before the files are in place: its end would end the others
         self.saved = time.monotonic()
+
+    def _put_in_place(self, partial: Path) -> None:
+        """Let ``partial`` be the last one, and the last one the previous."""
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        if self.last.exists():
+            second = self.last.with_name(f".{self.previous.name}.partial")
+            second.unlink(missing_ok=True)
+            try:
+                os.link(self.last, second)  # so that there is a last one at every moment
+            except OSError:  # not every file system has links
+                shutil.copyfile(self.last, second)
+            second.replace(self.previous)
+        partial.replace(self.last)
 
 
 def agree(due: bool, stop: int | None) -> tuple[bool, int | None]:

@@ -78,6 +78,7 @@ class TimeLimit(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self.started = time.monotonic() - self.elapsed
         pl_module.share_of_time = self.share
+        trainer.should_stop = self.share() >= 1  # a run that was stopped after its last step
 
     def share(self) -> float:
         """The part of the time that is used up."""

@@ -16,6 +16,9 @@ MESSAGE = (
     "net.generator.output=softplus. Another seed may pass by luck; a mean should count the runs that did not."
 )
 
+KEPT = "sums_before", "steps_before", "good", "good_step"
+"""What a resumed run needs of the one before: its last healthy weights are not those that it resumes from."""
+
 DIVERGED = 1e6
 """A mean loss beyond every useful one."""
 
@@ -43,13 +46,15 @@ class CollapseWatch(pl.Callback):
         return MESSAGE.format(step=self.step, reason=self.reason, good_step=self.good_step)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"sums_before": self.sums_before, "steps_before": self.steps_before}
+        return {name: getattr(self, name) for name in KEPT}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.sums_before, self.steps_before = state_dict["sums_before"], state_dict["steps_before"]
+        for name in KEPT:
+            setattr(self, name, state_dict[name])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self._remember(pl_module)
+        if not self.good:
+            self._remember(pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self.sums_before, self.steps_before = {}, 0
@@ -57,24 +62,24 @@ class CollapseWatch(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.step = pl_module.step_number + 1
         steps = pl_module.steps_summed - self.steps_before
-        last = batch_idx + 1 == trainer.num_training_batches
-        if self.reason is None and (steps >= self.window or (last and self.step >= self.window)):
+        last = batch_idx + 1 == trainer.num_training_batches or trainer.should_stop
+        if self.reason is None and (steps >= self.window or last):
             sums = pl_module.summed_terms()
             means = {name: (total - self.sums_before.get(name, 0)) / steps for name, total in sums.items()}
             self.sums_before, self.steps_before = sums, pl_module.steps_summed
-            self.reason = self.diagnose(means)
+            self.reason = self.diagnose(means, self.step < self.window)
             if self.reason is None:
                 self._remember(pl_module)
             else:
                 trainer.should_stop = True
 
-    def diagnose(self, means: dict[str, float]) -> str | None:
-        """Why a run with these mean losses is dead, or None."""
+    def diagnose(self, means: dict[str, float], early: bool = False) -> str | None:
+        """Why a run with these mean losses is dead, or None; ``early`` in a run there may be an excess that passes."""
         for name, value in means.items():
             if not isfinite(value) or abs(value) > DIVERGED:
                 return f"the {name.replace('_', ' ')} loss is {value:.3g}"
         unsupervised, matching = means.get("unsupervised"), means.get("feature_matching")
-        if unsupervised is None or matching is None:
+        if early or unsupervised is None or matching is None:
             return None
         if unsupervised < self.unsupervised_below and matching > self.feature_matching_above:
             return (

@@ -21,7 +21,7 @@ class Augmentation:
 
     ``shift``: up to so many pixels along each axis; reflection fills the gap, so that what lies inside of the border
     comes back outside of it. ``flip``: half of the images from left to right. All of these moves are equally likely;
-    each is a table of where every pixel comes from. ``cutout``: a square of this side about a random pixel becomes
+    two tables say where every row and every column comes from. ``cutout``: a square of this side about a random pixel becomes
     grey, or what of it lies in the image (DeVries and Taylor 2017); 0 for none. ``brightness`` and ``contrast``, from 0 to 1:
     the image is scaled by a factor in 1 -+ ``brightness``, and its distance from its mean grey level by one in
     1 -+ ``contrast``, as torchvision's ColorJitter has it. ``rotation`` and ``shear``, up to so many degrees to either
@@ -65,15 +65,16 @@ class Augmentation:
         columns = [reflect(torch.arange(width) + offset, width) for offset in offsets]
         if flip:
             columns += [column.flip(0) for column in columns]
-        self.sources = torch.stack([(y[:, None] * width + x).flatten() for y in rows for x in columns])
-        self.holes = holes(height, width, cutout) if cutout else None
+        self.rows, self.columns = torch.stack(rows) * width, torch.stack(columns)
+        self.moves, self.places = len(rows) * len(columns), height * width
+        self.holes = (hole(height, cutout), hole(width, cutout)) if cutout else None
 
     def draw(self, count: int, rng: torch.Generator) -> Changes:
         """What happens to each of ``count`` images: its move, its hole, two factors and a warp, (count,) each."""
-        moves = torch.randint(len(self.sources), (count,), generator=rng)
+        moves = torch.randint(self.moves, (count,), generator=rng)
         places = torch.zeros_like(moves)
         if self.holes is not None:
-            places = torch.randint(len(self.holes), (count,), generator=rng)
+            places = torch.randint(self.places, (count,), generator=rng)
 
         def about(centre: float, reach: float) -> Tensor:
             drawn = torch.full((count,), centre, dtype=torch.float32)
@@ -90,12 +91,15 @@ class Augmentation:
             images = self._jittered(images, brightness[:, None, None, None], contrast[:, None, None, None])
         if self.rotation or self.shear or self.zoom:
             images = warped(images, *warp)
-        if len(self.sources) == 1 and self.holes is None:
+        if self.moves == 1 and self.holes is None:
             return images
-        sources, pixels = self.sources.index_select(0, moves), images.flatten(2)
+        pixels, sides = images.flatten(2), len(self.columns)
+        down, right = self.rows.index_select(0, moves // sides), self.columns.index_select(0, moves % sides)
+        sources = (down[:, :, None] + right[:, None]).flatten(1)
         if self.holes is not None:
             pixels = torch.cat([pixels, pixels.new_full((*pixels.shape[:2], 1), GREY)], 2)
-            sources = sources.masked_fill(self.holes.index_select(0, places), pixels.shape[2] - 1)
+            high, wide = self.holes[0][places // images.shape[3]], self.holes[1][places % images.shape[3]]
+            sources.masked_fill_((high[:, :, None] & wide[:, None]).flatten(1), self.places)
         return pixels.gather(2, sources.unsqueeze(1).expand(-1, images.shape[1], -1)).view_as(images)
 
     def _jittered(self, images: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:
@@ -134,13 +138,8 @@ def reflect(positions: Tensor, size: int) -> Tensor:
     return (size - 1) - ((size - 1) - positions.remainder(period)).abs()
 
 
-def holes(height: int, width: int, side: int) -> Tensor:
-    """For each pixel, which pixels a square of ``side`` about it covers, (H W, H W)."""
-
-    def covered(size: int) -> Tensor:
-        places = torch.arange(size)
-        first = places[:, None] - side // 2
-        return (places >= first) & (places < first + side)
-
-    both = covered(height)[:, None, :, None] & covered(width)[None, :, None, :]
-    return both.reshape(height * width, height * width)
+def hole(size: int, side: int) -> Tensor:
+    """For each place along an axis, which ones a hole of ``side`` about it covers, (size, size)."""
+    places = torch.arange(size)
+    first = places[:, None] - side // 2
+    return (places >= first) & (places < first + side)

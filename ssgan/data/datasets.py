@@ -1,7 +1,11 @@
 """Data sets as uint8 tensors: digits, mnist, svhn, cifar10, and a user's own arrays."""
 
+import hashlib
+import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +14,7 @@ from torch import Tensor
 
 from ssgan.data.npz import read_npz, read_own_npz
 from ssgan.errors import SsganError
+from ssgan.files import exclusive
 
 DIGITS = tuple(map(str, range(10)))
 OBJECTS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -29,6 +34,15 @@ class ImageData:
     train_targets: Tensor
     test_images: Tensor
     test_targets: Tensor
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hexadecimal digits that two data sets share only if they hold the same images, targets and class names."""
+        sha = hashlib.sha256(json.dumps(self.class_names).encode())
+        for tensor in (self.train_images, self.train_targets, self.test_images, self.test_targets):
+            sha.update(f"{tensor.dtype} {list(tensor.shape)} ".encode())
+            sha.update(tensor.contiguous().numpy().data)
+        return sha.hexdigest()[:16]
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -112,7 +126,11 @@ def _standard(
         return _from_arrays(name, class_names, arrays)
     root = archive.parent
     try:
-        (x_train, y_train), (x_test, y_test) = (parts(str(root), train) for train in (True, False))
+        if download:
+            root.mkdir(parents=True, exist_ok=True)
+        # Not two downloads at once, by processes of one run or runs of a sweep.
+        with exclusive(root / f".{archive.stem}.lock") if download else nullcontext():
+            (x_train, y_train), (x_test, y_test) = (parts(str(root), train) for train in (True, False))
     except (RuntimeError, OSError) as error:
         failed = "the download failed" if download else "download=false"
         reason = str(error).splitlines()[0]

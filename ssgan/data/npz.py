@@ -64,6 +64,9 @@ def read_own_npz(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     missing = [key for key in STANDARD[:2] if key not in arrays]
     if missing or ("x_test" in arrays) != ("y_test" in arrays):
         raise SsganError(f"{path}: it needs x_train and y_train, and may have x_test with y_test, and class_names.")
+    single = [key for key in STANDARD if key in arrays and arrays[key].ndim == 0]
+    if single:
+        raise SsganError(f"{path}: {', '.join(single)} holds a single value. It needs one for every image.")
     if "x_test" not in arrays:
         arrays |= {"x_test": arrays["x_train"][:0], "y_test": arrays["y_train"][:0]}
     if "class_names" in arrays:
@@ -83,7 +86,7 @@ def read_arrays(path: Path, keys: Iterable[str]) -> dict[str, Array]:
     """Those of the arrays named ``keys`` that the file has; others are not read.
 
     Raises `SsganError` for a file that is not whole, and, before any memory is spent, for arrays of more than `LARGEST`
-    bytes together and for one that claims to be larger than what the file holds of it.
+    bytes together and for one that claims another size than the file holds of it.
     """
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
@@ -103,16 +106,17 @@ def read_arrays(path: Path, keys: Iterable[str]) -> dict[str, Array]:
 
 
 def _claimed_bytes(archive: zipfile.ZipFile, name: str) -> int:
-    """The bytes of an array as its header has them; raises ValueError if the file holds fewer."""
+    """The bytes of an array as its header has them; raises ValueError if the file does not hold as many."""
     with archive.open(name) as member:
         version = np.lib.format.read_magic(member)
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = header(member)
+        present = archive.getinfo(name).file_size - member.tell()
     if min(shape, default=0) < 0:
         raise ValueError(f"{name} has the shape {shape}")
     claimed = math.prod(shape) * dtype.itemsize
-    if claimed > archive.getinfo(name).file_size:
-        raise ValueError(f"{name} claims {claimed} bytes and has {archive.getinfo(name).file_size}")
+    if claimed != present:
+        raise ValueError(f"{name} claims {claimed} bytes and has {present}")
     return claimed
 
 

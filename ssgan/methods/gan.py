@@ -13,6 +13,6 @@ class GAN(ImprovedGAN):
     def classifier_loss(self, batch: Batch, generated: Tensor) -> Terms:
         on_real, on_generated = self.logits(batch["unlabelled"], generated)
         return {
-            "unsupervised": (self.unlabeled_weight, self.unsupervised(on_real, on_generated)),
+            "unsupervised": (self.unlabeled_weight * self.ramp_up(), self.unsupervised(on_real, on_generated)),
             **self.historical("classifier"),
         }

@@ -35,14 +35,27 @@ def alone() -> Iterator[None]:
         _alone = before
 
 
+SMALL = 1 << 14
+"""So many numbers of all processes together gloo gathers in a third of the time in which it sums them, or less."""
+
+
+def _total(local: Tensor) -> Tensor:
+    """The sum over processes, the same to the last bit in all of them."""
+    if dist.get_backend() == "gloo" and local.numel() * dist.get_world_size() <= SMALL:
+        parts = [torch.empty_like(local) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, local)
+        return torch.stack(parts).sum(0)
+    total = local.clone()
+    dist.all_reduce(total)
+    return total
+
+
 class _Sum(torch.autograd.Function):
     """The sum over processes, of values forward and of gradients backward."""
 
     @staticmethod
     def forward(ctx: Any, local: Tensor) -> Tensor:
-        total = local.clone()
-        dist.all_reduce(total)
-        return total
+        return _total(local.contiguous())
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:

@@ -31,9 +31,7 @@ def test_run_folder(ssgan: Command, tmp_path: Path) -> None:
     outcome = ssgan("fit", *TINY, f"runs_dir={tmp_path}", "baseline=true", "trainer.samples_every=1")
     assert outcome.code == 0, outcome.err
     folder = folder_of(tmp_path)
-    names = {
-        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()
-    }
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert names == {
         "classifier.safetensors",
         "config.yaml",

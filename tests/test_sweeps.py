@@ -1,5 +1,7 @@
 """Every sweep composes for each of its jobs, gives its command, and leaves finished runs alone."""
 
+import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +14,8 @@ import yaml
 from conftest import TINY, Outcome
 from omegaconf import OmegaConf
 from test_configs import CONF, compose
+
+from ssgan.run_folder import command_line
 
 SWEEPS = sorted((CONF / "sweep").glob("*.yaml"))
 
@@ -59,5 +63,21 @@ def test_jobs_in_processes_of_their_own(launcher: str, tmp_path: Path) -> None:
     told = [outcome.stdout, outcome.stderr, *(log.read_text() for log in tmp_path.rglob("*log.err"))]
     assert any("error: labels=51: not divisible" in text for text in told)
     assert not any("Traceback" in text for text in told)
-    finished = [path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("metrics.json")]
-    assert finished == ["digits@50"]
+    (metrics,) = tmp_path.rglob("metrics.json")
+    assert metrics.relative_to(tmp_path).parts[0] == "digits@50"
+    command = shlex.split(json.loads(metrics.read_text())["command"])
+    assert command[:3] == ["python", "-m", "ssgan.fit"]
+    assert {"labels=50", "labels=50,51"} & {*command}
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["/there/ssgan/fit.py", "labels=50"], "python -m ssgan.fit labels=50"),
+        (["/bin/ssgan-fit", "name=a b"], "ssgan-fit 'name=a b'"),
+        (["benchmarks/scaling.py"], "python benchmarks/scaling.py"),
+    ],
+)
+def test_what_is_told_of_a_command_can_be_typed(argv: list[str], told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", argv)
+    assert command_line() == told

@@ -17,7 +17,7 @@ from ssgan.errors import SsganError
 from ssgan.nets import DCGANClassifier, DCGANGenerator, MLPClassifier, MLPGenerator, minibatch
 from ssgan.nets.initialization import initialize_from_data, settle
 from ssgan.nets.minibatch import MinibatchDiscrimination
-from ssgan.nets.normalization import BatchNormNoGain, VirtualBatchNorm
+from ssgan.nets.normalization import BatchNormNoGain, VirtualBatchNorm, _Normalize, global_moments
 
 
 def mixing_classifier() -> MLPClassifier:
@@ -156,6 +156,27 @@ def make_generator(kind: str, norm: str) -> MLPGenerator | DCGANGenerator:
     if kind == "mlp":
         return MLPGenerator((1, 8, 8), 20, [24, 24], "sigmoid", norm, 10)
     return DCGANGenerator((1, 28, 28), latent=20, width=4, norm=norm, reference=10, init_std=0.05)
+
+
+@pytest.mark.parametrize("shape", [(40, 3), (8, 3, 5, 4)])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_batch_norm_of_a_shared_batch_is_torchs(shape: tuple[int, ...], memory_format: torch.memory_format) -> None:
+    """Its forms for several processes, of which one has all: values and all three gradients."""
+    x = torch.randn(shape) * 3 + 5
+    if len(shape) == 4:
+        x = x.contiguous(memory_format=memory_format)
+    weight, bias, weights = torch.rand(3) + 0.5, torch.randn(3), torch.randn(shape)
+    results = []
+    for ours in (True, False):
+        leaves = [tensor.clone().requires_grad_() for tensor in (x, weight, bias)]
+        if ours:
+            mean, variance = global_moments(x)
+            y = _Normalize.apply(*leaves, mean, variance, 1e-5, x.numel() // 3)
+        else:
+            y = F.batch_norm(leaves[0], None, None, *leaves[1:], training=True, eps=1e-5)
+        results.append([y, *torch.autograd.grad((y * weights).sum(), leaves)])
+    for of_ours, of_torchs in zip(*results, strict=True):
+        torch.testing.assert_close(of_ours, of_torchs, rtol=1e-4, atol=1e-4)
 
 
 def test_batch_norm_without_gain() -> None:

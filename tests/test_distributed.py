@@ -181,9 +181,7 @@ def test_a_killed_process_ends_the_run_and_the_command_goes_on(straight: Path, t
     assert_same_end(straight, tmp_path / FOLDER)
 
 
-@pytest.mark.parametrize(
-    ("number", "of"), [(signal.SIGINT, "all"), (signal.SIGTERM, "all"), (signal.SIGTERM, "the second")]
-)
+@pytest.mark.parametrize(("number", "of"), [(signal.SIGINT, "all"), (signal.SIGTERM, "the second")])
 def test_a_signal_stops_all_with_a_checkpoint(number: signal.Signals, of: str, straight: Path, tmp_path: Path) -> None:
     """Kills a handler that talks to the other process in the midst of a step: both would wait until they are killed."""
     command = ("-m", "ssgan.fit", *DDP, *TINY, *LONG, f"runs_dir={tmp_path}")

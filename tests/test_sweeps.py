@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import TINY, Outcome
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 from test_configs import CONF, compose
 
@@ -80,4 +81,5 @@ def test_jobs_in_processes_of_their_own(launcher: str, tmp_path: Path) -> None:
 )
 def test_what_is_told_of_a_command_can_be_typed(argv: list[str], told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", argv)
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)  # tests before this one leave theirs
     assert command_line() == told

@@ -63,9 +63,9 @@ def fit(config: DictConfig) -> int:
     baseline = build(config, config.supervised, data, split) if wants_baseline(config) else None
     logger = instantiate(config.logger) if config.logger else False
     is_first = make_trainer(config, config.method, []).is_global_zero
-    if is_first:
-        folder.claim(config, split, data.digest)
     try:
+        if is_first:
+            folder.claim(config, split, data.digest)
         metrics = folder.finished()
         if metrics is None and to_launch:
             folder.unlock()

@@ -50,8 +50,8 @@ class RunFolder:
         return self.path / name
 
     def claim(self, config: DictConfig, split: Split, data: str) -> None:
-        """Lock the folder of a run that has not ended, and write config.yaml, split.json, with the digest of the
-        ``data``, and environment.json, or check that the run there is this one.
+        """Lock the folder of a run that has not ended, until `unlock`, and write config.yaml, split.json, with the digest
+        of the ``data``, and environment.json, or check that the run there is this one.
 
         Raises `SsganError` if it is not, or if another process trains in this folder. The system lets go of the lock of a
         process that was killed.

@@ -31,7 +31,7 @@ def main() -> None:
         "cases": sum(outcomes.values()),
         "outcomes": outcomes,
         "seconds": round(time.monotonic() - started),
-        "environment": environment(),
+        "environment": environment() | {"command": f"python benchmarks/reliability/fuzz.py {cases}"},
     }
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
 

@@ -39,12 +39,17 @@ SMALL = 1 << 14
 """So many numbers of all processes together gloo gathers in a third of the time in which it sums them, or less."""
 
 
+def _parts(local: Tensor) -> list[Tensor]:
+    """What each process has, in the order of their ranks."""
+    parts = [torch.empty_like(local) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, local)
+    return parts
+
+
 def _total(local: Tensor) -> Tensor:
     """The sum over processes, the same to the last bit in all of them."""
     if dist.get_backend() == "gloo" and local.numel() * dist.get_world_size() <= SMALL:
-        parts = [torch.empty_like(local) for _ in range(dist.get_world_size())]
-        dist.all_gather(parts, local)
-        return torch.stack(parts).sum(0)
+        return torch.stack(_parts(local)).sum(0)
     total = local.clone()
     dist.all_reduce(total)
     return total
@@ -67,15 +72,11 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, local: Tensor) -> Tensor:
-        parts = [torch.empty_like(local) for _ in range(dist.get_world_size())]
-        dist.all_gather(parts, local.contiguous())
-        return torch.cat(parts)
+        return torch.cat(_parts(local.contiguous()))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        total = grad.clone()
-        dist.all_reduce(total)
-        return total.chunk(dist.get_world_size())[dist.get_rank()]
+        return _total(grad.contiguous()).chunk(dist.get_world_size())[dist.get_rank()]
 
 
 def is_lost_connection(error: RuntimeError) -> bool:

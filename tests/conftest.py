@@ -41,6 +41,13 @@ EVERY_TECHNIQUE = (
 )
 
 
+def pytest_configure() -> None:
+    """Tests run beside each other: one thread for each, and for the processes that they start."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        torch.set_num_threads(1)
+
+
 class Bomb:
     """Unpickled, it would touch ``path``."""
 

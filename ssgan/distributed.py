@@ -109,9 +109,9 @@ def gather(local: Tensor) -> Tensor:
     return gathered
 
 
-def own_part(batch: Tensor) -> Tensor:
-    """The part of a global batch (N, ...), N a multiple of the number of processes, that is this process's own."""
-    return batch.chunk(world_size())[rank()]
+def own_part(batch: Tensor, dim: int = 0) -> Tensor:
+    """The part along ``dim`` of a global batch that is this process's own; its size has to be a multiple of theirs."""
+    return batch.chunk(world_size(), dim)[rank()]
 
 
 def largest(*numbers: float) -> list[float]:

@@ -12,7 +12,7 @@ from torch import nn
 from ssgan.nets import MLPClassifier, MLPGenerator
 from ssgan.nets.initialization import initialize_from_data
 from ssgan.nets.noise import GaussianNoise, NoisePool, share_noise
-from ssgan.nets.weight_norm import WeightNormLinear, keep_weights
+from ssgan.nets.weight_norm import WeightNormLinear, forget_weights, keep_weights
 
 
 def weight_norm_layers(network: nn.Module) -> list[WeightNormLinear]:
@@ -91,10 +91,10 @@ def test_weights_are_kept_only_on_request(fused: bool) -> None:
 
     step()
     torch.testing.assert_close(layer(x), exact(layer))
-    keep_weights(layer)
+    kept = keep_weights(layer)
     before = step()
     torch.testing.assert_close(layer(x).detach(), before)
-    keep_weights(layer)
+    kept.clear()
     torch.testing.assert_close(layer(x), exact(layer))
     assert not torch.allclose(exact(layer), before)
     twin = copy.deepcopy(layer)
@@ -104,6 +104,10 @@ def test_weights_are_kept_only_on_request(fused: bool) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         assert layer(x).dtype == torch.bfloat16
     assert layer(x).dtype == torch.float32
+    assert {dtype for _, dtype in kept} == {torch.float32, torch.bfloat16}
+    forget_weights(layer)
+    step()
+    torch.testing.assert_close(layer(x), exact(layer))
 
 
 def test_only_the_output_layer_trains_its_scale(classifier: MLPClassifier, generator: MLPGenerator) -> None:

@@ -1,14 +1,13 @@
 """The three training streams: labelled images, unlabelled ones, and unlabelled ones for the generator's turn."""
 
 from collections.abc import Iterator
-from itertools import islice
-from typing import NotRequired, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from ssgan.data.augmentation import Augmentation, Changes
+from ssgan.data.augmentation import Augmentation
 from ssgan.data.datasets import ImageData
 from ssgan.distributed import own_part, rank, world_size
 from ssgan.errors import SsganError
@@ -30,7 +29,7 @@ class Batch(TypedDict):
 
 
 class SemiSupervisedData(pl.LightningDataModule):
-    """Batches of ``batch_size`` images from each stream, by one index_select and one gather per stream and step.
+    """Batches of ``batch_size`` images from each stream, by one index_select and one gather per step.
 
     ``labelled_batch_size`` gives the labelled stream a size of its own: a few labelled images repeat many times in an
     epoch, and batches of unlabelled ones may grow without them.
@@ -80,6 +79,10 @@ class SemiSupervisedData(pl.LightningDataModule):
         own = self.validation[rank() :: world_size()]
         return EvaluationBatches(data.train_images[own], data.train_targets[own])
 
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """On a CPU it is there already."""
+        return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
+
     def on_after_batch_transfer(self, batch: "Batch | tuple[Tensor, Tensor]", dataloader_idx: int):  # type: ignore[no-untyped-def]
         if isinstance(batch, dict):
             tensors = cast(dict[str, Tensor], batch)
@@ -104,14 +107,14 @@ class SemiSupervisedData(pl.LightningDataModule):
         tiles = -(-self.steps_per_epoch * self.labelled_batch_size // len(self.labelled))
         return torch.cat([self.labelled[torch.randperm(len(self.labelled), generator=rng)] for _ in range(tiles)])
 
-    def draws(self, stream: str, order: Tensor, size: int, epoch: int) -> Iterator[tuple[Tensor, Changes]]:
-        """For every batch of an epoch of a stream: which images, and what happens to each."""
-        changes = self.augmentation.draw(len(order), self._rng(f"{stream} shifts", epoch))
-        return zip(order.split(size), zip(*(change.split(size) for change in changes), strict=True), strict=True)
+    def draws(self, stream: str, order: Tensor, size: int, epoch: int) -> tuple[Tensor, ...]:
+        """For this process's part of every batch of an epoch of a stream: which images, and what happens to each.
 
-    def augmented(self, images: Tensor, changes: Changes) -> Tensor:
-        """The training images of these numbers, changed."""
-        return self.augmentation(self.data.train_images.index_select(0, images), changes)
+        (steps, own part of ``size``) each.
+        """
+        changes = self.augmentation.draw(len(order), self._rng(f"{stream} shifts", epoch))
+        steps = self.steps_per_epoch
+        return tuple(own_part(drawn[: steps * size].view(steps, size), 1) for drawn in (order, *changes))
 
     def _rng(self, stream: str, epoch: int) -> torch.Generator:
         return torch.Generator().manual_seed(derive_seed(self.seed, stream, epoch))
@@ -132,30 +135,21 @@ class TrainingBatches:
         if source.trainer:
             epoch, done = source.trainer.current_epoch, source.trainer.fit_loop.epoch_loop.batch_progress.current.ready
         order = source.order("unlabelled", epoch)
-        streams = (
-            source.draws("labelled", source.labelled_order(epoch), source.labelled_batch_size, epoch),
-            source.draws("unlabelled", order, size, epoch),
-            source.draws("generator", source.order("generator", epoch), size, epoch),
-            source.draws("second view", order, size, epoch) if source.second_view else iter(()),
-        )
-        labelled, unlabelled, for_generator, again = (islice(stream, done, None) for stream in streams)
-        for _ in range(done, len(self)):
-            images, changes = own(next(labelled))
-            batch = Batch(
-                labelled=source.augmented(images, changes),
-                targets=source.data.train_targets.index_select(0, images),
-                unlabelled=source.augmented(*own(next(unlabelled))),
-                generator_unlabelled=source.augmented(*own(next(for_generator))),
-            )
-            if source.second_view:
-                batch["second_view"] = source.augmented(*own(next(again)))
-            yield batch
-
-
-def own(draws: tuple[Tensor, Changes]) -> tuple[Tensor, Changes]:
-    """This process's part of what is drawn for a batch."""
-    images, changes = draws
-    return own_part(images), tuple(own_part(change) for change in changes)
+        streams = {
+            "labelled": source.draws("labelled", source.labelled_order(epoch), source.labelled_batch_size, epoch),
+            "unlabelled": source.draws("unlabelled", order, size, epoch),
+            "generator_unlabelled": source.draws("generator", source.order("generator", epoch), size, epoch),
+        }
+        if source.second_view:
+            streams["second_view"] = source.draws("second view", order, size, epoch)
+        targets = source.data.train_targets[streams["labelled"][0]]
+        sizes = [images.shape[1] for images, *_ in streams.values()]
+        plan = [torch.cat(drawn, 1) for drawn in zip(*streams.values(), strict=True)]
+        for step in range(done, len(self)):
+            images, *changes = (drawn[step] for drawn in plan)
+            changed = source.augmentation(source.data.train_images.index_select(0, images), tuple(changes))
+            batch = dict(zip(streams, changed.split(sizes), strict=True))
+            yield cast(Batch, {**batch, "targets": targets[step]})
 
 
 class EvaluationBatches:

@@ -16,7 +16,7 @@ from ssgan.nets.averaging import averaged
 from ssgan.nets.contract import ImageClassifier
 from ssgan.nets.initialization import settle
 from ssgan.nets.noise import NoisePool, share_noise
-from ssgan.nets.weight_norm import keep_weights
+from ssgan.nets.weight_norm import KeptWeights, forget_weights, keep_weights
 from ssgan.seeds import derive_seed
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -59,6 +59,7 @@ class ClassifierTraining(pl.LightningModule):
         self.validation_accuracy = MulticlassAccuracy(max(2, classifier.arguments["classes"]), average="micro")
         self.latent_rng = torch.Generator()
         self.share_of_time: Callable[[], float] = float  # 0.0; `TimeLimit` knows better
+        self.kept: KeptWeights = {}
         self.sums: dict[str, Tensor] = {}
         self.steps_summed = 0
 
@@ -95,7 +96,7 @@ class ClassifierTraining(pl.LightningModule):
             optimizer.step()
         torch.clear_autocast_cache()  # it holds half-precision copies of the weights as they were before the step
         if player == 0:
-            keep_weights(self.classifier)
+            self.kept.clear()
         for name, (_, term) in terms.items():
             self.sums[name] = self.sums.get(name, 0) + term.detach()
 
@@ -135,7 +136,7 @@ class ClassifierTraining(pl.LightningModule):
         self.steps_summed = checkpoint["steps_summed"]
 
     def on_train_start(self) -> None:
-        keep_weights(self.classifier)
+        self.kept = keep_weights(self.classifier)
         self.sums = {name: total.to(self.device) for name, total in self.sums.items()}
 
     def on_fit_start(self) -> None:
@@ -143,10 +144,11 @@ class ClassifierTraining(pl.LightningModule):
         share_noise(self.classifier, self.pool if on_cpu else None)
 
     def on_fit_end(self) -> None:
-        keep_weights(self.classifier, False)
+        forget_weights(self.classifier)
+        self.kept = {}
 
     def on_train_epoch_start(self) -> None:
-        keep_weights(self.classifier)
+        self.kept.clear()
         self.sums, self.steps_summed = {}, 0
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:

@@ -9,6 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+KeptWeights = dict[tuple[nn.Module, torch.dtype], tuple[Tensor, Tensor, Tensor]]
+"""Of a layer, for inputs of a type: its weight g v / |v| and its bias in that type, and |v|."""
+
 
 class _WeightNormLinear(torch.autograd.Function):
     """y = x w^T + b with fewer passes over v than autograd's for its gradient.
@@ -37,12 +40,12 @@ class _WeightNormLinear(torch.autograd.Function):
         if need_v or need_g or need_b:
             # A sum in half precision is rounded once, at its end; one in v's type would first copy all that is summed.
             grad_b = grad_y.sum(0).to(v.dtype)
-            inner = (grad_y * y).sum(0).to(v.dtype) - b * grad_b
+            inner = (grad_y * y).sum(0).to(v.dtype).addcmul_(b, grad_b, value=-1)
         if need_g:
             grad_g = inner / g
         if need_v:
             scaled = grad_y * (g / norm).to(grad_y.dtype)
-            grad_v = (scaled.t() @ x).to(v.dtype).addcmul_(v, (-inner / norm.square())[:, None])
+            grad_v = (scaled.t().contiguous() @ x).to(v.dtype).addcmul_(v, (inner / norm.square())[:, None], value=-1)
         return grad_x, grad_v, grad_g, grad_b if need_b else None, None, None, None
 
 
@@ -73,7 +76,7 @@ class WeightNormLinear(nn.Module):
             self.g = nn.Parameter(torch.ones(out_features))
         else:
             self.register_buffer("g", torch.ones(out_features))
-        self.kept: dict[torch.dtype, tuple[Tensor, Tensor, Tensor]] | None = None  # see `keep_weights`
+        self.kept: KeptWeights | None = None  # see `keep_weights`
 
     def forward(self, x: Tensor) -> Tensor:
         if not torch.is_grad_enabled():
@@ -88,12 +91,12 @@ class WeightNormLinear(nn.Module):
     @torch.no_grad()
     def _weight(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
         """The normalised weight and the bias in ``dtype``, and |v|."""
-        if self.kept is not None and dtype in self.kept:
-            return self.kept[dtype]
+        if self.kept is not None and (self, dtype) in self.kept:
+            return self.kept[self, dtype]
         weight, norm = torch._weight_norm_interface(self.v, self.g[:, None])
         made = weight.to(dtype), self.b.detach().to(dtype), norm.flatten()
         if self.kept is not None:
-            self.kept[dtype] = made
+            self.kept[self, dtype] = made
         return made
 
     def __getstate__(self) -> dict[str, Any]:
@@ -168,13 +171,24 @@ class WeightNormConvTranspose2d(_WeightNormConv):
 WEIGHT_NORMED = (WeightNormLinear, WeightNormConv2d, WeightNormConvTranspose2d)
 
 
-def keep_weights(network: nn.Module, keep: bool = True) -> None:
-    """Let weight-normed layers keep their normalised weights from now on, until this is called again.
+def keep_weights(network: nn.Module) -> KeptWeights:
+    """Let weight-normed layers keep their normalised weights from now on, in what is returned.
 
-    For a caller that knows when weights change: it must call this after every change (torch's version counter does not
+    For a caller that knows when weights change: it must clear that after every change (torch's version counter does not
     see a fused optimizer's). Between two of its own steps a classifier is passed through by both players, so that every
     second normalisation is saved.
     """
+    kept: KeptWeights = {}
+    _give(network, kept)
+    return kept
+
+
+def forget_weights(network: nn.Module) -> None:
+    """Undo `keep_weights`."""
+    _give(network, None)
+
+
+def _give(network: nn.Module, kept: KeptWeights | None) -> None:
     for module in network.modules():
         if isinstance(module, WeightNormLinear):
-            module.kept = {} if keep else None
+            module.kept = kept

@@ -26,6 +26,7 @@ PAIRS: dict[str, tuple[list[str], int, int]] = {
     "SVHN, lean": (["dataset=svhn", "labels=1000"], 48, 80),
     "SVHN, lean, batches of 200": (["dataset=svhn", "labels=1000"], 200, 24),
     "SVHN, lean, batches of 200, float32": (["dataset=svhn", "labels=1000", "method.precision=32-true"], 200, 16),
+    "SVHN, the paper's": (["experiment=svhn_1000"], 100, 6),
 }
 """Overrides, unlabelled images in a batch, and steps in an epoch. The labelled batch is half of it."""
 

@@ -17,7 +17,7 @@ from ssgan.config import CONFIG_DIR
 from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
-from ssgan.errors import SsganError
+from ssgan.errors import SsganError, first_line
 from ssgan.launch import SharedBatch, check_processes, slurm
 from ssgan.methods.classification import ClassifierTraining
 from ssgan.methods.improved_gan import GENERATOR_LOSSES
@@ -139,7 +139,7 @@ def _check_optimizer(key: str, settings: DictConfig) -> None:
         instantiate(settings)([torch.zeros(1, requires_grad=True)])
     except (ValueError, TypeError, IndexError) as error:
         given = ", ".join(f"{name!s}={value}" for name, value in settings.items() if not str(name).startswith("_"))
-        raise SsganError(f"{key}: {str(error).splitlines()[0]}; given were {given}") from error
+        raise SsganError(f"{key}: {first_line(error)}; given were {given}") from error
 
 
 def named_dataset(name: str | None, data_dir: str, download: bool) -> ImageData:

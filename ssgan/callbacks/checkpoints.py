@@ -137,7 +137,7 @@ class Checkpoints(pl.Callback):
                 raise
             partial.unlink(missing_ok=True)
             raise SsganError(
-                f"{self.last} cannot be written ({str(error).splitlines()[0]}). The checkpoints before it are whole: "
+                f"{self.last} cannot be written ({first_line(error)}). The checkpoints before it are whole: "
                 f"make room, and the same command goes on from them."
             ) from error
         trainer.strategy.barrier()  # none may end before the files are in place: its end would end the others

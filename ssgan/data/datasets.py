@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ssgan.data.npz import read_npz, read_own_npz
-from ssgan.errors import SsganError
+from ssgan.errors import SsganError, first_line
 from ssgan.files import exclusive
 
 DIGITS = tuple(map(str, range(10)))
@@ -133,7 +133,7 @@ def _standard(
             (x_train, y_train), (x_test, y_test) = (parts(str(root), train) for train in (True, False))
     except (RuntimeError, OSError) as error:
         failed = "the download failed" if download else "download=false"
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise SsganError(
             f"data_dir={root}: no {archive.stem} there and {failed} ({reason}). Put {archive.name} (keys x_train, "
             f"y_train, x_test, y_test) or torchvision's {torchvision_files} there, or use download=true on a machine "

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -26,7 +27,7 @@ PAIRS: dict[str, tuple[list[str], int, int]] = {
     "SVHN, lean": (["dataset=svhn", "labels=1000"], 48, 80),
     "SVHN, lean, batches of 200": (["dataset=svhn", "labels=1000"], 200, 24),
     "SVHN, lean, batches of 200, float32": (["dataset=svhn", "labels=1000", "method.precision=32-true"], 200, 16),
-    "SVHN, the paper's": (["experiment=svhn_1000"], 100, 6),
+    "SVHN, the paper's": (["experiment=svhn_1000"], 100, 4),
 }
 """Overrides, unlabelled images in a batch, and steps in an epoch. The labelled batch is half of it."""
 
@@ -34,24 +35,33 @@ PAIRS: dict[str, tuple[list[str], int, int]] = {
 def start(overrides: list[str], batch: int, steps: int, runs: str, *more: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "ssgan.fit", *overrides, f"method.batch_size={batch}", f"runs_dir={runs}"]
     command += [f"method.labelled_batch_size={batch // 2}", f"trainer.limit_train_batches={steps}", *more]
-    command += [f"method.epochs={EPOCHS}", "trainer.samples_every=1000000", "net.initialisation_images=100"]
+    command += ["method.epochs=1000", "trainer.samples_every=1000000", "net.initialisation_images=100"]
     quiet = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=quiet)
 
 
-def seconds_per_step(started: "list[subprocess.Popen[str]]", folders: list[str], steps: int) -> float:
-    """The longest of the median seconds per step of these runs, over all epochs but the first."""
-    for process in started:
-        output, _ = process.communicate()
-        if process.returncode:
-            sys.exit(output)
-    times = []
-    for folder in folders:
-        (table,) = Path(folder).rglob("metrics.csv")
+def clock(folder: str) -> list[float]:
+    """The seconds at the end of every epoch so far of the run in ``folder``."""
+    for table in Path(folder).rglob("metrics.csv"):
         with table.open() as file:
-            clock = [float(row["seconds"]) for row in csv.DictReader(file)]
-        times.append(median(after - before for before, after in pairwise(clock)) / steps)
-    return max(times)
+            return [float(row["seconds"]) for row in csv.DictReader(file)]
+    return []
+
+
+def seconds_per_step(started: "list[subprocess.Popen[str]]", folders: list[str], steps: int) -> float:
+    """The longest of the median seconds per step of these runs, over all epochs but the first. Then they are stopped."""
+    while min(len(clock(folder)) for folder in folders) < EPOCHS:
+        time.sleep(0.5)
+        for process in started:
+            if process.poll() is not None:
+                sys.exit(process.communicate()[0])
+    for process in started:
+        process.terminate()
+    for process in started:
+        process.communicate()
+    return max(
+        median(after - before for before, after in pairwise(clock(folder)[:EPOCHS])) / steps for folder in folders
+    )
 
 
 def measure(overrides: list[str], batch: int, steps: int) -> dict[str, float]:

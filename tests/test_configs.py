@@ -57,6 +57,30 @@ def test_every_experiment_runs_a_few_steps_on_digits(
     assert outcome.code == 0, outcome.err
 
 
+OF_THE_PAPER = [name for name in EXPERIMENTS if name.startswith(("svhn", "cifar10")) and not name.endswith("_cpu")]
+NOT_IN_THE_PAPER = (
+    "reuse_features",
+    "pull_away_weight",
+    "consistency_weight",
+    "balance_weight",
+    "ramp_up_epochs",
+    "warm_up_epochs",
+)
+
+
+@pytest.mark.parametrize("experiment", [*OF_THE_PAPER, "mnist_100_authors"])
+def test_the_papers_experiments_have_nothing_else(experiment: str) -> None:
+    """Kills settings of the lean recipe that reach them too."""
+    config = compose(f"experiment={experiment}")
+    assert not any(config.method[key] for key in NOT_IN_THE_PAPER)
+    assert not any(config.augmentation.values())
+    assert config.method.batch_size == config.method.labelled_batch_size == 100
+    assert (config.method.average_rate, config.method.average_every) == (1e-4, 1)
+    lr = 0.003 if experiment.startswith("mnist") else 0.0003
+    for player in ("classifier_optimizer", "generator_optimizer"):
+        assert (config.method[player].lr, *config.method[player].betas) == (lr, 0.5, 0.999)
+
+
 @pytest.mark.parametrize("path", sorted((CONF / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_experiment_gives_its_command(path: Path) -> None:
     assert f"# python -m ssgan.fit experiment={path.stem}" in path.read_text()

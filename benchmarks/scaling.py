@@ -50,18 +50,19 @@ def clock(folder: str) -> list[float]:
 
 def seconds_per_step(started: "list[subprocess.Popen[str]]", folders: list[str], steps: int) -> float:
     """The longest of the median seconds per step of these runs, over all epochs but the first. Then they are stopped."""
-    while min(len(clock(folder)) for folder in folders) < EPOCHS:
-        time.sleep(0.5)
+    try:
+        while any(len(clock(folder)) < EPOCHS for folder in folders):
+            time.sleep(0.5)
+            for process in started:
+                if process.poll() is not None:
+                    sys.exit(process.communicate()[0])
+    finally:  # a run beside one that failed would not end for long
         for process in started:
-            if process.poll() is not None:
-                sys.exit(process.communicate()[0])
-    for process in started:
-        process.terminate()
-    for process in started:
-        process.communicate()
-    return max(
-        median(after - before for before, after in pairwise(clock(folder)[:EPOCHS])) / steps for folder in folders
-    )
+            process.terminate()
+        for process in started:
+            process.wait()
+    clocks = [clock(folder)[:EPOCHS] for folder in folders]
+    return max(median(after - before for before, after in pairwise(seconds)) / steps for seconds in clocks)
 
 
 def measure(overrides: list[str], batch: int, steps: int) -> dict[str, float]:

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ssgan.config import CONFIG_DIR, register
-from ssgan.errors import SsganError
+from ssgan.errors import SsganError, first_line
 
 
 def run(config_name: str, job: Callable[[DictConfig], int]) -> None:
@@ -47,7 +47,7 @@ def run(config_name: str, job: Callable[[DictConfig], int]) -> None:
             except (MemoryError, RuntimeError) as error:
                 if not (isinstance(error, MemoryError) or re.search("(out of|enough|allocate) memory", str(error))):
                     raise
-                complain(f"not enough memory ({str(error).partition(chr(10))[0]}); use smaller batches or networks")
+                complain(f"not enough memory ({first_line(error)}); use smaller batches or networks")
 
         try:
             hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name=config_name)(task)()
@@ -91,7 +91,7 @@ def explain(error: Exception, config_name: str) -> str:
         similar = difflib.get_close_matches(key, known_keys(config_name), n=1)
         hint = f"did you mean {similar[0]}? " if similar else ""
         return f"{key}: there is no such key; {hint}--cfg job lists them all"
-    causes = [text.splitlines()[0]]
+    causes = [first_line(error)]
     while error.__cause__ is not None:
         error = error.__cause__  # type: ignore[assignment]
         causes += [line for line in str(error).splitlines()[:1] if line not in causes[-1]]

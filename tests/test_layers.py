@@ -12,7 +12,7 @@ from torch import nn
 from ssgan.nets import MLPClassifier, MLPGenerator
 from ssgan.nets.initialization import initialize_from_data
 from ssgan.nets.noise import GaussianNoise, NoisePool, share_noise
-from ssgan.nets.weight_norm import WeightNormLinear, forget_weights, keep_weights
+from ssgan.nets.weight_norm import KeptWeights, WeightNormLinear, keep_weights
 
 
 def weight_norm_layers(network: nn.Module) -> list[WeightNormLinear]:
@@ -91,7 +91,8 @@ def test_weights_are_kept_only_on_request(fused: bool) -> None:
 
     step()
     torch.testing.assert_close(layer(x), exact(layer))
-    kept = keep_weights(layer)
+    kept: KeptWeights = {}
+    keep_weights(layer, kept)
     before = step()
     torch.testing.assert_close(layer(x).detach(), before)
     kept.clear()
@@ -105,7 +106,7 @@ def test_weights_are_kept_only_on_request(fused: bool) -> None:
         assert layer(x).dtype == torch.bfloat16
     assert layer(x).dtype == torch.float32
     assert {dtype for _, dtype in kept} == {torch.float32, torch.bfloat16}
-    forget_weights(layer)
+    keep_weights(layer, None)
     step()
     torch.testing.assert_close(layer(x), exact(layer))
 

@@ -148,8 +148,8 @@ class TrainingBatches:
         for step in range(done, len(self)):
             images, *changes = (drawn[step] for drawn in plan)
             changed = source.augmentation(source.data.train_images.index_select(0, images), tuple(changes))
-            batch = dict(zip(streams, changed.split(sizes), strict=True))
-            yield cast(Batch, {**batch, "targets": targets[step]})
+            batch = dict(zip(streams, changed.split(sizes), strict=True), targets=targets[step])
+            yield cast(Batch, batch)
 
 
 class EvaluationBatches:

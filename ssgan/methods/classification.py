@@ -16,7 +16,7 @@ from ssgan.nets.averaging import averaged
 from ssgan.nets.contract import ImageClassifier
 from ssgan.nets.initialization import settle
 from ssgan.nets.noise import NoisePool, share_noise
-from ssgan.nets.weight_norm import KeptWeights, forget_weights, keep_weights
+from ssgan.nets.weight_norm import KeptWeights, keep_weights
 from ssgan.seeds import derive_seed
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -136,7 +136,7 @@ class ClassifierTraining(pl.LightningModule):
         self.steps_summed = checkpoint["steps_summed"]
 
     def on_train_start(self) -> None:
-        self.kept = keep_weights(self.classifier)
+        keep_weights(self.classifier, self.kept)
         self.sums = {name: total.to(self.device) for name, total in self.sums.items()}
 
     def on_fit_start(self) -> None:
@@ -144,8 +144,8 @@ class ClassifierTraining(pl.LightningModule):
         share_noise(self.classifier, self.pool if on_cpu else None)
 
     def on_fit_end(self) -> None:
-        forget_weights(self.classifier)
-        self.kept = {}
+        keep_weights(self.classifier, None)
+        self.kept.clear()
 
     def on_train_epoch_start(self) -> None:
         self.kept.clear()

@@ -25,6 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ssgan.assembly import build, make_trainer
 from ssgan.config import CONFIG_DIR, register
+from ssgan.precision import PRECISIONS, settle_precision
 from ssgan.run_folder import environment
 from ssgan.splits import draw_split
 
@@ -103,6 +104,7 @@ def measure(overrides: list[str]) -> dict[str, Any]:
     register()
     with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
         config = hydra.compose("config", [*(overrides or RECIPE), f"method.epochs={EPOCHS}"])
+    settle_precision(config, {})
     data = instantiate(config.dataset)
     split = draw_split(data.train_targets.numpy(), len(data.class_names), config.labels, 0, config.validation)
     module, datamodule = build(config, config.method, data, split)
@@ -111,7 +113,7 @@ def measure(overrides: list[str]) -> dict[str, Any]:
     steps = datamodule.steps_per_epoch
     share_run = timer.steps / steps
     seconds = [s / share_run for s in timer.seconds[1:]]
-    dtype = torch.float32 if config.method.precision == "32-true" else torch.bfloat16
+    dtype = PRECISIONS[config.method.precision]
     flops = timer.counter.get_total_flops()
     rate = product_rate(dtype)
     return {

@@ -23,12 +23,12 @@ from ssgan.methods.classification import ClassifierTraining
 from ssgan.methods.improved_gan import GENERATOR_LOSSES
 from ssgan.nets.contract import NORMS, ImageGenerator
 from ssgan.nets.initialization import initialize_from_data
+from ssgan.precision import AUTO, PRECISIONS
 from ssgan.run_folder import flatten
 from ssgan.seeds import derive_seed
 from ssgan.splits import Split
 
 Built = tuple[ClassifierTraining, SemiSupervisedData]
-PRECISIONS = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 AT_LEAST = {
     "seed": 0,
     "validation": 0,
@@ -71,8 +71,8 @@ AT_LEAST = {
     "trainer.samples_count": 1,
 }
 ONE_OF = {
-    "method.precision": tuple(PRECISIONS),
-    "supervised.precision": tuple(PRECISIONS),
+    "method.precision": (AUTO, *PRECISIONS),
+    "supervised.precision": (AUTO, *PRECISIONS),
     "method.feature_norm": ("l1", "l2"),
     "method.generator_loss": GENERATOR_LOSSES,
     "net.generator.norm": NORMS,

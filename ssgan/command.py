@@ -82,6 +82,10 @@ def complain(message: str) -> None:
     print(f"error: {message}", file=sys.stderr, flush=True)
 
 
+def warn(message: str) -> None:
+    print(f"warning: {message}", file=sys.stderr, flush=True)
+
+
 def explain(error: Exception, config_name: str) -> str:
     """One message with the key, the value and the remedy from what Hydra or OmegaConf raised."""
     text = str(error)

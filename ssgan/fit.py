@@ -26,6 +26,7 @@ from ssgan.dry_run import count_images, dry_run
 from ssgan.errors import SsganError
 from ssgan.launch import launch, share_cores, started_together
 from ssgan.metrics import evaluate
+from ssgan.precision import emulated, settle_precision
 from ssgan.run_folder import RunFolder, command_line
 from ssgan.splits import draw_split
 
@@ -39,6 +40,7 @@ def fit(config: DictConfig) -> int:
     Of several processes, the first one writes and prints; the others train with it.
     """
     folder = RunFolder(HydraConfig.get().runtime.output_dir)
+    settle_precision(config, folder.began_with())
     check(config)
     share_cores()
     data: ImageData = instantiate(config.dataset)
@@ -73,6 +75,11 @@ def fit(config: DictConfig) -> int:
         if metrics is None:
             if is_first:
                 print(count_images(data, split), flush=True)
+                if emulated(config, config.method):
+                    command.warn(
+                        f"method.precision={config.method.precision}: this machine has no instructions for bfloat16; "
+                        f"a new run with method.precision=auto is many times as fast"
+                    )
             supervised_error = run_baseline(config, baseline, folder) if baseline else None
             metrics = run_method(config, method, folder, logger, supervised_error, limit)
     finally:

@@ -36,7 +36,7 @@ def predict(config: DictConfig) -> int:
     write_atomically(config.output, table.getvalue().encode(errors="surrogateescape"))  # a name may be any bytes
     print(f"{len(paths) - broken} predictions in {config.output}")
     if resized:
-        command.complain(f"warning: {resized} pictures were resized to {classifier.image_shape[1:]}")
+        command.warn(f"{resized} pictures were resized to {classifier.image_shape[1:]}")
     if broken:
         command.complain(f"{broken} of {len(paths)} pictures could not be read and were skipped")
     return 1 if broken else 0

@@ -77,6 +77,10 @@ class RunFolder:
         if not (self / "metrics.json").exists():
             write_atomically(self / "environment.json", as_json(environment()))
 
+    def began_with(self) -> dict[str, Any]:
+        """{dotted key: value} of the configuration of an earlier start of this run; {} if there was none."""
+        return flatten(self._config()) if (self / "config.yaml").exists() else {}
+
     def _config(self) -> Any:
         try:
             return OmegaConf.load(self / "config.yaml")

@@ -61,7 +61,7 @@ def test_evaluate_on_other_images(ssgan: Command, classifier_file: Path, write_n
 def test_predict(ssgan: Command, classifier_file: Path, pictures: Path, tmp_path: Path) -> None:
     outcome = ssgan("predict", f"classifier={classifier_file}", f"images={pictures}", f"output={tmp_path / 'p.csv'}")
     assert outcome.code == 0, outcome.err
-    assert "1 pictures were resized to (8, 8)" in outcome.err
+    assert "warning: 1 pictures were resized to (8, 8)" in outcome.err.splitlines()
     with (tmp_path / "p.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [Path(row["path"]).name for row in rows] == ["a.png", "b.jpg", "d.npy", "c.PNG"]

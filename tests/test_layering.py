@@ -45,6 +45,7 @@ LEVELS = [
         "run_folder",
         "reporting",
         "assembly",
+        "precision",
         "dry_run",
         "launch",
     },

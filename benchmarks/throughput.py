@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ssgan.assembly import build, make_trainer
 from ssgan.config import CONFIG_DIR, register
 from ssgan.precision import PRECISIONS, settle_precision
-from ssgan.run_folder import environment
+from ssgan.run_folder import machine
 from ssgan.splits import draw_split
 
 RECIPE = ("experiment=mnist_100", "method.batch_size=100")
@@ -91,9 +91,8 @@ def shares(profiler: profile) -> dict[str, float]:
 def product_rate(dtype: torch.dtype, size: int = 3000, repeats: int = 5) -> float:
     """TFLOP/s of this machine on large matrix products, with as many threads as training has."""
     a = torch.randn(size, size).to(dtype)
-    a @ a
-    times = []
-    for _ in range(repeats):
+    times: list[float] = []
+    while len(times) <= repeats and sum(times) < 60:  # a CPU without instructions for bfloat16 takes half a minute for one
         started = time.perf_counter()
         a @ a
         times.append(time.perf_counter() - started)
@@ -118,7 +117,10 @@ def measure(overrides: list[str]) -> dict[str, Any]:
     rate = product_rate(dtype)
     return {
         "recipe": " ".join(overrides or RECIPE),
+        "precision": config.method.precision,
         "threads": torch.get_num_threads(),
+        "machine": machine(),
+        "torch": torch.__version__.partition("+")[0],
         "load_average": round(os.getloadavg()[0], 2),
         "steps_per_epoch": steps,
         "seconds_per_epoch": [round(s, 2) for s in seconds],
@@ -129,7 +131,7 @@ def measure(overrides: list[str]) -> dict[str, Any]:
         ),
         "shares": shares(timer.profiler),
         "gflop_per_step": round(flops / 1e9, 2),
-        "machine_tflops": round(rate, 2),
+        "machine_tflops": round(rate, 4),
         "fraction_of_machine_rate": round(flops * steps / median(seconds) / 1e12 / rate, 3),
     }
 
@@ -138,8 +140,7 @@ if __name__ == "__main__":
     result = measure(sys.argv[1:])
     print(json.dumps(result, indent=2))
     path = Path(__file__).parent / "results" / "throughput.json"
-    stored = json.loads(path.read_text()) if path.exists() else {"measurements": []}
-    kept = [m for m in stored["measurements"] if (m["recipe"], m["threads"]) != (result["recipe"], result["threads"])]
-    here = environment()
-    about = {"machine": here["machine"], "versions": here["versions"]}
-    path.write_text(json.dumps(about | {"measurements": [*kept, result]}, indent=2) + "\n")
+    measured = json.loads(path.read_text())["measurements"] if path.exists() else []
+    condition = ("recipe", "precision", "threads", "machine")
+    kept = [m for m in measured if any(m[key] != result[key] for key in condition)]
+    path.write_text(json.dumps({"measurements": [*kept, result]}, indent=2) + "\n")

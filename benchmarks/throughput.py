@@ -92,7 +92,7 @@ def product_rate(dtype: torch.dtype, size: int = 3000, repeats: int = 5) -> floa
     """TFLOP/s of this machine on large matrix products, with as many threads as training has."""
     a = torch.randn(size, size).to(dtype)
     times: list[float] = []
-    while len(times) <= repeats and sum(times) < 60:  # a CPU without instructions for bfloat16 takes half a minute for one
+    while len(times) <= repeats and sum(times) < 60:  # in bfloat16 without instructions for it one takes half a minute
         started = time.perf_counter()
         a @ a
         times.append(time.perf_counter() - started)

@@ -8,8 +8,6 @@ adds (data set, method, split digest, errors), and ``sha256`` of all that and of
 import glob
 import hashlib
 import json
-import pickle
-import struct
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,28 +20,13 @@ from torch import Tensor
 
 import ssgan.nets
 from ssgan.classifier import Classifier, Ensemble
-from ssgan.errors import SsganError, first_line
+from ssgan.errors import DAMAGED, SsganError, first_line
 from ssgan.files import write_atomically
 from ssgan.nets.contract import ImageClassifier, ImageGenerator
 
 FORMAT = 2
 """1 had no check sum; it is still read."""
 Network = TypeVar("Network", ImageClassifier, ImageGenerator)
-
-UNREADABLE = (
-    OSError,
-    EOFError,
-    RuntimeError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    struct.error,
-    zipfile.BadZipFile,
-    pickle.UnpicklingError,
-)
-"""What reading a file that is no checkpoint raises."""
 
 
 def save_classifier(path: str | Path, network: ImageClassifier, class_names: Sequence[str], **record: Any) -> None:
@@ -137,14 +120,14 @@ def load_generator(path: str | Path) -> ImageGenerator:
         prefix = "averaged_generator.module."
         weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
         return rebuild(checkpoint["generator"], weights, ImageGenerator)
-    except UNREADABLE as error:
+    except DAMAGED as error:
         raise SsganError(
             f"checkpoint={path}: not a whole checkpoint with a generator ({first_line(error)}). Name the last.ckpt of a run."
         ) from error
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """What torch.save wrote to ``path``, a dict, on the CPU; raises one of `UNREADABLE` for anything else.
+    """What torch.save wrote to ``path``, a dict, on the CPU; raises one of `DAMAGED` for anything else.
 
     Nothing is unpickled but plain values and tensors. torch.load looks at no check sum, and would unpack what torch.save
     never packs: a small file can hold zeros for any amount of memory.

@@ -1,5 +1,33 @@
 """What a user can mend."""
 
+import lzma
+import pickle
+import struct
+import tokenize
+import zipfile
+import zlib
+
+DAMAGED = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    SyntaxError,
+    OverflowError,
+    struct.error,
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    pickle.UnpicklingError,
+    tokenize.TokenError,
+)
+"""What torch, NumPy, Pillow and zipfile raise for a file that is truncated, damaged or another kind of file."""
+
 
 class SsganError(ValueError):
     """A mistake in what was asked for: the message names the key, the value and the remedy.

@@ -313,7 +313,7 @@ def test_broken_files_of_a_run_are_named(
 
 def test_what_a_mean_should_not_hide_is_said(write_run: Callable[..., Path], make_report: Any, tmp_path: Path) -> None:
     """Kills a mean over two recipes with one name, over one run twice, and over one split that looks like many."""
-    write_run(0)
+    write_run(0, config={"validation": 0})
     write_run(1, config={"data_dir": "other", "validation": 100})
     assert "differ in more than their seeds: validation." in make_report()[1]
     shutil.rmtree(tmp_path / "runs")
@@ -325,7 +325,9 @@ def test_what_a_mean_should_not_hide_is_said(write_run: Callable[..., Path], mak
     assert "Splits among these 2 runs: 1." in make_report()[1]
     shutil.rmtree(tmp_path / "runs")
     for split in range(3):
-        write_run(split, config={"data_dir": str(split), "seed": split})
+        write_run(
+            split, config={"data_dir": str(split), "seed": split, **({"key_of_a_newer_version": 1} if split else {})}
+        )
     assert 'class="warn"' not in make_report()[1]
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from ssgan.checkpoint import UNREADABLE, read_checkpoint
+from ssgan.checkpoint import read_checkpoint
 from ssgan.distributed import is_lost_connection, largest, world_size
-from ssgan.errors import SsganError, first_line
+from ssgan.errors import DAMAGED, SsganError, first_line
 
 
 class Stopped(KeyboardInterrupt):
@@ -91,7 +91,7 @@ class Checkpoints(pl.Callback):
     def _unusable(self, path: Path) -> str | None:
         try:
             run = read_checkpoint(path).get("run")
-        except UNREADABLE as error:
+        except DAMAGED as error:
             return f"is not a whole checkpoint ({first_line(error)})"
         return None if run == self.run else "belongs to another run"
 

@@ -1,11 +1,7 @@
 """Arrays in an .npz file: images and targets, checked as they come in. Nothing in a file is executed (no pickles)."""
 
-import lzma
 import math
-import struct
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,26 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ssgan.errors import SsganError, first_line
+from ssgan.errors import DAMAGED, SsganError, first_line
 
 Array = np.ndarray[Any, Any]
-NOT_WHOLE = (
-    OSError,
-    ValueError,
-    EOFError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zipfile.LargeZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    SyntaxError,
-    tokenize.TokenError,
-    TypeError,
-    IndexError,
-    OverflowError,
-)
-"""What NumPy and zipfile raise for an .npz file that is truncated, or none."""
 
 LARGEST = 8 << 30
 """Bytes of all arrays in a file together, at most: a small file can hold zeros for any amount of memory."""
@@ -101,7 +80,7 @@ def read_arrays(path: Path, keys: Iterable[str]) -> dict[str, Array]:
                     arrays[key] = np.lib.format.read_array(member, allow_pickle=False)
                     member.read()  # to its end, where the check sum is looked at
             return arrays
-    except NOT_WHOLE as error:
+    except DAMAGED as error:
         raise SsganError(f"{path}: not a whole .npz file ({first_line(error)}). Copy or unpack it again.") from error
 
 

@@ -1,9 +1,6 @@
 """Pictures of a user's own, from files."""
 
-import struct
-import tokenize
 import warnings
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,29 +9,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from ssgan.errors import SsganError, first_line
+from ssgan.errors import DAMAGED, SsganError, first_line
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".npy")
-
-
-UNREADABLE = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    TypeError,
-    IndexError,
-    KeyError,
-    AttributeError,
-    OverflowError,
-    MemoryError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    tokenize.TokenError,
-    Image.DecompressionBombError,
-)
-"""What Pillow and NumPy raise for a file that is no picture, or a damaged one."""
 
 LARGEST = 1 << 26
 """Pixels of a picture, at most: 8192 x 8192. A small file can claim any number."""
@@ -68,7 +45,7 @@ def read_picture(path: Path, image_shape: tuple[int, int, int]) -> tuple[Tensor,
     channels, height, width = image_shape
     try:
         pixels = _from_npy(path, channels) if path.suffix.lower() == ".npy" else _from_picture(path, channels)
-    except UNREADABLE as error:
+    except (*DAMAGED, MemoryError, Image.DecompressionBombError) as error:
         raise SsganError(f"{path}: not a picture that can be read ({first_line(error)})") from error
     if pixels.shape[1:] == (height, width):
         return pixels, False

@@ -94,7 +94,10 @@ class Group:
         return said
 
     def differences(self) -> list[str]:
-        """Keys, but for seeds and places, that do not have one value in all configurations that can be read."""
+        """Keys, but for seeds and places, that do not have one value in all configurations that can be read and have them.
+
+        An older version had fewer keys; another network or method differs in its ``_target_`` too.
+        """
         configs = []
         for run in self.runs:
             try:
@@ -102,11 +105,8 @@ class Group:
             except (SsganError, OmegaConfBaseException):
                 continue
         keys = sorted(set().union(*configs) - {"split_seed", "seed"})
-        return [
-            key
-            for key in keys
-            if not key.startswith(FREE_TO_CHANGE) and any(c.get(key) != configs[0].get(key) for c in configs)
-        ]
+        values = {key: [c[key] for c in configs if key in c] for key in keys if not key.startswith(FREE_TO_CHANGE)}
+        return [key for key, given in values.items() if any(value != given[0] for value in given)]
 
 
 def group_runs(runs: Sequence[Run]) -> list[Group]:

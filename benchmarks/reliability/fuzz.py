@@ -20,7 +20,7 @@ def main() -> None:
     cases = sys.argv[1] if len(sys.argv) > 1 else "10000"
     os.environ["SSGAN_FUZZ_CASES"] = cases
     started = time.monotonic()
-    failed = pytest.main([str(ROOT / "tests" / "test_fuzz.py"), "-q", "-p", "no:cacheprovider"])
+    failed = pytest.main([str(ROOT / "tests" / "test_fuzz.py"), "-q", "--numprocesses=0", "-p", "no:cacheprovider"])
     outcomes = dict(sorted(sys.modules["test_fuzz"].OUTCOMES.items()))
     print(json.dumps(outcomes, indent=2))
     if failed:

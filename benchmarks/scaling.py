@@ -22,10 +22,10 @@ from ssgan.run_folder import environment
 
 RESULT = Path(__file__).parent / "results" / "scaling.json"
 ROUNDS, EPOCHS = 3, 3
+BFLOAT16 = "method.precision=bf16-mixed"
 PAIRS: dict[str, tuple[list[str], int, int]] = {
-    "MNIST, fully connected": (["dataset=mnist", "labels=100"], 200, 150),
-    "SVHN, lean": (["dataset=svhn", "labels=1000"], 48, 80),
-    "SVHN, lean, batches of 200": (["dataset=svhn", "labels=1000"], 200, 24),
+    "MNIST, fully connected": (["dataset=mnist", "labels=100", BFLOAT16], 200, 150),
+    "SVHN, lean, batches of 200": (["dataset=svhn", "labels=1000", BFLOAT16], 200, 24),
     "SVHN, lean, batches of 200, float32": (["dataset=svhn", "labels=1000", "method.precision=32-true"], 200, 16),
     "SVHN, the paper's": (["experiment=svhn_1000"], 100, 4),
 }

@@ -95,7 +95,7 @@ class Classifier(Predictor):
 
 
 class Ensemble(Predictor):
-    """Several classifiers whose probabilities are averaged, as in the paper's ensembles of ten (sec. 5, tables 1 and 2).
+    """Several classifiers whose probabilities are averaged, as in the paper's ensembles of ten (sec. 6, tables 1 and 2).
 
     Its ``header`` is that of the first.
     """

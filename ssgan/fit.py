@@ -40,6 +40,14 @@ def fit(config: DictConfig) -> int:
     Of several processes, the first one writes and prints; the others train with it.
     """
     folder = RunFolder(HydraConfig.get().runtime.output_dir)
+    try:
+        return run(config, folder)
+    finally:
+        folder.discard(config.runs_dir)
+
+
+def run(config: DictConfig, folder: RunFolder) -> int:
+    """`fit` in the folder that Hydra has made."""
     settle_precision(config, folder.began_with())
     check(config)
     share_cores()

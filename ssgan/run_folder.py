@@ -103,6 +103,16 @@ class RunFolder:
             os.close(self.locked)
         self.locked = None
 
+    def discard(self, runs_dir: str | Path) -> None:
+        """Remove the folder if nothing was written to it, and those between it and ``runs_dir`` that then are empty."""
+        for path in (self.path, *self.path.parents):
+            if Path(runs_dir).absolute() not in path.absolute().parents:
+                return
+            try:
+                path.rmdir()
+            except OSError:
+                return
+
     def digest(self, config: DictConfig, split: Split) -> str:
         """Names the run: of all that enters its result."""
         keys = entering(OmegaConf.create(OmegaConf.to_yaml(config, resolve=True)))

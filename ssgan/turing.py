@@ -1,4 +1,4 @@
-"""python -m ssgan.turing: a page on which a person tells real images from generated ones (sec. 5.1)."""
+"""python -m ssgan.turing: a page on which a person tells real images from generated ones (sec. 6.1)."""
 
 import base64
 import io

@@ -185,7 +185,7 @@ def test_mistakes(ssgan: Command, arguments: tuple[str, ...], messages: list[str
         assert message in outcome.err
     assert outcome.err.count("error: ") == 1
     assert "Traceback" not in outcome.err
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not list(tmp_path.iterdir())
 
 
 def test_mistakes_in_predict(ssgan: Command, classifier_file: Path, pictures: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The configuration composes, every value has one home, and every experiment runs."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,9 +53,37 @@ def test_every_experiment_runs_a_few_steps_on_digits(
     few = ["dataset=digits", "method.epochs=1", "trainer.limit_train_batches=3", "trainer.samples_count=4"]
     if not experiment.startswith("mnist"):
         few += ["dataset=npz", f"dataset.path={large_digits}", "labels=50", "trainer.limit_train_batches=2"]
-        few += ["method.batch_size=20", "method.labelled_batch_size=20", "net.initialisation_images=50"]
+        few += ["method.batch_size=8", "method.labelled_batch_size=8", "net.initialisation_images=20"]
     outcome = ssgan("fit", f"experiment={experiment}", *few, f"runs_dir={tmp_path}")
     assert outcome.code == 0, outcome.err
+
+
+def test_every_key_is_explained() -> None:
+    """The README says that what a key means stands beside it in conf/, or above it where one word says all of a group."""
+    lines = [line for path in CONF.rglob("*.yaml") for line in path.read_text().splitlines()]
+    explained = {match[1] for line in lines if (match := re.match(r"\s*(\w+):[^#]*# \S", line))}
+    unexplained = set()
+
+    def walk(node: DictConfig, prefix: str) -> None:
+        for key in map(str, node):
+            below = node._get_node(key)
+            if key in explained or key.startswith("_") or f"{prefix}{key}" in ("dataset.data_dir", "dataset.download"):
+                continue
+            if isinstance(below, DictConfig):
+                walk(below, f"{prefix}{key}.")
+            elif key != "name":
+                unexplained.add(f"{prefix}{key}")
+
+    for overrides in (
+        ["dataset=mnist"],
+        ["dataset=mnist", "net=dcgan"],
+        ["dataset=svhn"],
+        ["dataset=cifar10", "net=wrn_28_2"],
+    ):
+        walk(compose(*overrides), "")
+    for dataset in ("npz", "folder"):
+        walk(compose(f"dataset={dataset}"), "")
+    assert not unexplained
 
 
 OF_THE_PAPER = [name for name in EXPERIMENTS if name.startswith(("svhn", "cifar10")) and not name.endswith("_cpu")]

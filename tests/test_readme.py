@@ -11,9 +11,11 @@ import torch
 from conftest import Outcome
 from test_configs import compose
 
+from ssgan.launch import check_processes
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
-COMMANDS = sorted(set(re.findall(r"^    (?:.*&& )?python -m ssgan\.(.+)$", README, re.MULTILINE)))
+COMMANDS = sorted(set(re.findall(r"^    +(?:.*&& )?(?:python )?-m ssgan\.(.+)$", README, re.MULTILINE)))
 
 RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*@*.json"))
 
@@ -34,13 +36,20 @@ def test_there_are_commands() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_commands_compose(command: str) -> None:
+def test_commands_compose(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, *arguments = command.split("#", maxsplit=1)[0].split()
     overrides = [argument.split(",")[0] for argument in arguments if "=" in argument]
     assert set(arguments) - {"-m", "--cfg", "job"} <= {argument for argument in arguments if "=" in argument}
     for launcher in re.findall("hydra/launcher=([a-z]+)", command):
         pytest.importorskip(f"hydra_plugins.hydra_{launcher}_launcher", reason=f"needs the launcher {launcher}")
-    compose(*overrides, name="config" if name == "fit" else name)
+    config = compose(*overrides, name="config" if name == "fit" else name)
+    if name == "fit":
+        if config.num_nodes > 1:  # as torchrun says it
+            monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+            monkeypatch.setenv("WORLD_SIZE", str(config.devices * config.num_nodes))
+            monkeypatch.setenv("RANK", "0")
+            monkeypatch.setenv("LOCAL_RANK", "0")
+        check_processes(config)
 
 
 def test_every_technique_of_the_table_is_an_override() -> None:

@@ -187,8 +187,10 @@ def build(config: DictConfig, method: DictConfig, data: ImageData, split: Split)
     )
     images = datamodule.initialisation_images(config.net.initialisation_images)
     initialize_from_data(networks["classifier"], images)
-    if "generator" in networks and config.net.start_from_mean:
-        networks["generator"].start_from_mean(images)
+    if "generator" in networks:
+        networks["generator"].initialize(len(images))
+        if config.net.start_from_mean:
+            networks["generator"].start_from_mean(images)
     arguments = {key: value for key, value in method.items() if key not in TRAINING_KEYS}
     module: ClassifierTraining = instantiate(arguments, **networks, seed=config.seed)
     module.real_images = images

@@ -68,7 +68,8 @@ def pull_away(features: Tensor) -> Tensor:
     are those of the global batch.
     """
     unit = F.normalize(gather(features.float()), dim=1)
-    cosines = unit @ unit.t()
+    with torch.autocast(features.device.type, enabled=False):
+        cosines = unit @ unit.t()
     n = len(unit)
     return (cosines.square().sum() - cosines.diagonal().square().sum()) / (n * (n - 1))
 

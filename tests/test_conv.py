@@ -54,6 +54,7 @@ def test_initial_logits_have_the_sd_asked_for() -> None:
     initialize_from_data(classifier, images)
     with torch.no_grad():
         torch.testing.assert_close(classifier(images).std(0, correction=0), torch.full((10,), 0.1), rtol=1e-3, atol=0)
+    generator.initialize(len(images))
     generator.start_from_mean(images)
     made = generator.train()(generator.draw_latent(200)).detach().atanh()
     torch.testing.assert_close(made.std((0, 2, 3)), torch.full((3,), 0.1), rtol=0.2, atol=0)

@@ -1,5 +1,8 @@
 """The losses equal their definitions and stay finite."""
 
+import inspect
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -65,14 +68,38 @@ def test_the_gradient_does_not_vanish_where_the_classifier_is_wrong() -> None:
     torch.testing.assert_close(logits.grad.sum(), torch.tensor(0.5))
 
 
-def test_float32_under_autocast() -> None:
-    logits = torch.randn(8, 10)
+EVERY_LOSS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "supervised": lambda x, y: losses.supervised(x, torch.arange(8)),
+    "real_images": lambda x, y: losses.real_images(x, 0.9),
+    "generated_images": lambda x, y: losses.generated_images(x),
+    "minimax": lambda x, y: losses.minimax(x),
+    "non_saturating": lambda x, y: losses.non_saturating(x),
+    "blended": lambda x, y: losses.blended(x),
+    "preference": losses.preference,
+    "feature_matching": lambda x, y: losses.feature_matching(x, y, "l2"),
+    "pull_away": lambda x, y: losses.pull_away(x),
+    "consistency": losses.consistency,
+    "class_balance": lambda x, y: losses.class_balance(x),
+    "historical_averaging": lambda x, y: losses.historical_averaging([x], [y]),
+}
+
+
+def test_every_loss_is_listed() -> None:
+    public = {
+        name
+        for name, value in vars(losses).items()
+        if inspect.isfunction(value) and value.__module__ == losses.__name__ and not name.startswith("_")
+    }
+    assert EVERY_LOSS.keys() >= public - {"log_partition"}
+
+
+@pytest.mark.parametrize("name", EVERY_LOSS)
+def test_float32_under_autocast(name: str) -> None:
+    logits, others = torch.randn(8, 10), torch.randn(8, 10)
     with torch.autocast("cpu", torch.bfloat16):
-        inside = losses.real_images(logits), losses.feature_matching(logits, logits + 1, "l2")
-    outside = losses.real_images(logits), losses.feature_matching(logits, logits + 1, "l2")
-    for a, b in zip(inside, outside, strict=True):
-        assert a.dtype == torch.float32
-        assert torch.equal(a, b)
+        inside = EVERY_LOSS[name](logits, others)
+    assert inside.dtype == torch.float32
+    assert torch.equal(inside, EVERY_LOSS[name](logits, others))
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])

@@ -11,16 +11,23 @@ import torch
 from conftest import Outcome
 from hydra.utils import instantiate
 from test_configs import compose
-from torch import nn
+from test_improved_gan import fit, make_method
+from torch import Tensor
 
+from ssgan.data.datasets import ImageData
 from ssgan.errors import SsganError
 from ssgan.nets import ResNetClassifier
 from ssgan.nets.initialization import settle
+from ssgan.nets.normalization import batch_norms
 
 
 def tiny(**changes: Any) -> ResNetClassifier:
     settings: dict[str, Any] = {"stem": 4, "stages": [[4, 1, 1], [8, 2, 2]], "dropout": 0.5}
     return ResNetClassifier((3, 8, 8), 10, **(settings | changes))
+
+
+def scaled(digits: ImageData) -> Tensor:
+    return digits.train_images.float() / 255
 
 
 @pytest.mark.parametrize(("net", "published"), [("wrn_28_2", 1_467_610), ("resnet_18", 11_172_170)])
@@ -55,7 +62,22 @@ def test_settling_takes_the_statistics_of_real_images_without_dropout() -> None:
             dropout.p = 0.0
     batches = torch.cat([classifier.train()(batch) for batch in images.split(100)])
     torch.testing.assert_close(evaluated, batches, rtol=0.05, atol=0.05)
-    assert all(norm.momentum == 0.1 for norm in classifier.modules() if isinstance(norm, nn.BatchNorm2d))
+    assert {norm.momentum for norm in batch_norms(classifier)} == {0.1}
+
+
+@pytest.mark.parametrize("reuse_features", [True, False])
+def test_real_images_alone_move_the_running_statistics(digits: ImageData, reuse_features: bool) -> None:
+    """Kills a teacher of consistency that evaluates by the statistics of generated images."""
+    classifier = ResNetClassifier((1, 8, 8), 10, stem=4, stages=[[4, 1, 1]])
+    module = make_method(classifier=classifier, lr=0.0, consistency_weight=1.0, reuse_features=reuse_features)
+    with torch.no_grad():
+        module.generator.output_layer.b.add_(9.0)  # white images
+    fit(module, digits, steps=30, epochs=2)
+    first = next(iter(batch_norms(classifier)))
+    real, white = (classifier.trunk[0](images).mean((0, 2, 3)) for images in (scaled(digits), torch.ones(9, 1, 8, 8)))
+    assert (real - white).abs().max() > 0.3
+    torch.testing.assert_close(first.running_mean, real, rtol=0, atol=0.03)
+    assert {norm.momentum for norm in batch_norms(classifier)} == {0.1}
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,7 @@ def test_an_image_from_a_virtual_batch_norm_depends_on_its_own_z_alone(kind: str
 def test_norms_of_one_generator(kind: str, norm: str) -> None:
     generator = make_generator(kind, norm).train()
     images = torch.rand(200, *generator.image_shape) * 0.3
+    generator.initialize(len(images))
     generator.start_from_mean(images)
     generated = generator(generator.draw_latent(200))
     assert generated.shape == images.shape

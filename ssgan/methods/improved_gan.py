@@ -15,6 +15,7 @@ from ssgan.methods.classification import ClassifierTraining, MakeOptimizer, Term
 from ssgan.nets.averaging import averaged
 from ssgan.nets.contract import ImageClassifier, ImageGenerator
 from ssgan.nets.initialization import settle
+from ssgan.nets.normalization import batch_norms, running_statistics_kept
 
 DECEIVE = {
     "minimax": losses.minimax,
@@ -65,6 +66,7 @@ class ImprovedGAN(ClassifierTraining):
         super().__init__(classifier, **shared)
         self.generator = generator
         self.averaged_generator = averaged(generator, self.average_rate)
+        self.batch_norms = batch_norms(classifier)
         self.make_optimizers = classifier_optimizer, generator_optimizer
         self.unlabeled_weight, self.ramp_up_epochs, self.feature_norm = unlabeled_weight, ramp_up_epochs, feature_norm
         self.pull_away_weight, self.consistency_weight = pull_away_weight, consistency_weight
@@ -97,7 +99,8 @@ class ImprovedGAN(ClassifierTraining):
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         generated = self.generate(len(batch["unlabelled"])).to(batch["unlabelled"].dtype)
         self.descend(0, lambda: self.classifier_loss(batch, generated.detach()))
-        self.descend(1, lambda: self.generator_loss(batch, generated))
+        with running_statistics_kept(self.batch_norms):
+            self.descend(1, lambda: self.generator_loss(batch, generated))
         self.end_step()
 
     def classifier_loss(self, batch: Batch, generated: Tensor) -> Terms:
@@ -125,10 +128,16 @@ class ImprovedGAN(ClassifierTraining):
     def logits(self, *batches: Tensor) -> tuple[Tensor, ...]:
         """Those of the classifier on every batch of images; the last two are unlabelled and generated ones.
 
-        The features of the unlabelled ones are kept for the generator's turn.
+        The features of the unlabelled ones are kept for the generator's turn. No other batch moves the running
+        statistics of batch norms: in evaluation, as the teacher of consistency too, these are to be those of real images.
         """
         apart = self.classifier.mixes_images
-        features = together(self.classifier.features, batches, apart)
+
+        def features_of(images: Tensor) -> Tensor:
+            with running_statistics_kept([] if images is batches[-2] else self.batch_norms):
+                return self.classifier.features(images)
+
+        features = together(features_of, batches, apart)
         self.unlabelled_features = features[-2].detach()
         return together(self.classifier.head, features, apart)
 

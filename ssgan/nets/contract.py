@@ -85,8 +85,12 @@ class ImageGenerator(nn.Module):
         self.image_shape, self.latent = tuple(image_shape), latent
         self.register_buffer("reference_z", self.draw_latent(reference) if norm == "virtual" else None)
 
+    def initialize(self, count: int) -> None:
+        """Set g and b of weight-normed layers by ``count`` samples of z (`initialize_from_data`)."""
+        raise NotImplementedError
+
     def start_from_mean(self, images: Tensor) -> None:
-        """Set initial values so that generated images vary about the mean of ``images``, in ``pixel_range``."""
+        """Then move the output's bias so that generated images vary about the mean of ``images``, in ``pixel_range``."""
         raise NotImplementedError
 
     def draw_latent(self, count: int, rng: torch.Generator | None = None) -> Tensor:

@@ -121,10 +121,13 @@ class ConvGenerator(ImageGenerator):
         assert isinstance(output, WeightNormConvTranspose2d)
         self.output_layer = output
 
+    def initialize(self, count: int) -> None:
+        """Every weight-normed layer, the output layer with an sd of 0.1 before its tanh (authors' code)."""
+        initialize_from_data(self, self.draw_latent(count).to(self.output_layer.v.device))
+
     @torch.no_grad()
     def start_from_mean(self, images: Tensor) -> None:
-        """Initialise weight-normed layers from z, and the output so that images vary a little about the mean colour."""
-        initialize_from_data(self, self.draw_latent(len(images)).to(images.device))
+        """Let images vary a little about the mean colour."""
         self.output_layer.b.add_(images.mean((0, 2, 3)).clamp(-0.99, 0.99).atanh())
 
     def generate(self, z: Tensor) -> Tensor:

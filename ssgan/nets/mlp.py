@@ -95,6 +95,11 @@ class MLPGenerator(ImageGenerator):
         nn.init.xavier_uniform_(self.output_layer.v)
         self.output = {"sigmoid": nn.Sigmoid, "softplus": nn.Softplus}[output]()
 
+    def initialize(self, count: int) -> None:
+        """The hidden layers, if they are weight-normed; the output layer starts as it was made, as in the authors' code."""
+        if self.arguments["norm"] == "weight":
+            initialize_from_data(self.hidden, self.draw_latent(count).to(self.output_layer.v.device))
+
     @torch.no_grad()
     def start_from_mean(self, images: Tensor) -> None:
         """Set the output's bias so that generated images vary about the mean of ``images``, (N, C, H, W) in [0, 1].
@@ -102,8 +107,6 @@ class MLPGenerator(ImageGenerator):
         A bias of 0 starts from grey: the way from there drives many outputs of a sigmoid into saturation, where the
         gradient is 0. Means are kept 0.01 away from both ends.
         """
-        if self.arguments["norm"] == "weight":
-            initialize_from_data(self.hidden, self.draw_latent(len(images)).to(images.device))
         mean = images.mean(0).flatten().clamp(0.01, 0.99)
         inverse = torch.logit(mean) if self.arguments["output"] == "sigmoid" else mean.expm1().log()
         self.output_layer.b.copy_(inverse)

@@ -1,6 +1,7 @@
 """Normalisation by the statistics of a batch."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -138,6 +139,23 @@ class VirtualBatchNorm(nn.Module):
         return f"{len(self.weight)}, reference={self.reference}"
 
 
+def batch_norms(network: nn.Module) -> list[_BatchNorm]:
+    return [module for module in network.modules() if isinstance(module, _BatchNorm)]
+
+
+@contextmanager
+def running_statistics_kept(norms: Sequence[_BatchNorm]) -> Iterator[None]:
+    """Inside, these layers norm a batch by its own statistics as before, and leave their running ones as they are."""
+    momenta = [norm.momentum for norm in norms]
+    try:
+        for norm in norms:
+            norm.momentum = 0.0
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
+
 @alone()
 @torch.no_grad()
 def settle_batch_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
@@ -146,7 +164,7 @@ def settle_batch_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
     Noise and dropout are off: the statistics are those that the network has in evaluation. An average of weights
     has some that no running mean has seen (Izmailov et al. 2018, sec. 3.2).
     """
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    norms = batch_norms(network)
     if not norms:
         return
     training, momenta = network.training, [norm.momentum for norm in norms]

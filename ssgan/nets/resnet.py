@@ -22,9 +22,9 @@ class ResNetClassifier(ImageClassifier):
     pre-activated blocks of two 3x3 convolutions (He et al. 2016b), with ``dropout`` between the two (Zagoruyko and
     Komodakis 2016). The mean of the last channels over all places, normed and through LeakyReLU, are the features.
 
-    In training a batch is normed by its own statistics, so every kind of image needs a pass of its own. Running
-    statistics mix what all those passes saw; before it is used the averaged classifier takes new ones from real images
-    (`initialization.settle`). Raises `SsganError` for anything else than stages.
+    In training a batch is normed by its own statistics, so every kind of image needs a pass of its own, and only one
+    kind, real ones, should move the running statistics (`running_statistics_kept`); before it is used the averaged
+    classifier takes new ones from real images (`initialization.settle`). Raises `SsganError` for anything else than stages.
     """
 
     pixel_range = (-1.0, 1.0)

@@ -90,6 +90,24 @@ def test_a_picture_of_the_right_size_is_not_touched(digits: ImageData, tmp_path:
     assert not resized
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sixteen_bits_of_grey_become_eight(channels: int, tmp_path: Path) -> None:
+    """Kills Pillow's conversion, which makes all that is above 255 white."""
+    grey = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1040
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    pixels, _ = read_picture(tmp_path / "a.png", (channels, 8, 8))
+    assert torch.equal(pixels, torch.from_numpy((grey // 256).astype(np.uint8)).expand(channels, 8, 8))
+
+
+def test_a_photograph_stands_as_the_camera_was_held(tmp_path: Path) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = 6  # orientation: a quarter turn to the right shows it upright
+    grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    Image.fromarray(grey).save(tmp_path / "a.png", exif=tags)
+    pixels, _ = read_picture(tmp_path / "a.png", (1, 8, 8))
+    assert torch.equal(pixels[0], torch.from_numpy(np.rot90(grey, -1).copy()))
+
+
 def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("L", (100, 100)).save(tmp_path / "a.png")
     monkeypatch.setattr("ssgan.data.pictures.LARGEST", 9_000)

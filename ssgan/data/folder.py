@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ssgan.data.datasets import ImageData
 from ssgan.data.npz import read_arrays
-from ssgan.data.pictures import SUFFIXES, pictures_in, read_picture
+from ssgan.data.pictures import READER, SUFFIXES, pictures_in, read_picture
 from ssgan.errors import SsganError
 from ssgan.files import write_atomically
 from ssgan.pixels import to_uint8
@@ -80,7 +80,7 @@ def decoded(root: Path, files: list[Path], image_shape: tuple[int, int, int]) ->
     names = [str(file.relative_to(root)) for file in files]
     stats = [file.stat() for file in files]
     contents = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in zip(names, stats, strict=True)]
-    digest = hashlib.sha256(json.dumps([contents, image_shape]).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps([contents, image_shape, READER]).encode()).hexdigest()
     cache = root / f".ssgan_{'x'.join(map(str, image_shape))}.npz"
     kept = read_cache(cache, digest, (len(files), *image_shape))
     if kept is not None:

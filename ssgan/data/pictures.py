@@ -2,16 +2,20 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from ssgan.errors import DAMAGED, SsganError, first_line
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".npy")
+
+READER = 2
+"""Which pixels `read_picture` makes of a file: what an earlier one made is not kept."""
 
 LARGEST = 1 << 26
 """Pixels of a picture, at most: 8192 x 8192. A small file can claim any number."""
@@ -39,7 +43,7 @@ def read_picture(path: Path, image_shape: tuple[int, int, int]) -> tuple[Tensor,
     """One picture as (C, H, W), uint8 or float in [0, 1], and whether it had to be resized to ``image_shape``.
 
     A .npy file holds one image: (H, W), (C, H, W) or (H, W, C). Colour becomes grey and grey colour where the shape
-    asks for it. Resizing is bilinear and antialiased. Raises `SsganError` for a file that holds no such image, and for
+    asks for it; 16 bits become 8, and a photograph stands as its camera was held. Resizing is bilinear and antialiased. Raises `SsganError` for a file that holds no such image, and for
     one of more than `LARGEST` pixels, before memory is spent on them.
     """
     channels, height, width = image_shape
@@ -59,8 +63,18 @@ def _from_picture(path: Path, channels: int) -> Tensor:
         warnings.simplefilter("ignore")  # Pillow's own limit is ours or higher, and what else it warns of is harmless
         with Image.open(path) as picture:
             _check_size(picture.width * picture.height)
-            pixels = np.array(picture.convert("L" if channels == 1 else "RGB"))
+            upright = ImageOps.exif_transpose(picture)
+            if upright.mode.startswith("I"):  # 16 bits of grey, of which Pillow would cut off what is above 255
+                upright = _high_bytes(np.array(upright))
+            pixels = np.array(upright.convert("L" if channels == 1 else "RGB"))
     return torch.from_numpy(pixels).reshape(*pixels.shape[:2], channels).permute(2, 0, 1)
+
+
+def _high_bytes(grey: "np.ndarray[Any, Any]") -> Image.Image:
+    """What Pillow takes of 16 bits a colour, too."""
+    if grey.min() < 0 or grey.max() > 0xFFFF:
+        raise ValueError(f"grey values in {grey.min()}..{grey.max()}; use 8 or 16 bits")
+    return Image.fromarray((grey >> 8).astype(np.uint8))
 
 
 def _from_npy(path: Path, channels: int) -> Tensor:

@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
-from ssgan.config import CONFIG_DIR
+from ssgan.config import CONFIG_DIR, trained
 from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
@@ -45,9 +45,6 @@ AT_LEAST = {
     "net.generator.width": 1,
     "net.generator.size": 1,
     "net.generator.reference": 1,
-    "net.generator.init_std": 0,
-    "net.classifier.init_std": 0,
-    "net.classifier.output_std": 0,
     "net.classifier.input_noise": 0,
     "net.classifier.hidden_noise": 0,
     "net.classifier.stem": 1,
@@ -70,6 +67,7 @@ AT_LEAST = {
     "trainer.samples_every": 1,
     "trainer.samples_count": 1,
 }
+ABOVE_0 = ("net.generator.init_std", "net.classifier.init_std", "net.classifier.output_std")
 ONE_OF = {
     "method.precision": (AUTO, *PRECISIONS),
     "supervised.precision": (AUTO, *PRECISIONS),
@@ -92,6 +90,10 @@ def check(config: DictConfig) -> None:
         value = OmegaConf.select(config, key)
         if value is not None and value < least:
             raise SsganError(f"{key}={value}: use {least} or more")
+    for key in ABOVE_0:
+        value = OmegaConf.select(config, key)
+        if value is not None and value <= 0:
+            raise SsganError(f"{key}={value}: use a number above 0")
     for key, choices in ONE_OF.items():
         value = OmegaConf.select(config, key)
         if value is not None and value not in choices:
@@ -106,16 +108,18 @@ def check(config: DictConfig) -> None:
         for player in ("classifier_optimizer", "generator_optimizer"):
             if player in config[method]:
                 _check_optimizer(f"{method}.{player}", config[method][player])
-    for name in ("classifier", "generator"):
-        hidden = config.net[name].get("hidden", [1])
-        if not hidden or any(not isinstance(width, int) or width < 1 for width in hidden):
-            raise SsganError(f"net.{name}.hidden={hidden}: name the width, 1 or more, of at least one layer")
-    if config.net.classifier.minibatch_kernels and min(config.method.batch_size, config.method.labelled_batch_size) < 2:
-        raise SsganError(
-            f"method.batch_size={config.method.batch_size}, method.labelled_batch_size="
-            f"{config.method.labelled_batch_size}: minibatch discrimination compares the images of a batch; "
-            f"use 2 or more"
-        )
+    for key in ("net.classifier.hidden", "net.generator.hidden", "net.generator.channels"):
+        widths = OmegaConf.select(config, key, default=[1])
+        if not widths or any(not isinstance(width, int) or width < 1 for width in widths):
+            raise SsganError(f"{key}={widths}: name the width, 1 or more, of at least one layer")
+    if config.net.classifier.minibatch_kernels:
+        for method in trained(config):
+            for name in ("batch_size", "labelled_batch_size"):
+                if config[method][name] < 2:
+                    raise SsganError(
+                        f"{method}.{name}={config[method][name]}: minibatch discrimination compares the images of a batch; "
+                        f"use 2 or more"
+                    )
     for name in ("consistency_weight", "balance_weight"):
         if config.method.get(name) and not config.method.uses_labels:
             raise SsganError(
@@ -126,7 +130,14 @@ def check(config: DictConfig) -> None:
             f"validation={config.validation}: method={config.method.name} has no classes; use validation=0"
         )
     try:
-        make_trainer(config, config.method, [])
+        for method in trained(config):
+            precision = make_trainer(config, config[method], []).precision
+            if precision != config[method].precision:
+                raise SsganError(
+                    f"{method}.precision={config[method].precision}: wants a GPU; use {method}.precision=auto or 32-true"
+                )
+    except SsganError:
+        raise
     except (ValueError, MisconfigurationException) as error:
         raise SsganError(
             f"trainer.accelerator={config.trainer.accelerator}, devices={config.devices}: cannot be had ({error}). "
@@ -211,6 +222,7 @@ def make_trainer(
     if not torch.cuda.is_available():  # Lightning sets it to 1: on a CPU every optimizer step then looks for NVML anew
         os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
     warnings.filterwarnings("ignore", ".*(module.s. in eval mode at the start|treespec, LeafSpec).*")
+    warnings.filterwarnings("ignore", ".*AMP with fp16 is not supported on CPU.*")  # `check` refuses it
     warnings.filterwarnings("ignore", ".*your dataloader is not resumable.*")  # `TrainingBatches` looks where it was
     return pl.Trainer(
         accelerator=config.trainer.accelerator,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
+from omegaconf import MISSING, DictConfig
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
 _IN_CHECKOUT = (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / "conf").is_dir()
@@ -322,6 +322,12 @@ class DivergencesConfig:
     p: float = MISSING
     draws: list[int] = MISSING
     points: int = MISSING
+
+
+def trained(config: DictConfig) -> list[str]:
+    """The groups of keys of what a run trains: its method and, if there is one to compare it with, the baseline."""
+    compares = config.baseline and config.method.uses_labels and config.method.name != "supervised"
+    return ["method", "supervised"] if compares else ["method"]
 
 
 def register() -> None:

@@ -18,6 +18,7 @@ from ssgan.callbacks.progress import RunProgress
 from ssgan.callbacks.record import RunRecord
 from ssgan.callbacks.samples import SampleGrid
 from ssgan.checkpoint import load_classifier, save_classifier
+from ssgan.config import trained
 from ssgan.curves import draw_curves
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
@@ -70,7 +71,7 @@ def run(config: DictConfig, folder: RunFolder) -> int:
             return launch(to_launch)
         dry_run(config, data, split, method, limit)
         return 0
-    baseline = build(config, config.supervised, data, split) if wants_baseline(config) else None
+    baseline = build(config, config.supervised, data, split) if "supervised" in trained(config) else None
     logger = instantiate(config.logger) if config.logger else False
     is_first = make_trainer(config, config.method, []).is_global_zero
     try:
@@ -96,10 +97,6 @@ def run(config: DictConfig, folder: RunFolder) -> int:
         return 0  # another code would end the first one, which still tests and writes
     folder.print_table(metrics)
     return COLLAPSED if metrics["status"] == "collapsed" else 0
-
-
-def wants_baseline(config: DictConfig) -> bool:
-    return bool(config.baseline) and config.method.uses_labels and config.method.name != "supervised"
 
 
 def run_baseline(config: DictConfig, built: Built, folder: RunFolder) -> float | None:
@@ -175,7 +172,8 @@ def run_method(
     test = NOT_TESTED
     if method.uses_labels:
         test = export(config, method, module, data, folder / "classifier.safetensors")
-    draw_curves(record.rows, folder / "curves.png", condition)
+    if record.rows:
+        draw_curves(record.rows, folder / "curves.png", condition)
     metrics = {
         "status": status,
         "test_error": test["error"],

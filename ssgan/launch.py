@@ -19,6 +19,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from ssgan.callbacks.checkpoints import Stopped
+from ssgan.config import trained
 from ssgan.errors import SsganError
 
 
@@ -65,7 +66,7 @@ def check_processes(config: DictConfig) -> None:
         raise SsganError(
             f"{given}: torchrun or SLURM started {started} processes; use trainer=ddp and as many devices x num_nodes"
         )
-    for method in ("method", *(["supervised"] if config.baseline else [])):
+    for method in trained(config):
         for name in ("batch_size", "labelled_batch_size"):
             size = config[method][name]
             near = " or ".join(str(count * wanted) for count in (size // wanted, size // wanted + 1) if count)

@@ -127,6 +127,7 @@ def test_sample(ssgan: Command, tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+CPU = ("fit", *TINY, "trainer.accelerator=cpu")
 FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
 
 
@@ -161,6 +162,17 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
             (*FIT, "net.classifier.minibatch_kernels=5", "net.initialisation_images=50"),
             ["net.initialisation_images", "evaluates against 99 images, but has 50"],
         ),
+        (
+            (*FIT, "net.classifier.minibatch_kernels=5", "baseline=true", "supervised.labelled_batch_size=1"),
+            ["supervised.labelled_batch_size=1: minibatch discrimination compares"],
+        ),
+        ((*FIT, "net.classifier.init_std=0"), ["net.classifier.init_std=0.0: use a number above 0"]),
+        (("fit", "net=dcgan", "net.generator.init_std=-1"), ["net.generator.init_std=-1.0: use a number above 0"]),
+        (("fit", "net=lean", "net.generator.channels=[]"), ["net.generator.channels=[]: name the width"]),
+        (
+            ("fit", "net=lean", "net.generator.channels=[16,0]"),
+            ["net.generator.channels=[16, 0]: name the width, 1 or more"],
+        ),
         ((*FIT, "net.generator.norm=group"), ["net.generator.norm=group: use batch or weight or virtual"]),
         ((*FIT, "net.generator.norm=virtual", "net.generator.reference=1"), ["net.generator.reference=1", "2 or more"]),
         ((*FIT, "dataset=0"), ["dataset=0: a group takes the name of a file"]),
@@ -170,6 +182,11 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
         ((*FIT, "method=gan"), ["validation=100: method=gan has no classes; use validation=0"]),
         ((*FIT, "method=gan", "method.balance_weight=1"), ["method=gan has no classes; use method.balance_weight=0"]),
         ((*FIT, "net.generator.output=relu"), ["net.generator.output=relu: use sigmoid or softplus"]),
+        ((*CPU, "method.precision=16-mixed"), ["method.precision=16-mixed: wants a GPU; use method.precision=auto"]),
+        (
+            (*CPU, "baseline=true", "supervised.precision=16-mixed"),
+            ["supervised.precision=16-mixed: wants a GPU; use supervised.precision=auto"],
+        ),
         ((*FIT, "method.precision=int3"), ["method.precision=int3", "32-true"]),
         ((*FIT, "trainer.accelerator=abacus"), ["trainer.accelerator=abacus", "auto"]),
         (

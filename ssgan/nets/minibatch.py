@@ -51,9 +51,9 @@ class MinibatchDiscrimination(nn.Module):
             return (features.float() @ weight.flatten(1)).unflatten(1, self.log_scale.shape)
 
     def _among_themselves(self, points: Tensor) -> Tensor:
-        if len(points) < 2:
-            raise SsganError("minibatch discrimination compares the images of a batch: use batches of 2 or more")
         own, batch = 1.0, gather(points)  # own: c_b(i, i)
+        if len(batch) < 2:
+            raise SsganError("minibatch discrimination compares the images of a batch: use batches of 2 or more")
         return (close(points, batch) - own) * (self.others / (len(batch) - 1))
 
     @torch.no_grad()

@@ -168,7 +168,7 @@ def run_method(
         logger.experiment.finish()  # W&B would log the next job of a sweep into this one's run
     if watch.reason is not None:
         watch.restore_good(module)
-        command.complain(watch.message)
+        command.complain(watch.message(module, exports=method.uses_labels))
     test = NOT_TESTED
     if method.uses_labels:
         test = export(config, method, module, data, folder / "classifier.safetensors")

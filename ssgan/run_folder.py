@@ -75,7 +75,22 @@ class RunFolder:
         if not (self / "split.json").exists():
             write_atomically(self / "split.json", as_json(split.to_json() | {"data": data}, indent=None))
         if not (self / "metrics.json").exists():
-            write_atomically(self / "environment.json", as_json(environment()))
+            self._record_environment()
+
+    def _record_environment(self) -> None:
+        """Write environment.json, or add this start to its ``resumed`` if it differs from the one before."""
+        path, now = self / "environment.json", environment()
+        try:
+            first = json.loads(path.read_text())
+        except (OSError, ValueError):
+            first = None
+        if not isinstance(first, dict):
+            write_atomically(path, as_json(now))
+            return
+        resumed = first.get("resumed", [])
+        before = resumed[-1] if resumed else first
+        if any(before.get(key) != value for key, value in now.items()):
+            write_atomically(path, as_json({**first, "resumed": [*resumed, now]}))
 
     def began_with(self) -> dict[str, Any]:
         """{dotted key: value} of the configuration of an earlier start of this run; {} if there was none."""
@@ -173,8 +188,10 @@ class RunFolder:
         )
         console = Console()
         console.print(table)
-        where = f"classifier: {product}" if product.exists() else f"checkpoint: {self / 'last.ckpt'}"
-        console.print(where, soft_wrap=True, highlight=False)
+        for kind, path in (("classifier", product), ("checkpoint", self / "last.ckpt")):
+            if path.exists():
+                console.print(f"{kind}: {path}", soft_wrap=True, highlight=False)
+                break
 
 
 def entering(config: Any) -> dict[str, Any]:

@@ -216,26 +216,35 @@ def test_torchrun_starts_it_too(straight: Path, tmp_path: Path) -> None:
     assert_same_end(straight, tmp_path / FOLDER)
 
 
+def slurm_task(task: int, *overrides: str) -> subprocess.Popen[str]:
+    """As srun starts it: one process per task, told by the environment which one it is."""
+    return start(
+        *("-m", "ssgan.fit", *DDP, *TINY, *LONG, *overrides),
+        SLURM_JOB_ID="4242",
+        SLURM_JOB_NAME="ssgan",
+        SLURM_NTASKS="2",
+        SLURM_NTASKS_PER_NODE="2",
+        SLURM_NNODES="1",
+        SLURM_NODEID="0",
+        SLURM_NODELIST="localhost",
+        SLURM_PROCID=str(task),
+        SLURM_LOCALID=str(task),
+    )
+
+
 def test_slurm_starts_it_too(straight: Path, tmp_path: Path) -> None:
-    """As srun does: one process per task, told by the environment which one it is."""
-    tasks = [
-        start(
-            *("-m", "ssgan.fit", *DDP, *TINY, *LONG, f"runs_dir={tmp_path}"),
-            SLURM_JOB_ID="4242",
-            SLURM_JOB_NAME="ssgan",
-            SLURM_NTASKS="2",
-            SLURM_NTASKS_PER_NODE="2",
-            SLURM_NNODES="1",
-            SLURM_NODEID="0",
-            SLURM_NODELIST="localhost",
-            SLURM_PROCID=str(task),
-            SLURM_LOCALID=str(task),
-        )
-        for task in range(2)
-    ]
+    tasks = [slurm_task(task, f"runs_dir={tmp_path}") for task in range(2)]
     for task in tasks:
         ended(task)
     assert_same_end(straight, tmp_path / FOLDER)
+
+
+def test_processes_of_different_runs_do_not_train_together(tmp_path: Path) -> None:
+    tasks = [slurm_task(task, f"runs_dir={tmp_path}", f"method.average_rate=0.{task + 1}") for task in range(2)]
+    for task in tasks:
+        _, told = ended(task, code=1)
+        assert "the processes of this run have different configurations" in told
+    assert not list(tmp_path.rglob("last.ckpt"))
 
 
 @pytest.fixture

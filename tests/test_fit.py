@@ -12,7 +12,7 @@ from conftest import EVERY_TECHNIQUE, TINY, Outcome
 from test_improved_gan import fit, make_method
 
 from ssgan import load_classifier
-from ssgan.callbacks.collapse_watch import CollapseWatch
+from ssgan.callbacks.collapse_watch import CollapseWatch, diverged
 from ssgan.data.datasets import ImageData
 
 Command = Callable[..., Outcome]
@@ -89,6 +89,20 @@ def test_a_damaged_split_is_refused(ssgan: Command, tmp_path: Path) -> None:
     assert "split.json is damaged" in outcome.err
 
 
+def test_a_later_start_does_not_rewrite_where_a_run_was_made(ssgan: Command, tmp_path: Path) -> None:
+    command = ("fit", *TINY, f"runs_dir={tmp_path}")
+    assert ssgan(*command).code == 0
+    folder = folder_of(tmp_path)
+    first = json.loads((folder / "environment.json").read_text())
+    for _ in range(2):
+        (folder / "metrics.json").unlink()
+        assert ssgan(*command, "download=false").code == 0
+        environment = json.loads((folder / "environment.json").read_text())
+        [later] = environment.pop("resumed")
+        assert environment == first
+        assert later == first | {"command": first["command"] + " download=false"}
+
+
 def test_a_forced_collapse_is_stopped_and_told(ssgan: Command, tmp_path: Path) -> None:
     """A generator that leaps into saturation at once: the watch fires, and the weights from before are exported."""
     forced = [
@@ -103,6 +117,7 @@ def test_a_forced_collapse_is_stopped_and_told(ssgan: Command, tmp_path: Path) -
     outcome = ssgan("fit", *forced, f"runs_dir={tmp_path}")
     assert outcome.code == 3, outcome.out
     assert "Training collapsed at step" in outcome.err
+    assert "from before that, are exported. The classifier now tells" in outcome.err
     folder = folder_of(tmp_path)
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["status"] == "collapsed"
@@ -115,15 +130,30 @@ def test_a_forced_collapse_is_stopped_and_told(ssgan: Command, tmp_path: Path) -
 def test_diagnosis() -> None:
     watch = CollapseWatch(window=10, unsupervised_below=0.05, feature_matching_above=5.0)
     healthy = {"supervised": 0.001, "unsupervised": 0.35, "feature_matching": 1.5}
-    assert watch.diagnose(healthy) is None
-    assert watch.diagnose(healthy | {"feature_matching": 50.0}) is None
-    assert watch.diagnose(healthy | {"unsupervised": 0.001}) is None
-    assert "fell to 0.001" in str(watch.diagnose(healthy | {"unsupervised": 0.001, "feature_matching": 50.0}))
-    assert "feature matching loss is nan" in str(watch.diagnose(healthy | {"feature_matching": float("nan")}))
-    assert watch.diagnose(healthy | {"unsupervised": 0.001, "feature_matching": 50.0}, early=True) is None
-    assert "nan" in str(watch.diagnose(healthy | {"feature_matching": float("nan")}, early=True))
-    assert watch.diagnose({"supervised": 0.001}) is None
-    assert "inf" in str(watch.diagnose({"supervised": float("inf")}))
+    assert watch.one_sided(healthy) is None
+    assert watch.one_sided(healthy | {"feature_matching": 50.0}) is None
+    assert watch.one_sided(healthy | {"unsupervised": 0.001}) is None
+    assert "fell to 0.001" in str(watch.one_sided(healthy | {"unsupervised": 0.001, "feature_matching": 50.0}))
+    assert watch.one_sided({"supervised": 0.001}) is None
+    assert diverged(healthy | {"feature_matching": 50.0}) is None
+    assert "feature matching loss is nan" in str(diverged(healthy | {"feature_matching": float("nan")}))
+    assert "inf" in str(diverged({"supervised": float("inf")}))
+    assert "1e+07" in str(diverged({"supervised": 1e7}))
+
+
+@pytest.mark.parametrize(
+    ("unsupervised", "steps", "reason"), [(0.001, 5, None), (0.001, 10, "fell to 0.001"), (float("nan"), 5, "is nan")]
+)
+def test_an_excess_at_the_start_may_pass(unsupervised: float, steps: int, reason: str | None) -> None:
+    """Kills a watch that stops healthy runs in their first steps, and one that lets losses that are none pass there."""
+    watch = CollapseWatch(window=10, unsupervised_below=0.05, feature_matching_above=5.0)
+    watch._remember = lambda module: None  # type: ignore[method-assign]
+    sums = {"unsupervised": unsupervised * steps, "feature_matching": 50.0 * steps}
+    module = SimpleNamespace(step_number=steps - 1, steps_summed=steps, summed_terms=lambda: sums)
+    trainer = SimpleNamespace(num_training_batches=steps, should_stop=False)
+    watch.on_train_batch_end(trainer, module, None, None, steps - 1)
+    assert (reason in watch.reason) if reason else watch.reason is None
+    assert trainer.should_stop == bool(reason)
 
 
 def test_divergence_is_told_at_once(ssgan: Command, tmp_path: Path) -> None:
@@ -132,6 +162,24 @@ def test_divergence_is_told_at_once(ssgan: Command, tmp_path: Path) -> None:
     )
     assert outcome.code == 3
     assert "loss is 1" in outcome.err or "loss is nan" in outcome.err
+    assert (
+        "Try a third of the learning rate (method.classifier_optimizer.lr, method.generator_optimizer.lr)"
+        in outcome.err
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "advice"), [("supervised", "(method.classifier_optimizer.lr)"), ("gan", "lr, method.")]
+)
+def test_what_a_collapse_leaves_is_what_is_said(ssgan: Command, tmp_path: Path, method: str, advice: str) -> None:
+    """Kills advice on keys that a method does not have, and files that are named and not there."""
+    settings = ["method.classifier_optimizer.lr=1e30", "collapse_watch.window=3", "validation=0", "method.epochs=2"]
+    small = [setting for setting in TINY if "supervised" not in setting]
+    outcome = ssgan("fit", f"method={method}", *small, *settings, f"runs_dir={tmp_path}")
+    assert outcome.code == 3, outcome.err
+    assert advice in outcome.err
+    assert ("are exported" in outcome.err) == (method == "supervised") == bool(list(tmp_path.rglob("*.safetensors")))
+    assert "last.ckpt" not in outcome.out
 
 
 def test_the_last_healthy_weights_outlive_a_stop(digits: ImageData) -> None:

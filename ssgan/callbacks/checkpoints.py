@@ -101,6 +101,13 @@ class Checkpoints(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self.stop.listen()  # Lightning's own handler talks to the other processes, whatever they are at
         self.saved = time.monotonic()
+        name = int(self.run[:12], 16)  # as much of it as a float holds
+        highest, lowest = largest(name, -name)
+        if highest != -lowest:
+            raise SsganError(
+                "the processes of this run have different configurations, splits or images. Give all of them the same "
+                "command, with method.precision= (and supervised.precision=) if their machines differ."
+            )
         most, least = largest(trainer.global_step, -trainer.global_step)
         if most != -least:
             raise SsganError(

@@ -7,26 +7,34 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-MESSAGE = (
-    "Training collapsed at step {step}: {reason}. The classifier now tells generated images from real ones without "
-    "effort, so the unlabelled images teach it nothing more; such runs do not recover. The averaged weights of step "
-    "{good_step}, from before the collapse, were exported. What helped against it, in this order: "
-    "method.generator_optimizer.betas=[0.0,0.9] (a longer memory of the second moment lets a surge of the gradient "
-    "through: benchmarks/stability), method.generator_optimizer.lr a third of its value, net.start_from_mean=true, "
-    "net.generator.output=softplus. Another seed may pass by luck; a mean should count the runs that did not."
+WON = (
+    "The classifier now tells generated images from real ones without effort, so the unlabelled images teach it nothing "
+    "more; such runs do not recover. What helped against it, in this order: method.generator_optimizer.betas=[0.0,0.9] (a "
+    "longer memory of the second moment lets a surge of the gradient through: benchmarks/stability), "
+    "method.generator_optimizer.lr a third of its value, net.start_from_mean=true, net.generator.output=softplus. Another "
+    "seed may pass by luck; a mean should count the runs that did not."
 )
+DIVERGED = "Such runs do not recover. Try a third of the learning rate ({keys}), or method.precision=32-true."
 
 KEPT = "sums_before", "steps_before", "good", "good_step"
 """What a resumed run needs of the one before: its last healthy weights are not those that it resumes from."""
 
-DIVERGED = 1e6
+BOUND = 1e6
 """A mean loss beyond every useful one."""
+
+
+def diverged(means: dict[str, float]) -> str | None:
+    """Which of these mean losses is none that a run could go on with, or None."""
+    for name, value in means.items():
+        if not isfinite(value) or abs(value) > BOUND:
+            return f"the {name.replace('_', ' ')} loss is {value:.3g}"
+    return None
 
 
 class CollapseWatch(pl.Callback):
     """Looks at the mean losses of every ``window`` steps, and at the end of an epoch if that comes first.
 
-    A run is dead when a loss is not finite or beyond `DIVERGED`, or when the unsupervised loss is below
+    A run is dead when a loss is not finite or beyond `BOUND`, or when the unsupervised loss is below
     ``unsupervised_below`` while the feature-matching loss is above ``feature_matching_above`` (a healthy run on MNIST
     keeps the first at 0.3 to 0.4 and the second below 4). It then stops the trainer, ``reason`` says why, and ``good``
     holds the averaged weights of the last healthy window.
@@ -36,14 +44,19 @@ class CollapseWatch(pl.Callback):
         self.window = window
         self.unsupervised_below, self.feature_matching_above = unsupervised_below, feature_matching_above
         self.reason: str | None = None
+        self.won = False  # the reason is a classifier that won
         self.good: dict[str, Tensor] = {}
         self.good_step = 0
         self.sums_before: dict[str, float] = {}
         self.steps_before = 0
 
-    @property
-    def message(self) -> str:
-        return MESSAGE.format(step=self.step, reason=self.reason, good_step=self.good_step)
+    def message(self, module: Any, exports: bool) -> str:
+        """What happened to the run of ``module``, what is left of it, and what to try."""
+        kept = f" The averaged weights of step {self.good_step}, from before that, are exported." if exports else ""
+        players = ["classifier", "generator"] if hasattr(module, "generator") else ["classifier"]
+        keys = ", ".join(f"method.{player}_optimizer.lr" for player in players)
+        advice = WON if self.won else DIVERGED.format(keys=keys)
+        return f"Training collapsed at step {self.step}: {self.reason}.{kept} {advice}"
 
     def state_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in KEPT}
@@ -67,19 +80,19 @@ class CollapseWatch(pl.Callback):
             sums = pl_module.summed_terms()
             means = {name: (total - self.sums_before.get(name, 0)) / steps for name, total in sums.items()}
             self.sums_before, self.steps_before = sums, pl_module.steps_summed
-            self.reason = self.diagnose(means, self.step < self.window)
+            self.reason = diverged(means)
+            if self.reason is None and self.step >= self.window:  # at first there may be an excess that passes
+                self.reason = self.one_sided(means)
+                self.won = self.reason is not None
             if self.reason is None:
                 self._remember(pl_module)
             else:
                 trainer.should_stop = True
 
-    def diagnose(self, means: dict[str, float], early: bool = False) -> str | None:
-        """Why a run with these mean losses is dead, or None; ``early`` in a run there may be an excess that passes."""
-        for name, value in means.items():
-            if not isfinite(value) or abs(value) > DIVERGED:
-                return f"the {name.replace('_', ' ')} loss is {value:.3g}"
+    def one_sided(self, means: dict[str, float]) -> str | None:
+        """How one sees in these mean losses that the classifier has won, or None."""
         unsupervised, matching = means.get("unsupervised"), means.get("feature_matching")
-        if early or unsupervised is None or matching is None:
+        if unsupervised is None or matching is None:
             return None
         if unsupervised < self.unsupervised_below and matching > self.feature_matching_above:
             return (

@@ -60,11 +60,16 @@ class Run:
             return []
 
     def made_with(self) -> str:
-        """Machine, versions and commit from environment.json, in one line."""
+        """Machine, versions and commit of every start, from environment.json, in one line."""
         try:
             found = json.loads((self.folder / "environment.json").read_text(encoding="utf-8"))
-            versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-            return f"{found['machine']}; Python {found['python']}, {versions}; commit {found['git_commit']}"
+            starts = [found, *found.get("resumed", [])]
+            return "; then ".join(
+                f"{start['machine']}; Python {start['python']}, "
+                f"{', '.join(f'{name} {version}' for name, version in start['versions'].items())}; "
+                f"commit {start['git_commit']}"
+                for start in starts
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return "environment.json is missing or broken"
 

@@ -130,19 +130,16 @@ def check(config: DictConfig) -> None:
             f"validation={config.validation}: method={config.method.name} has no classes; use validation=0"
         )
     try:
-        for method in trained(config):
-            precision = make_trainer(config, config[method], []).precision
-            if precision != config[method].precision:
-                raise SsganError(
-                    f"{method}.precision={config[method].precision}: wants a GPU; use {method}.precision=auto or 32-true"
-                )
-    except SsganError:
-        raise
+        trainers = {method: make_trainer(config, config[method], []) for method in trained(config)}
     except (ValueError, MisconfigurationException) as error:
         raise SsganError(
             f"trainer.accelerator={config.trainer.accelerator}, devices={config.devices}: cannot be had ({error}). "
             f"Use trainer.accelerator=auto or cpu, or fewer devices."
         ) from error
+    for method, trainer in trainers.items():
+        precision = config[method].precision
+        if trainer.precision != precision:
+            raise SsganError(f"{method}.precision={precision}: wants a GPU; use {method}.precision=auto or 32-true")
 
 
 def _check_optimizer(key: str, settings: DictConfig) -> None:

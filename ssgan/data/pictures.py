@@ -15,7 +15,7 @@ from ssgan.errors import DAMAGED, SsganError, first_line
 SUFFIXES = (".png", ".jpg", ".jpeg", ".npy")
 
 READER = 2
-"""Which pixels `read_picture` makes of a file: what an earlier one made is not kept."""
+"""Names the pixels that `read_picture` makes of a file: a cache of what an earlier one made is not used."""
 
 LARGEST = 1 << 26
 """Pixels of a picture, at most: 8192 x 8192. A small file can claim any number."""
@@ -43,8 +43,9 @@ def read_picture(path: Path, image_shape: tuple[int, int, int]) -> tuple[Tensor,
     """One picture as (C, H, W), uint8 or float in [0, 1], and whether it had to be resized to ``image_shape``.
 
     A .npy file holds one image: (H, W), (C, H, W) or (H, W, C). Colour becomes grey and grey colour where the shape
-    asks for it; 16 bits become 8, and a photograph stands as its camera was held. Resizing is bilinear and antialiased. Raises `SsganError` for a file that holds no such image, and for
-    one of more than `LARGEST` pixels, before memory is spent on them.
+    asks for it; 16 bits become 8, and a photograph stands as its camera was held. Resizing is bilinear and antialiased.
+    Raises `SsganError` for a file that holds no such image, and for one of more than `LARGEST` pixels, before memory is
+    spent on them.
     """
     channels, height, width = image_shape
     try:

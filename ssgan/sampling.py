@@ -12,6 +12,9 @@ from ssgan.seeds import derive_seed
 
 BATCH = 500
 
+SETTLED_ON = 10
+"""Batches of 100 z that batch statistics are taken from."""
+
 
 def draw_images(generator: ImageGenerator, count: int, seed: int) -> Iterator[Tensor]:
     """``count`` images, uint8 (N, C, H, W) on the CPU, in batches of up to 500, from the z of ``seed``.
@@ -20,7 +23,7 @@ def draw_images(generator: ImageGenerator, count: int, seed: int) -> Iterator[Te
     """
     device = next(generator.parameters()).device
     rng = torch.Generator().manual_seed(derive_seed("batch_norm", seed))
-    settle_batch_norms(generator, [generator.draw_latent(100, rng).to(device) for _ in range(10)])
+    settle_batch_norms(generator, [generator.draw_latent(100, rng).to(device) for _ in range(SETTLED_ON)])
     generator.eval()
     rng = torch.Generator().manual_seed(derive_seed("images", seed))
     for start in range(0, count, BATCH):

@@ -48,8 +48,13 @@ def test_choices_on_the_command_line_win_over_an_experiment() -> None:
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_runs_a_few_steps_on_digits(
-    experiment: str, ssgan: Callable[..., Outcome], tmp_path: Path, large_digits: Path
+    experiment: str,
+    ssgan: Callable[..., Outcome],
+    tmp_path: Path,
+    large_digits: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("ssgan.sampling.SETTLED_ON", 1)
     few = ["dataset=digits", "method.epochs=1", "trainer.limit_train_batches=3", "trainer.samples_count=4"]
     if not experiment.startswith("mnist"):
         few += ["dataset=npz", f"dataset.path={large_digits}", "labels=50", "trainer.limit_train_batches=2"]

@@ -14,7 +14,8 @@ AUTO = "auto"
 def has_bfloat16(accelerator: str) -> bool:
     """Whether what ``trainer.accelerator`` chooses on this machine has instructions for bfloat16.
 
-    Of CPUs those with AVX512-BF16 do, all with AMX among them; ARM's and Apple's GPUs were not tried and do not.
+    Of CPUs those with AVX512-BF16 do, all with AMX among them. ARM's CPUs and Apple's GPUs were not tried, and count as
+    without.
     """
     if accelerator != "cpu" and torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)

@@ -144,10 +144,12 @@ def test_diagnosis() -> None:
 @pytest.mark.parametrize(
     ("unsupervised", "steps", "reason"), [(0.001, 5, None), (0.001, 10, "fell to 0.001"), (float("nan"), 5, "is nan")]
 )
-def test_an_excess_at_the_start_may_pass(unsupervised: float, steps: int, reason: str | None) -> None:
+def test_an_excess_at_the_start_may_pass(
+    unsupervised: float, steps: int, reason: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Kills a watch that stops healthy runs in their first steps, and one that lets losses that are none pass there."""
     watch = CollapseWatch(window=10, unsupervised_below=0.05, feature_matching_above=5.0)
-    watch._remember = lambda module: None  # type: ignore[method-assign]
+    monkeypatch.setattr(watch, "_remember", lambda module: None)
     sums = {"unsupervised": unsupervised * steps, "feature_matching": 50.0 * steps}
     module = SimpleNamespace(step_number=steps - 1, steps_summed=steps, summed_terms=lambda: sums)
     trainer = SimpleNamespace(num_training_batches=steps, should_stop=False)

@@ -102,13 +102,13 @@ class Checkpoints(pl.Callback):
         self.stop.listen()  # Lightning's own handler talks to the other processes, whatever they are at
         self.saved = time.monotonic()
         name = int(self.run[:12], 16)  # as much of it as a float holds
-        highest, lowest = largest(name, -name)
+        step = trainer.global_step
+        highest, lowest, most, least = largest(name, -name, step, -step)
         if highest != -lowest:
             raise SsganError(
                 "the processes of this run have different configurations, splits or images. Give all of them the same "
                 "command, with method.precision= (and supervised.precision=) if their machines differ."
             )
-        most, least = largest(trainer.global_step, -trainer.global_step)
         if most != -least:
             raise SsganError(
                 f"the processes of this run start from different checkpoints (steps {-least:.0f} and {most:.0f}): "

@@ -1,7 +1,7 @@
 """Normalisation by the statistics of a batch."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -144,16 +144,21 @@ def batch_norms(network: nn.Module) -> list[_BatchNorm]:
 
 
 @contextmanager
-def running_statistics_kept(norms: Sequence[_BatchNorm]) -> Iterator[None]:
-    """Inside, these layers norm a batch by its own statistics as before, and leave their running ones as they are."""
+def momentum(norms: Sequence[_BatchNorm], value: float | None) -> Iterator[None]:
+    """Inside, so much of a batch's statistics enters the running ones; None: these are the mean over all batches."""
     momenta = [norm.momentum for norm in norms]
     try:
         for norm in norms:
-            norm.momentum = 0.0
+            norm.momentum = value
         yield
     finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+        for norm, before in zip(norms, momenta, strict=True):
+            norm.momentum = before
+
+
+def running_statistics_kept(norms: Sequence[_BatchNorm]) -> AbstractContextManager[None]:
+    """Inside, these layers norm a batch by its own statistics as before, and leave their running ones as they are."""
+    return momentum(norms, 0.0)
 
 
 @alone()
@@ -167,15 +172,14 @@ def settle_batch_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
     norms = batch_norms(network)
     if not norms:
         return
-    training, momenta = network.training, [norm.momentum for norm in norms]
+    training = network.training
     network.eval()
     for norm in norms:
         norm.reset_running_stats()
-        norm.train().momentum = None  # the mean of all batches
-    for batch in batches:
-        network(batch)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+        norm.train()
+    with momentum(norms, None):
+        for batch in batches:
+            network(batch)
     network.train(training)
 
 

@@ -117,6 +117,9 @@ def load_generator(path: str | Path) -> ImageGenerator:
         raise SsganError(f"checkpoint={path}: no such file")
     try:
         checkpoint = read_checkpoint(path)
+        outdated = why_outdated(checkpoint)
+        if outdated:
+            raise SsganError(f"checkpoint={path}: {outdated}; train it again")
         prefix = "averaged_generator.module."
         weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
         return rebuild(checkpoint["generator"], weights, ImageGenerator)
@@ -124,6 +127,15 @@ def load_generator(path: str | Path) -> ImageGenerator:
         raise SsganError(
             f"checkpoint={path}: not a whole checkpoint with a generator ({first_line(error)}). Name the last.ckpt of a run."
         ) from error
+
+
+def why_outdated(checkpoint: dict[str, Any]) -> str | None:
+    """Why this version cannot use the generator of a checkpoint that another one wrote; None if it can."""
+    described = checkpoint.get("generator", {})
+    convolutional = described.get("class") in ("ConvGenerator", "DCGANGenerator")
+    if convolutional and "generator.layers.2.bias" in checkpoint["state_dict"]:  # that of a norm after the reshape
+        return "its generator's first norm is per channel, as an earlier version had it, and now is per unit"
+    return None
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from ssgan.checkpoint import read_checkpoint
+from ssgan.checkpoint import read_checkpoint, why_outdated
 from ssgan.distributed import is_lost_connection, largest, world_size
 from ssgan.errors import DAMAGED, SsganError, first_line
 
@@ -90,10 +90,13 @@ class Checkpoints(pl.Callback):
 
     def _unusable(self, path: Path) -> str | None:
         try:
-            run = read_checkpoint(path).get("run")
+            checkpoint = read_checkpoint(path)
+            outdated = why_outdated(checkpoint)
         except DAMAGED as error:
             return f"is not a whole checkpoint ({first_line(error)})"
-        return None if run == self.run else "belongs to another run"
+        if checkpoint.get("run") != self.run:
+            return "belongs to another run"
+        return None if outdated is None else f"cannot be used: {outdated}"
 
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         checkpoint["run"] = self.run

@@ -113,9 +113,11 @@ class ConvGenerator(ImageGenerator):
         for stage, outputs in enumerate(channels):
             if stage:
                 layers += [upsample(channels[stage - 1], outputs, size, norm, init_std)]
-            else:
-                layers += [dense(latent, outputs * prod(sides), norm, init_std), nn.Unflatten(1, (outputs, *sides))]
-            layers += [*norm_layers(norm, outputs, reference), nn.ReLU()]
+                layers += [*norm_layers(norm, outputs, reference), nn.ReLU()]
+            else:  # each of its units is normed over the batch: over a channel's places, what is there without z would win
+                units = outputs * prod(sides)
+                layers += [dense(latent, units, norm, init_std), *norm_layers(norm, units, reference), nn.ReLU()]
+                layers += [nn.Unflatten(1, (outputs, *sides))]
         self.layers = nn.Sequential(*layers)
         output = upsample(channels[-1], image_shape[0], size, "weight", init_std, output_std=0.1)  # authors' code
         assert isinstance(output, WeightNormConvTranspose2d)

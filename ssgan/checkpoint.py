@@ -118,15 +118,15 @@ def load_generator(path: str | Path) -> ImageGenerator:
     try:
         checkpoint = read_checkpoint(path)
         outdated = why_outdated(checkpoint)
-        if outdated:
-            raise SsganError(f"checkpoint={path}: {outdated}; train it again")
-        prefix = "averaged_generator.module."
-        weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
-        return rebuild(checkpoint["generator"], weights, ImageGenerator)
+        if outdated is None:
+            prefix = "averaged_generator.module."
+            weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
+            return rebuild(checkpoint["generator"], weights, ImageGenerator)
     except DAMAGED as error:
         raise SsganError(
             f"checkpoint={path}: not a whole checkpoint with a generator ({first_line(error)}). Name the last.ckpt of a run."
         ) from error
+    raise SsganError(f"checkpoint={path}: {outdated}; train it again")
 
 
 def why_outdated(checkpoint: dict[str, Any]) -> str | None:

@@ -208,6 +208,6 @@ def test_a_generator_with_its_first_norm_per_channel_is_refused(tmp_path: Path) 
     ):
         load_generator(path)
     with pytest.raises(
-        SsganError, match="last.ckpt cannot be used: its generator's first norm is per channel.*move them away"
+        SsganError, match=r"last.ckpt cannot be used: its generator's first norm is per channel.*move them away"
     ):
         Checkpoints(path, tmp_path / "previous.ckpt", "0" * 64, None).find()

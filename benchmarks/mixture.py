@@ -20,10 +20,10 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from ssgan import losses
-from ssgan.divergences import js, kl
+from ssgan.evaluation.divergences import js, kl
 from ssgan.files import write_atomically
-from ssgan.nets.minibatch import MinibatchDiscrimination
-from ssgan.run_folder import as_json, environment
+from ssgan.nets.layers.minibatch_discrimination import MinibatchDiscrimination
+from ssgan.training.run_dir import as_json, environment
 
 MODES, RADIUS, SD = 8, 2.0, 0.05  # the ring of Metz et al. 2017 ("Unrolled GANs"), whose sd is 0.02
 LATENT, HIDDEN = 64, 64  # both networks have two hidden layers of tanh units, as in public code for this ring
@@ -33,12 +33,12 @@ KERNELS, DIMS = 4, 3  # minibatch discrimination
 SHOWN = (500, 1000, 2000, 3000, 4000)  # steps, one of each player, at which a run is measured; the last ends it
 RUNS = 5
 POINTS, COVERED, NEAR = 2000, 0.01, 3.0  # generated points; share of them for a mode to count; radius of a mode in sd
-"""A point of the mixture lies within 3 sd of its centre with probability 98.9 %. 1 % of the points is a twelfth of a
+"""A point of the mixture lies within 3 sd of its center with probability 98.9 %. 1 % of the points is a twelfth of a
 mode's share, and what strays (a line drawn from mode to mode, say) seldom reaches it.
 """
 
 SETTINGS = {name.lower(): value for name, value in globals().items() if name.isupper()}
-CENTRES = RADIUS * torch.tensor([[math.cos(a), math.sin(a)] for a in torch.arange(MODES) * (2 * math.pi / MODES)])
+CENTERS = RADIUS * torch.tensor([[math.cos(a), math.sin(a)] for a in torch.arange(MODES) * (2 * math.pi / MODES)])
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Discriminator(nn.Module):
 
 
 def draw_real(runs: int, count: int) -> Tensor:
-    return CENTRES[torch.randint(MODES, (runs, count))] + SD * torch.randn(runs, count, 2)
+    return CENTERS[torch.randint(MODES, (runs, count))] + SD * torch.randn(runs, count, 2)
 
 
 def side_by_side(features: Tensor) -> Tensor:
@@ -157,7 +157,7 @@ def measure(points: Tensor) -> dict[str, float]:
     of the nearest mode, 1 if it is the same for all and 8 if all are equally frequent. It sees collapse however far
     from the modes the points still are.
     """
-    distances = torch.cdist(points, CENTRES)
+    distances = torch.cdist(points, CENTERS)
     near = distances < NEAR * SD
     nearest = torch.bincount(distances.argmin(1), minlength=MODES) / len(points)
     return {
@@ -186,7 +186,7 @@ def draw(pictures: dict[str, list[Tensor]]) -> bytes:
     for row, (name, snapshots) in zip(rows, pictures.items(), strict=True):
         row[0].set_ylabel(VARIANTS[name].title, rotation=0, ha="right", va="center")
         for axes, points in zip(row, snapshots, strict=True):
-            axes.scatter(*CENTRES.T, s=60, facecolors="none", edgecolors="tab:orange", linewidths=0.8)
+            axes.scatter(*CENTERS.T, s=60, facecolors="none", edgecolors="tab:orange", linewidths=0.8)
             axes.scatter(*points[:500].T, s=1.5, color="tab:blue", linewidths=0)
             box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
             axes.text(0, 0, f"{measure(points)['modes']}", ha="center", va="center", weight="bold", bbox=box)

@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ssgan.run_folder import environment
+from ssgan.training.run_dir import environment
 
 RESULT = Path(__file__).parent / "results" / "scaling.json"
 ROUNDS, EPOCHS = 3, 3
@@ -29,13 +29,13 @@ PAIRS: dict[str, tuple[list[str], int, int]] = {
     "SVHN, lean, batches of 200, float32": (["dataset=svhn", "labels=1000", "method.precision=32-true"], 200, 16),
     "SVHN, the paper's": (["experiment=svhn_1000"], 100, 4),
 }
-"""Overrides, unlabelled images in a batch, and steps in an epoch. The labelled batch is half of it."""
+"""Overrides, unlabeled images in a batch, and steps in an epoch. The labeled batch is half of it."""
 
 
 def start(overrides: list[str], batch: int, steps: int, runs: str, *more: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "ssgan.fit", *overrides, f"method.batch_size={batch}", f"runs_dir={runs}"]
-    command += [f"method.labelled_batch_size={batch // 2}", f"trainer.limit_train_batches={steps}", *more]
-    command += ["method.epochs=1000", "trainer.samples_every=1000000", "net.initialisation_images=100"]
+    command += [f"method.labeled_batch_size={batch // 2}", f"trainer.limit_train_batches={steps}", *more]
+    command += ["method.epochs=1000", "trainer.samples_every=1000000", "net.initialization_images=100"]
     quiet = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=quiet)
 

@@ -23,11 +23,11 @@ from hydra.utils import instantiate
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from ssgan.assembly import build, make_trainer
-from ssgan.config import CONFIG_DIR, register
-from ssgan.precision import PRECISIONS, settle_precision
-from ssgan.run_folder import machine
-from ssgan.splits import draw_split
+from ssgan.data.splits import draw_split
+from ssgan.schema import CONFIG_DIR, register
+from ssgan.training.build import build, make_trainer
+from ssgan.training.precision import PRECISIONS, resolve_precision
+from ssgan.training.run_dir import machine
 
 RECIPE = ("experiment=mnist_100", "method.batch_size=100")
 EPOCHS, PROFILED_STEPS = 5, 60
@@ -103,7 +103,7 @@ def measure(overrides: list[str]) -> dict[str, Any]:
     register()
     with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
         config = hydra.compose("config", [*(overrides or RECIPE), f"method.epochs={EPOCHS}"])
-    settle_precision(config, {})
+    resolve_precision(config, {})
     data = instantiate(config.dataset)
     split = draw_split(data.train_targets.numpy(), len(data.class_names), config.labels, 0, config.validation)
     module, datamodule = build(config, config.method, data, split)
@@ -127,7 +127,7 @@ def measure(overrides: list[str]) -> dict[str, Any]:
         "median_seconds": round(median(seconds), 2),
         "best_seconds": round(min(seconds), 2),
         "images_per_second": round(
-            (2 * config.method.batch_size + config.method.labelled_batch_size) * steps / median(seconds)
+            (2 * config.method.batch_size + config.method.labeled_batch_size) * steps / median(seconds)
         ),
         "shares": shares(timer.profiler),
         "gflop_per_step": round(flops / 1e9, 2),

@@ -2,8 +2,8 @@
 
 __version__ = "0.1.0"
 
-from ssgan.checkpoint import load_classifier
-from ssgan.classifier import Classifier, Ensemble
 from ssgan.errors import SsganError
+from ssgan.inference.classifier import Classifier, Ensemble
+from ssgan.inference.classifier_file import load_classifier
 
 __all__ = ["Classifier", "Ensemble", "SsganError", "load_classifier"]

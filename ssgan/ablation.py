@@ -15,16 +15,16 @@ from rich.progress import track
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from ssgan import command
-from ssgan.assembly import named_dataset, require_own_data
-from ssgan.checkpoint import load_classifier, load_generator
+from ssgan import cli
+from ssgan.data.registry import named_dataset, require_own_data
 from ssgan.errors import SsganError
+from ssgan.evaluation.generation import compare, look, require_enough
+from ssgan.evaluation.judges import ClassifierJudge
 from ssgan.files import require_writable, write_atomically, write_figure
-from ssgan.generation_metrics import compare, look, require_enough
-from ssgan.judges import ClassifierJudge
+from ssgan.inference.classifier_file import load_classifier, load_generator
+from ssgan.inference.sampling import BATCH, draw_images
 from ssgan.reporting.results import summarize
-from ssgan.run_folder import as_json
-from ssgan.sampling import BATCH, draw_images
+from ssgan.training.run_dir import as_json
 
 VARIANTS = {
     "full": "all but feature matching and historical averaging",
@@ -131,7 +131,7 @@ class AblationReport(Callback):
         try:
             require_enough(self.samples, self.splits)
         except SsganError as error:
-            command.complain(f"hydra.callbacks.ablation: {error}")
+            cli.print_error(f"hydra.callbacks.ablation: {error}")
             sys.exit(1)
         if not self.judge(config).exists():
             what = ["method=supervised", "labels=all", f"dataset={config.dataset.name}", f"runs_dir={config.runs_dir}"]
@@ -147,12 +147,12 @@ class AblationReport(Callback):
         try:
             write_table(folders, judge, output, self.samples, self.splits, config.data_dir, config.download)
         except SsganError as error:
-            command.complain(str(error))
+            cli.print_error(str(error))
             sys.exit(1)
 
 
 def main() -> None:
-    command.run("ablation", ablation)
+    cli.run("ablation", ablation)
 
 
 if __name__ == "__main__":

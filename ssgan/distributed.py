@@ -12,12 +12,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-_alone = False
+_local_only = False
 
 
 def world_size() -> int:
-    """The number of processes that train together; 1 without a process group, and inside of `alone`."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() and not _alone else 1
+    """The number of processes that train together; 1 without a process group, and inside `local_only`."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() and not _local_only else 1
 
 
 def rank() -> int:
@@ -25,14 +25,14 @@ def rank() -> int:
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """Inside, a batch is whole: every process has the same one, or one process works and the others do not."""
-    global _alone  # noqa: PLW0603 - layers deep inside of a network ask
-    before, _alone = _alone, True
+def local_only() -> Iterator[None]:
+    """Disables cross-rank reductions: all ranks hold the same data, or only one runs."""
+    global _local_only  # noqa: PLW0603 - layers deep inside of a network ask
+    before, _local_only = _local_only, True
     try:
         yield
     finally:
-        _alone = before
+        _local_only = before
 
 
 SMALL = 1 << 14
@@ -97,24 +97,24 @@ def average_gradients(parameters: Iterable[Tensor]) -> None:
         gradient.copy_(mean.view_as(gradient))
 
 
-def mean_over_processes(local: Tensor) -> Tensor:
+def all_reduce_mean(local: Tensor) -> Tensor:
     """The mean over processes of a tensor that each has for its own part, all of one size."""
     mean: Tensor = _Sum.apply(local) / world_size() if world_size() > 1 else local
     return mean
 
 
-def gather(local: Tensor) -> Tensor:
+def all_gather(local: Tensor) -> Tensor:
     """The batches (N, ...) of all processes, (N world_size, ...), in the order of their ranks."""
     gathered: Tensor = _Gather.apply(local) if world_size() > 1 else local
     return gathered
 
 
-def own_part(batch: Tensor, dim: int = 0) -> Tensor:
+def local_shard(batch: Tensor, dim: int = 0) -> Tensor:
     """The part along ``dim`` of a global batch that is this process's own; its size has to be a multiple of theirs."""
     return batch.chunk(world_size(), dim)[rank()]
 
 
-def largest(*numbers: float) -> list[float]:
+def all_reduce_max(*numbers: float) -> list[float]:
     """The largest of what each process gives, number by number. All processes have to ask."""
     if world_size() == 1:
         return list(numbers)

@@ -5,10 +5,10 @@ import json
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from ssgan import command
-from ssgan.checkpoint import load_named
+from ssgan import cli
 from ssgan.errors import SsganError
-from ssgan.metrics import evaluate
+from ssgan.evaluation.classification import evaluate
+from ssgan.inference.classifier_file import load_named
 
 
 def evaluate_files(config: DictConfig) -> int:
@@ -28,7 +28,7 @@ def evaluate_files(config: DictConfig) -> int:
 
 
 def main() -> None:
-    command.run("evaluate", evaluate_files)
+    cli.run("evaluate", evaluate_files)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""python -m ssgan.fit: train a classifier on a few labelled and many unlabelled images, and export it."""
+"""python -m ssgan.fit: train a classifier on a few labeled and many unlabeled images, and export it."""
 
 import signal
 from pathlib import Path
@@ -9,27 +9,27 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from ssgan import command
-from ssgan.assembly import Built, build, check, make_trainer
-from ssgan.callbacks.checkpoints import Checkpoints, Stopped, StopSignal
-from ssgan.callbacks.clock import TimeEstimate, TimeLimit, parse_duration, time_left
-from ssgan.callbacks.collapse_watch import CollapseWatch
-from ssgan.callbacks.progress import RunProgress
-from ssgan.callbacks.record import RunRecord
-from ssgan.callbacks.samples import SampleGrid
-from ssgan.checkpoint import load_classifier, save_classifier
-from ssgan.config import trained
-from ssgan.curves import draw_curves
+from ssgan import cli
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
+from ssgan.data.splits import draw_split
 from ssgan.distributed import is_lost_connection, world_size
-from ssgan.dry_run import count_images, dry_run
 from ssgan.errors import SsganError
-from ssgan.launch import launch, share_cores, started_together
-from ssgan.metrics import evaluate
-from ssgan.precision import emulated, settle_precision
-from ssgan.run_folder import RunFolder, command_line
-from ssgan.splits import draw_split
+from ssgan.evaluation.classification import evaluate
+from ssgan.evaluation.curves import draw_curves
+from ssgan.inference.classifier_file import load_classifier, save_classifier
+from ssgan.schema import trained
+from ssgan.training.build import Built, build, check, make_trainer
+from ssgan.training.callbacks.checkpoints import Checkpoints, Stopped, StopSignal
+from ssgan.training.callbacks.collapse_watch import CollapseWatch
+from ssgan.training.callbacks.metrics_csv import RunRecord
+from ssgan.training.callbacks.progress import RunProgress
+from ssgan.training.callbacks.sample_grid import SampleGrid
+from ssgan.training.callbacks.time_limit import TimeEstimate, TimeLimit, parse_duration, time_left
+from ssgan.training.dry_run import count_images, dry_run
+from ssgan.training.launch import launch, launched_world_size, limit_threads
+from ssgan.training.precision import emulated, resolve_precision
+from ssgan.training.run_dir import RunFolder, command_line
 
 COLLAPSED = 3
 NOT_TESTED: dict[str, Any] = {"error": None, "ece": None, "nll": None}
@@ -49,9 +49,9 @@ def fit(config: DictConfig) -> int:
 
 def run(config: DictConfig, folder: RunFolder) -> int:
     """`fit` in the folder that Hydra has made."""
-    settle_precision(config, folder.began_with())
+    resolve_precision(config, folder.previous_config())
     check(config)
-    share_cores()
+    limit_threads()
     data: ImageData = instantiate(config.dataset)
     split = folder.split(data.digest) or draw_split(
         data.train_targets.numpy(),
@@ -65,7 +65,7 @@ def run(config: DictConfig, folder: RunFolder) -> int:
     limit = parse_duration(config.max_time) if config.max_time else None
     method = build(config, config.method, data, split)
     processes = config.devices * config.num_nodes
-    to_launch = processes if started_together() < processes else 0
+    to_launch = processes if launched_world_size() < processes else 0
     if config.dry_run:
         if to_launch:
             return launch(to_launch)
@@ -85,7 +85,7 @@ def run(config: DictConfig, folder: RunFolder) -> int:
             if is_first:
                 print(count_images(data, split), flush=True)
                 if emulated(config, config.method):
-                    command.warn(
+                    cli.warn(
                         f"method.precision={config.method.precision}: this machine has no instructions for bfloat16; "
                         f"a new run with method.precision=auto is many times as fast"
                     )
@@ -100,7 +100,7 @@ def run(config: DictConfig, folder: RunFolder) -> int:
 
 
 def run_baseline(config: DictConfig, built: Built, folder: RunFolder) -> float | None:
-    """Test error of the same classifier taught by the labelled images alone, kept in supervised.safetensors.
+    """Test error of the same classifier taught by the labeled images local_only, kept in supervised.safetensors.
 
     None without test images, and in other processes than the first.
     """
@@ -154,7 +154,7 @@ def run_method(
     callbacks: list[pl.Callback] = [watch, RunProgress(condition), estimate, record]
     if limit:
         callbacks.insert(0, TimeLimit(limit))
-    if hasattr(module, "averaged_generator"):
+    if hasattr(module, "ema_generator"):
         callbacks.append(
             SampleGrid(folder / "samples", config.trainer.samples_every, config.trainer.samples_count, config.seed)
         )
@@ -168,7 +168,7 @@ def run_method(
         logger.experiment.finish()  # W&B would log the next job of a sweep into this one's run
     if watch.reason is not None:
         watch.restore_good(module)
-        command.complain(watch.message(module, exports=method.uses_labels))
+        cli.print_error(watch.message(module, exports=method.uses_labels))
     test = NOT_TESTED
     if method.uses_labels:
         test = export(config, method, module, data, folder / "classifier.safetensors")
@@ -202,7 +202,7 @@ def train(trainer: pl.Trainer, module: pl.LightningModule, data: SemiSupervisedD
     """
     path, complaints = checkpoints.find()
     if path is not None and complaints and trainer.is_global_zero:
-        command.complain(f"{'; '.join(complaints)}. Going on from {path}.")
+        cli.print_error(f"{'; '.join(complaints)}. Going on from {path}.")
     with StopSignal() as checkpoints.stop:
         try:
             trainer.fit(module, datamodule=data, ckpt_path=path, weights_only=True)
@@ -224,8 +224,8 @@ def export(config: DictConfig, method: DictConfig, module: Any, data: SemiSuperv
 
     What is tested is the file as it is read. ``path`` appears when that is done.
     """
-    module.settle()
-    network, images = module.averaged_classifier.module, data.data
+    module.recalibrate()
+    network, images = module.ema_classifier.module, data.data
     record = {
         "dataset": images.name,
         "method": method.name,
@@ -245,7 +245,7 @@ def export(config: DictConfig, method: DictConfig, module: Any, data: SemiSuperv
 
 
 def main() -> None:
-    command.run("config", fit)
+    cli.run("config", fit)
 
 
 if __name__ == "__main__":

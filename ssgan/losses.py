@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ssgan.distributed import gather, mean_over_processes
+from ssgan.distributed import all_gather, all_reduce_mean
 
 
 def log_partition(logits: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ def feature_matching(features_real: Tensor, features_fake: Tensor, norm: str) ->
     Not a distance between pairs of images: the batches may be permuted, or of different sizes. Of several processes,
     the means are those of the global batch.
     """
-    difference = mean_over_processes(features_fake.float().mean(0) - features_real.detach().float().mean(0))
+    difference = all_reduce_mean(features_fake.float().mean(0) - features_real.detach().float().mean(0))
     if norm == "l2":
         return difference.square().mean()
     if norm == "l1":
@@ -67,7 +67,7 @@ def pull_away(features: Tensor) -> Tensor:
     means alone can be matched by a few images drawn again and again. Not in the paper. Of several processes, the pairs
     are those of the global batch.
     """
-    unit = F.normalize(gather(features.float()), dim=1)
+    unit = F.normalize(all_gather(features.float()), dim=1)
     with torch.autocast(features.device.type, enabled=False):
         cosines = unit @ unit.t()
     n = len(unit)
@@ -90,7 +90,7 @@ def class_balance(logits: Tensor) -> Tensor:
     For images whose classes are about equally frequent. With few labels a class can take the images of another one
     over; this holds it back. Not in the paper. Of several processes, the mean is that of the global batch.
     """
-    shares = mean_over_processes(logits.float().softmax(1).mean(0))
+    shares = all_reduce_mean(logits.float().softmax(1).mean(0))
     return -shares.clamp_min(1e-8).log().mean() - math.log(len(shares))
 
 

@@ -7,11 +7,11 @@ import torch
 from omegaconf import DictConfig
 from rich.progress import track
 
-from ssgan import command
-from ssgan.checkpoint import load_named
-from ssgan.data.pictures import find_pictures, read_picture
+from ssgan import cli
+from ssgan.data.images import find_pictures, read_picture
 from ssgan.errors import SsganError
 from ssgan.files import require_writable, write_atomically
+from ssgan.inference.classifier_file import load_named
 
 
 def predict(config: DictConfig) -> int:
@@ -27,7 +27,7 @@ def predict(config: DictConfig) -> int:
         try:
             pixels, was_resized = read_picture(path, classifier.image_shape)
         except SsganError as error:
-            command.complain(str(error))
+            cli.print_error(str(error))
             broken += 1
             continue
         resized += was_resized
@@ -36,14 +36,14 @@ def predict(config: DictConfig) -> int:
     write_atomically(config.output, table.getvalue().encode(errors="surrogateescape"))  # a name may be any bytes
     print(f"{len(paths) - broken} predictions in {config.output}")
     if resized:
-        command.warn(f"{resized} pictures were resized to {classifier.image_shape[1:]}")
+        cli.warn(f"{resized} pictures were resized to {classifier.image_shape[1:]}")
     if broken:
-        command.complain(f"{broken} of {len(paths)} pictures could not be read and were skipped")
+        cli.print_error(f"{broken} of {len(paths)} pictures could not be read and were skipped")
     return 1 if broken else 0
 
 
 def main() -> None:
-    command.run("predict", predict)
+    cli.run("predict", predict)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.progress import track
 
-from ssgan import command
+from ssgan import cli
 from ssgan.files import require_writable, write_atomically
 from ssgan.reporting.content import Report, Section
 from ssgan.reporting.html import as_html
@@ -55,7 +55,7 @@ def slugs(groups: Sequence[Group]) -> list[str]:
 
 
 def main() -> None:
-    command.run("report", report)
+    cli.run("report", report)
 
 
 if __name__ == "__main__":

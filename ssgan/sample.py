@@ -4,11 +4,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from ssgan import command
-from ssgan.callbacks.samples import sample_grid, write_grid
-from ssgan.checkpoint import load_generator
+from ssgan import cli
 from ssgan.errors import SsganError
 from ssgan.files import require_writable
+from ssgan.inference.classifier_file import load_generator
+from ssgan.inference.sampling import sample_grid, write_grid
 
 
 def sample(config: DictConfig) -> int:
@@ -23,7 +23,7 @@ def sample(config: DictConfig) -> int:
 
 
 def main() -> None:
-    command.run("sample", sample)
+    cli.run("sample", sample)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import track
 
-from ssgan import command
-from ssgan.assembly import named_dataset, require_own_data
-from ssgan.checkpoint import load_generator
+from ssgan import cli
+from ssgan.data.registry import named_dataset, require_own_data
 from ssgan.errors import SsganError
-from ssgan.generation_metrics import measure, require_enough
-from ssgan.judges import ClassifierJudge, load_judge
-from ssgan.sampling import BATCH, draw_images
+from ssgan.evaluation.generation import measure, require_enough
+from ssgan.evaluation.judges import ClassifierJudge, load_judge
+from ssgan.inference.classifier_file import load_generator
+from ssgan.inference.sampling import BATCH, draw_images
 
 
 def score(config: DictConfig) -> int:
@@ -47,7 +47,7 @@ def score(config: DictConfig) -> int:
 
 
 def main() -> None:
-    command.run("score", score)
+    cli.run("score", score)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ from omegaconf import DictConfig
 from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 
-from ssgan import command
-from ssgan.assembly import require_own_data
-from ssgan.checkpoint import load_generator
+from ssgan import cli
+from ssgan.data.registry import require_own_data
 from ssgan.errors import SsganError
 from ssgan.files import require_writable, write_atomically
-from ssgan.sampling import draw_images
+from ssgan.inference.classifier_file import load_generator
+from ssgan.inference.sampling import draw_images
 from ssgan.seeds import derive_seed
 
 TEMPLATE = Path(__file__).with_name("pages") / "turing.html"
@@ -72,7 +72,7 @@ def fill(template: str, content: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    command.run("turing", turing)
+    cli.run("turing", turing)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from conftest import TINY, Outcome
 from PIL import Image
 
 from ssgan.ablation import VARIANTS, as_markdown
-from ssgan.config import CONFIG_DIR
+from ssgan.schema import CONFIG_DIR
 
 Command = Callable[..., Outcome]
 SMALL = (

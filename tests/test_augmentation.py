@@ -12,8 +12,8 @@ from torchvision.transforms.functional import InterpolationMode, adjust_brightne
 from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
+from ssgan.data.splits import draw_split
 from ssgan.errors import SsganError
-from ssgan.splits import draw_split
 
 
 @given(st.integers(1, 3), st.integers(2, 7), st.integers(2, 7), st.booleans(), st.data())
@@ -42,7 +42,7 @@ def test_all_moves_are_equally_likely(flip: bool) -> None:
     assert torch.bincount(drawn, minlength=moves).sub(1000).abs().max() < 150
 
 
-def test_a_hole_is_a_grey_square_about_each_pixel_in_turn() -> None:
+def test_a_hole_is_a_gray_square_about_each_pixel_in_turn() -> None:
     """Kills a hole of another side, one that wraps around, one hole for all images, and one that a shift moves."""
     augmentation = Augmentation((2, 6, 5), shift=1, cutout=3)
     moves, places, *factors = augmentation.draw(2000, torch.Generator().manual_seed(0))
@@ -72,12 +72,12 @@ def test_brightness_and_contrast_are_torchvisions(brightness: float, contrast: f
 
 @given(st.sampled_from([0.0, 40.0]), st.sampled_from([0.0, 20.0]), st.sampled_from([0.0, 0.3]))
 def test_a_warp_is_torchvisions(rotation: float, shear: float, zoom: float) -> None:
-    """In the midst of an image: torchvision fills gaps with one colour. Kills swapped axes, wrong order and aspect."""
+    """In the midst of an image: torchvision fills gaps with one color. Kills swapped axes, wrong order and aspect."""
     images = torch.randint(256, (6, 2, 10, 14), dtype=torch.uint8).repeat_interleave(3, 2).repeat_interleave(3, 3)
     augmentation = Augmentation((2, 30, 42), rotation=rotation, shear=shear, zoom=zoom)
     changes = augmentation.draw(6, torch.Generator().manual_seed(0))
-    for strength, centre, drawn in zip((rotation, shear, zoom, zoom), (0, 0, 1, 1), changes[4:], strict=True):
-        assert (drawn - centre).abs().max() <= strength
+    for strength, center, drawn in zip((rotation, shear, zoom, zoom), (0, 0, 1, 1), changes[4:], strict=True):
+        assert (drawn - center).abs().max() <= strength
         assert (drawn.std() > 0.2 * strength) == (strength > 0)
     *others, angles, slants, scales, _ = changes
     changed = augmentation(images, (*others, angles, slants, scales, scales))
@@ -143,7 +143,7 @@ def test_every_stream_is_shifted_anew_every_epoch_and_validation_is_not(digits: 
     number = torch.arange(1297)
     drawn = {
         tuple(shifted.draws(stream, number, 50, epoch)[1].flatten().tolist())
-        for stream in ("labelled", "unlabelled", "generator")
+        for stream in ("labeled", "unlabeled", "generator")
         for epoch in (0, 1)
     }
     assert len(drawn) == 6

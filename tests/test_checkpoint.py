@@ -14,9 +14,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from ssgan import SsganError, load_classifier
-from ssgan.callbacks.checkpoints import Checkpoints
-from ssgan.checkpoint import describe, load_generator, save_classifier
+from ssgan.inference.classifier_file import describe, load_generator, save_classifier
 from ssgan.nets import DCGANGenerator, MLPClassifier
+from ssgan.training.callbacks.checkpoints import Checkpoints
 
 NAMES = [f"class {k}" for k in range(10)]
 
@@ -199,7 +199,7 @@ def test_evaluate_takes_a_pattern(tmp_path: Path, ssgan: Callable[..., Outcome])
 def test_a_generator_with_its_first_norm_per_channel_is_refused(tmp_path: Path) -> None:
     """It had the norm after the reshape, as layer 2 of 9: neither sampled from nor trained further."""
     generator = DCGANGenerator((1, 8, 8), 4, 2, "batch", 0, 0.05)
-    state = {f"averaged_generator.module.{name}": tensor for name, tensor in generator.state_dict().items()}
+    state = {f"ema_generator.module.{name}": tensor for name, tensor in generator.state_dict().items()}
     state |= {"generator.layers.2.bias": torch.zeros(2)}
     path = tmp_path / "last.ckpt"
     torch.save({"run": "0" * 64, "state_dict": state, "generator": describe(generator)}, path)

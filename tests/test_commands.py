@@ -13,10 +13,10 @@ import torch
 from conftest import TINY, Bomb, Outcome
 from PIL import Image
 
-from ssgan.checkpoint import save_classifier
 from ssgan.data.datasets import ImageData
-from ssgan.data.pictures import read_picture
+from ssgan.data.images import read_picture
 from ssgan.errors import SsganError
+from ssgan.inference.classifier_file import save_classifier
 from ssgan.nets import MLPClassifier
 
 Command = Callable[..., Outcome]
@@ -91,26 +91,26 @@ def test_a_picture_of_the_right_size_is_not_touched(digits: ImageData, tmp_path:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_sixteen_bits_of_grey_become_eight(channels: int, tmp_path: Path) -> None:
+def test_sixteen_bits_of_gray_become_eight(channels: int, tmp_path: Path) -> None:
     """Kills Pillow's conversion, which makes all that is above 255 white."""
-    grey = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1040
-    Image.fromarray(grey).save(tmp_path / "a.png")
+    gray = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1040
+    Image.fromarray(gray).save(tmp_path / "a.png")
     pixels, _ = read_picture(tmp_path / "a.png", (channels, 8, 8))
-    assert torch.equal(pixels, torch.from_numpy((grey // 256).astype(np.uint8)).expand(channels, 8, 8))
+    assert torch.equal(pixels, torch.from_numpy((gray // 256).astype(np.uint8)).expand(channels, 8, 8))
 
 
 def test_a_photograph_stands_as_the_camera_was_held(tmp_path: Path) -> None:
     tags = Image.Exif()
     tags[0x0112] = 6  # orientation: a quarter turn to the right shows it upright
-    grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
-    Image.fromarray(grey).save(tmp_path / "a.png", exif=tags)
+    gray = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    Image.fromarray(gray).save(tmp_path / "a.png", exif=tags)
     pixels, _ = read_picture(tmp_path / "a.png", (1, 8, 8))
-    assert torch.equal(pixels[0], torch.from_numpy(np.rot90(grey, -1).copy()))
+    assert torch.equal(pixels[0], torch.from_numpy(np.rot90(gray, -1).copy()))
 
 
 def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("L", (100, 100)).save(tmp_path / "a.png")
-    monkeypatch.setattr("ssgan.data.pictures.LARGEST", 9_000)
+    monkeypatch.setattr("ssgan.data.images.LARGEST", 9_000)
     with pytest.raises(SsganError, match="10000 pixels; 9000 are the most"):
         read_picture(tmp_path / "a.png", (1, 8, 8))
 
@@ -155,16 +155,16 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
         ((*FIT, "method.historical_averaging.generator=-1"), ["historical_averaging.generator=-1.0: use 0 or more"]),
         ((*FIT, "net.classifier.minibatch_kernels=-1"), ["net.classifier.minibatch_kernels=-1: use 0 or more"]),
         (
-            (*FIT, "net.classifier.minibatch_kernels=5", "method.labelled_batch_size=1"),
-            ["method.labelled_batch_size=1: minibatch discrimination compares", "use 2 or more"],
+            (*FIT, "net.classifier.minibatch_kernels=5", "method.labeled_batch_size=1"),
+            ["method.labeled_batch_size=1: minibatch discrimination compares", "use 2 or more"],
         ),
         (
-            (*FIT, "net.classifier.minibatch_kernels=5", "net.initialisation_images=50"),
-            ["net.initialisation_images", "evaluates against 99 images, but has 50"],
+            (*FIT, "net.classifier.minibatch_kernels=5", "net.initialization_images=50"),
+            ["net.initialization_images", "evaluates against 99 images, but has 50"],
         ),
         (
-            (*FIT, "net.classifier.minibatch_kernels=5", "baseline=true", "supervised.labelled_batch_size=1"),
-            ["supervised.labelled_batch_size=1: minibatch discrimination compares"],
+            (*FIT, "net.classifier.minibatch_kernels=5", "baseline=true", "supervised.labeled_batch_size=1"),
+            ["supervised.labeled_batch_size=1: minibatch discrimination compares"],
         ),
         ((*FIT, "net.classifier.init_std=0"), ["net.classifier.init_std=0.0: use a number above 0"]),
         (("fit", "net=dcgan", "net.generator.init_std=-1"), ["net.generator.init_std=-1.0: use a number above 0"]),
@@ -196,7 +196,7 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
         ((*FIT, "method.generator_optimizer.betas=[2,0.9]"), ["method.generator_optimizer: Invalid beta", "2.0"]),
         ((*FIT, "method.generator_optimizer.betas=[]"), ["method.generator_optimizer", "betas=[]"]),
         ((*FIT, "trainer.samples_every=0"), ["trainer.samples_every=0: use 1 or more"]),
-        ((*FIT, "net.initialisation_images=1"), ["net.initialisation_images=1: use 2 or more"]),
+        ((*FIT, "net.initialization_images=1"), ["net.initialization_images=1: use 2 or more"]),
         ((*FIT, "net.classifier.hidden=[]"), ["net.classifier.hidden=[]"]),
         ((*MNIST, "data_dir=/nowhere"), ["data_dir=/nowhere", "mnist.npz", "download=true"]),
         ((*FIT, "runs_dir=/dev/null/runs"), ["/dev/null", "cannot be written"]),

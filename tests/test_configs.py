@@ -10,7 +10,7 @@ import yaml
 from conftest import Outcome
 from omegaconf import DictConfig, OmegaConf
 
-from ssgan.config import CONFIG_DIR, register
+from ssgan.schema import CONFIG_DIR, register
 
 CONF = Path(CONFIG_DIR)
 DATASETS = sorted(path.stem for path in (CONF / "dataset").glob("*.yaml"))
@@ -54,11 +54,11 @@ def test_every_experiment_runs_a_few_steps_on_digits(
     large_digits: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ssgan.sampling.SETTLED_ON", 1)
+    monkeypatch.setattr("ssgan.inference.sampling.BN_BATCHES", 1)
     few = ["dataset=digits", "method.epochs=1", "trainer.limit_train_batches=3", "trainer.samples_count=4"]
     if not experiment.startswith("mnist"):
         few += ["dataset=npz", f"dataset.path={large_digits}", "labels=50", "trainer.limit_train_batches=2"]
-        few += ["method.batch_size=8", "method.labelled_batch_size=8", "net.initialisation_images=20"]
+        few += ["method.batch_size=8", "method.labeled_batch_size=8", "net.initialization_images=20"]
     outcome = ssgan("fit", f"experiment={experiment}", *few, f"runs_dir={tmp_path}")
     assert outcome.code == 0, outcome.err
 
@@ -108,8 +108,8 @@ def test_the_papers_experiments_have_nothing_else(experiment: str) -> None:
     config = compose(f"experiment={experiment}")
     assert not any(config.method[key] for key in NOT_IN_THE_PAPER)
     assert not any(config.augmentation.values())
-    assert config.method.batch_size == config.method.labelled_batch_size == 100
-    assert (config.method.average_rate, config.method.average_every) == (1e-4, 1)
+    assert config.method.batch_size == config.method.labeled_batch_size == 100
+    assert (config.method.average_rate, config.method.ema_every) == (1e-4, 1)
     lr = 0.003 if experiment.startswith("mnist") else 0.0003
     for player in ("classifier_optimizer", "generator_optimizer"):
         assert (config.method[player].lr, *config.method[player].betas) == (lr, 0.5, 0.999)

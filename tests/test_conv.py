@@ -11,8 +11,8 @@ from torch import nn
 from ssgan.errors import SsganError
 from ssgan.nets import ConvClassifier, ConvGenerator
 from ssgan.nets.initialization import initialize_from_data
-from ssgan.nets.noise import Dropout, NoisePool, share_noise
-from ssgan.nets.normalization import BatchNormNoGain, VirtualBatchNorm
+from ssgan.nets.layers.batch_norm import BatchNormNoGain, VirtualBatchNorm
+from ssgan.nets.layers.noise import Dropout, NoisePool, set_noise_pool
 
 
 def pair(net: str) -> tuple[ConvClassifier, ConvGenerator]:
@@ -91,7 +91,7 @@ def test_dropout(pooled: bool) -> None:
         pool = NoisePool(1_000_000, torch.float32)
         pool.refill(0)
         pool.seek(0)
-        share_noise(layer, pool)
+        set_noise_pool(layer, pool)
     x = torch.ones(20, 30, 5, 6)
     y = layer(x)
     assert y.unique().tolist() == pytest.approx([0, 1 / 0.7])

@@ -6,8 +6,8 @@ import torch
 from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
+from ssgan.data.splits import draw_split
 from ssgan.errors import SsganError
-from ssgan.splits import draw_split
 
 
 def index_data(count: int = 200) -> ImageData:
@@ -18,11 +18,11 @@ def index_data(count: int = 200) -> ImageData:
 
 
 def module(
-    seed: int = 0, batch_size: int = 30, validation: int = 20, labels: int | str = 20, labelled: int | None = None
+    seed: int = 0, batch_size: int = 30, validation: int = 20, labels: int | str = 20, labeled: int | None = None
 ) -> SemiSupervisedData:
     data = index_data()
     split = draw_split(data.train_targets.numpy(), 10, labels, 0, validation)
-    return SemiSupervisedData(data, split, batch_size, (0.0, 1.0), seed, labelled_batch_size=labelled)
+    return SemiSupervisedData(data, split, batch_size, (0.0, 1.0), seed, labeled_batch_size=labeled)
 
 
 def epoch_of(source: SemiSupervisedData) -> dict[str, list[int]]:
@@ -32,20 +32,20 @@ def epoch_of(source: SemiSupervisedData) -> dict[str, list[int]]:
 
 
 def test_streams() -> None:
-    """Kills an unlabelled stream in a fixed order, one shared by both players, and labels that do not fit their images."""
+    """Kills an unlabeled stream in a fixed order, one shared by both players, and labels that do not fit their images."""
     source = module()
     streams = epoch_of(source)
     pool = set(range(200)) - set(source.split.validation)
-    assert set(source.split.labelled) < pool
-    for stream in ("unlabelled", "generator_unlabelled"):
+    assert set(source.split.labeled) < pool
+    for stream in ("unlabeled", "generator_unlabeled"):
         assert set(streams[stream]) == pool
         assert len(streams[stream]) == len(pool)
         assert streams[stream] != sorted(pool)
-    assert streams["unlabelled"] != streams["generator_unlabelled"]
-    assert streams["targets"] == [image % 10 for image in streams["labelled"]]
-    counts = torch.bincount(torch.tensor(streams["labelled"]))
-    assert set(counts.nonzero().flatten().tolist()) == set(source.split.labelled)
-    assert counts[list(source.split.labelled)].tolist() == [180 // 20] * 20
+    assert streams["unlabeled"] != streams["generator_unlabeled"]
+    assert streams["targets"] == [image % 10 for image in streams["labeled"]]
+    counts = torch.bincount(torch.tensor(streams["labeled"]))
+    assert set(counts.nonzero().flatten().tolist()) == set(source.split.labeled)
+    assert counts[list(source.split.labeled)].tolist() == [180 // 20] * 20
 
 
 def test_the_second_view_is_of_the_same_images() -> None:
@@ -57,7 +57,7 @@ def test_the_second_view_is_of_the_same_images() -> None:
     for shift in (0, 2):
         augmentation = Augmentation(data.image_shape, shift=shift)
         source = SemiSupervisedData(data, split, 30, (0.0, 1.0), 0, augmentation=augmentation, second_view=True)
-        equal = [(b["unlabelled"] == b["second_view"]).flatten(1).all(1) for b in source.train_dataloader()]
+        equal = [(b["unlabeled"] == b["second_view"]).flatten(1).all(1) for b in source.train_dataloader()]
         same = torch.cat(equal).float().mean()
         assert same == 1 if shift == 0 else same < 0.2
     assert "second_view" not in epoch_of(module())
@@ -67,21 +67,21 @@ def test_draws_depend_on_seed_and_epoch_alone() -> None:
     assert epoch_of(module()) == epoch_of(module())
     assert epoch_of(module(seed=1)) != epoch_of(module())
     source = module()
-    assert source.order("unlabelled", 0).tolist() != source.order("unlabelled", 1).tolist()
-    assert source.labelled_order(0).tolist() != source.labelled_order(1).tolist()
+    assert source.order("unlabeled", 0).tolist() != source.order("unlabeled", 1).tolist()
+    assert source.labeled_order(0).tolist() != source.labeled_order(1).tolist()
 
 
-def test_labelled_batches_may_have_a_size_of_their_own() -> None:
-    """Kills unlabelled images that are dropped, or labels that run out, when the two sizes differ."""
+def test_labeled_batches_may_have_a_size_of_their_own() -> None:
+    """Kills unlabeled images that are dropped, or labels that run out, when the two sizes differ."""
     for size in (4, 70):
-        batches = list(module(labelled=size).train_dataloader())
-        assert [len(batch["labelled"]) for batch in batches] == [size] * 6
+        batches = list(module(labeled=size).train_dataloader())
+        assert [len(batch["labeled"]) for batch in batches] == [size] * 6
         assert [len(batch["targets"]) for batch in batches] == [size] * 6
-        assert [len(batch["unlabelled"]) for batch in batches] == [30] * 6
+        assert [len(batch["unlabeled"]) for batch in batches] == [30] * 6
 
 
 def test_more_labels_than_an_epoch_holds() -> None:
-    assert len(epoch_of(module(labels="all"))["labelled"]) == 180
+    assert len(epoch_of(module(labels="all"))["labeled"]) == 180
 
 
 def test_validation_batches_are_not_padded() -> None:
@@ -94,8 +94,8 @@ def test_pixels_are_scaled_once_and_targets_never() -> None:
     source = module()
     batch = next(iter(source.train_dataloader()))
     scaled = source.on_after_batch_transfer(batch, 0)
-    assert scaled["unlabelled"].dtype == torch.float32
-    torch.testing.assert_close(scaled["unlabelled"] * 255, batch["unlabelled"].float())
+    assert scaled["unlabeled"].dtype == torch.float32
+    torch.testing.assert_close(scaled["unlabeled"] * 255, batch["unlabeled"].float())
     assert torch.equal(scaled["targets"], batch["targets"])
 
 

@@ -20,19 +20,19 @@ from test_techniques import mixing_classifier
 from torch import nn
 
 from ssgan.data.datasets import ImageData
-from ssgan.launch import SharedBatch
-from ssgan.methods.classification import ClassifierTraining
+from ssgan.methods.base import Method
 from ssgan.methods.supervised import Supervised
 from ssgan.nets.initialization import initialize_from_data
+from ssgan.training.launch import ManualDDPStrategy
 
 pytestmark = pytest.mark.distributed
 
 
-def train(digits: ImageData, processes: int, make: Any) -> ClassifierTraining:
+def train(digits: ImageData, processes: int, make: Any) -> Method:
     """The method after 40 steps with SGD and without noise, in so many processes."""
     torch.manual_seed(0)
-    module: ClassifierTraining = make()
-    several = {"strategy": SharedBatch(start_method="fork"), "devices": processes} if processes > 1 else {}
+    module: Method = make()
+    several = {"strategy": ManualDDPStrategy(start_method="fork"), "devices": processes} if processes > 1 else {}
     fit(module, digits, steps=20, epochs=2, batch_size=48, use_distributed_sampler=False, **several)
     return module
 
@@ -41,14 +41,14 @@ def without_noise(**changes: Any) -> Any:
     return lambda: make_method(noise=0.0, **changes)
 
 
-def discriminating() -> ClassifierTraining:
+def discriminating() -> Method:
     """With small steps: with others rounding grows a thousandfold on the way, whatever the number of processes."""
     classifier = mixing_classifier()
     initialize_from_data(classifier, torch.rand(100, 1, 8, 8, generator=torch.Generator().manual_seed(0)))
     return make_method(noise=0.0, lr=0.0001, feature_norm="l1", classifier=classifier)
 
 
-def supervised() -> ClassifierTraining:
+def supervised() -> Method:
     sgd = make_method().make_optimizers[0]
     return Supervised(make_classifier(0.0), classifier_optimizer=sgd, **SHARED)
 
@@ -206,7 +206,7 @@ def test_a_collapsed_run_keeps_its_result(tmp_path: Path) -> None:
 
 def test_every_job_of_a_sweep_is_started_once(tmp_path: Path) -> None:
     said, _ = ended(start("-m", "ssgan.fit", "-m", *DDP, *TINY, "labels=20,50", f"runs_dir={tmp_path}"))
-    assert [line.split()[0] for line in said.splitlines() if "labelled images" in line] == ["20", "50"]
+    assert [line.split()[0] for line in said.splitlines() if "labeled images" in line] == ["20", "50"]
     assert len(list(tmp_path.rglob("metrics.json"))) == 2
 
 

@@ -12,8 +12,8 @@ from conftest import Outcome
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssgan.divergences import js, kl, preference, reverse_kl
 from ssgan.errors import SsganError
+from ssgan.evaluation.divergences import js, kl, preference, reverse_kl
 
 Vector = list[float]
 

@@ -12,8 +12,8 @@ from conftest import EVERY_TECHNIQUE, TINY, Outcome
 from test_improved_gan import fit, make_method
 
 from ssgan import load_classifier
-from ssgan.callbacks.collapse_watch import CollapseWatch, diverged
 from ssgan.data.datasets import ImageData
+from ssgan.training.callbacks.collapse_watch import CollapseWatch, diverged
 
 Command = Callable[..., Outcome]
 
@@ -82,7 +82,7 @@ def test_a_damaged_split_is_refused(ssgan: Command, tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
     (folder / "metrics.json").unlink()
     content = json.loads((folder / "split.json").read_text())
-    content["labelled"][0] += 1
+    content["labeled"][0] += 1
     (folder / "split.json").write_text(json.dumps(content))
     outcome = ssgan("fit", *TINY, f"runs_dir={tmp_path}")
     assert outcome.code == 1
@@ -192,12 +192,12 @@ def test_the_last_healthy_weights_outlive_a_stop(digits: ImageData) -> None:
     again, other = CollapseWatch(**settings), make_method()
     again.load_state_dict(watch.state_dict())
     with torch.no_grad():
-        for parameter in other.averaged_classifier.parameters():
+        for parameter in other.ema_classifier.parameters():
             parameter.fill_(float("nan"))
     again.on_train_start(SimpleNamespace(), other)
     assert again.good_step == watch.good_step == 4
     again.restore_good(other)
-    restored = other.averaged_classifier.module.state_dict()
+    restored = other.ema_classifier.module.state_dict()
     assert all(torch.equal(restored[name], tensor) for name, tensor in watch.good.items())
 
 
@@ -241,8 +241,8 @@ def test_gan_without_labels(ssgan: Command, tmp_path: Path) -> None:
 def test_dcgan_on_mnist_shapes(ssgan: Command, tmp_path: Path, write_npz: Callable[..., Path]) -> None:
     """Convolutional networks with every technique, from fit to predict, on 28x28 images."""
     data_dir = write_npz().parent
-    small = ["dataset=mnist", "labels=20", "method.epochs=1", "method.batch_size=10", "method.labelled_batch_size=10"]
-    net = ["net=dcgan", "net.classifier.width=4", "net.generator.width=4", "net.initialisation_images=40"]
+    small = ["dataset=mnist", "labels=20", "method.epochs=1", "method.batch_size=10", "method.labeled_batch_size=10"]
+    net = ["net=dcgan", "net.classifier.width=4", "net.generator.width=4", "net.initialization_images=40"]
     techniques = [override for override in EVERY_TECHNIQUE if "minibatch" not in override]
     outcome = ssgan("fit", *small, *net, *techniques, f"data_dir={data_dir}", f"runs_dir={tmp_path}")
     assert outcome.code == 0, outcome.err
@@ -257,7 +257,7 @@ def test_supervised_method(ssgan: Command, tmp_path: Path) -> None:
     folder = tmp_path / "digits@all" / "supervised" / "split0-seed0"
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["supervised_error"] is None
-    assert len(json.loads((folder / "split.json").read_text())["labelled"]) == 1197
+    assert len(json.loads((folder / "split.json").read_text())["labeled"]) == 1197
 
 
 @pytest.mark.gpu

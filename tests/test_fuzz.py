@@ -26,11 +26,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays, integer_dtypes, scalar_dtypes
 from PIL import Image
 
-from ssgan.checkpoint import load_classifier, save_classifier
-from ssgan.command import known_keys
-from ssgan.config import register
+from ssgan.cli import known_keys
+from ssgan.data.splits import draw_split
 from ssgan.errors import SsganError
-from ssgan.splits import draw_split
+from ssgan.inference.classifier_file import load_classifier, save_classifier
+from ssgan.schema import register
 
 KINDS = 5
 CASES = int(os.environ.get("SSGAN_FUZZ_CASES", "60")) // KINDS
@@ -130,19 +130,19 @@ def test_overrides(keys: list[str], data: st.DataObject) -> None:
     st.booleans(),
 )
 def test_splits(targets: np.ndarray, labels: int | str, seed: int, validation: int, balanced: bool) -> None:
-    """A split that is drawn is one: labelled images with labels, as many as asked for, none of them twice."""
+    """A split that is drawn is one: labeled images with labels, as many as asked for, none of them twice."""
     try:
         split = draw_split(targets, 4, labels, seed, validation, balanced)
     except SsganError:
         OUTCOMES["splits: refused"] += 1
         return
     OUTCOMES["splits: done"] += 1
-    labelled, held_out = list(split.labelled), list(split.validation)
-    assert (targets[labelled + held_out] >= 0).all()
-    assert len({*labelled, *held_out}) == len(labelled) + len(held_out)
+    labeled, held_out = list(split.labeled), list(split.validation)
+    assert (targets[labeled + held_out] >= 0).all()
+    assert len({*labeled, *held_out}) == len(labeled) + len(held_out)
     assert len(held_out) == validation
-    assert len(labelled) == (labels if labels != "all" else (targets >= 0).sum() - validation)
-    assert list(split.per_class) == np.bincount(targets[labelled], minlength=4).tolist()
+    assert len(labeled) == (labels if labels != "all" else (targets >= 0).sum() - validation)
+    assert list(split.per_class) == np.bincount(targets[labeled], minlength=4).tolist()
     assert not balanced or labels == "all" or len(set(split.per_class)) == 1
 
 
@@ -286,8 +286,8 @@ def test_folders(file: Path, data: st.DataObject) -> None:
         own = ["dataset=folder", f"dataset.path='{root}'", "dataset.size=8", "labels=all", "dry_run=true", "name=x"]
         few = [
             "method.batch_size=2",
-            "method.labelled_batch_size=2",
-            "net.initialisation_images=2",
+            "method.labeled_batch_size=2",
+            "net.initialization_images=2",
             "net.classifier.rows=[4]",
         ]
         call("folders", "fit", *own, *few, "method.epochs=1", "trainer.limit_train_batches=1", f"runs_dir={base}/runs")

@@ -10,7 +10,7 @@ import torch
 from conftest import TINY, Outcome
 
 from ssgan.errors import SsganError
-from ssgan.generation_metrics import (
+from ssgan.evaluation.generation import (
     classifier_score,
     frechet_distance,
     kernel_distance,
@@ -75,7 +75,7 @@ def test_precision_and_recall() -> None:
 
 
 def test_precision_by_its_definition(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ssgan.generation_metrics.ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("ssgan.evaluation.generation.ROWS_AT_ONCE", 7)
     real, fake = torch.randn(40, 3), torch.randn(30, 3) * 1.5
     reach = torch.cdist(real, real).sort(1).values[:, 2]
     inside = [any((x - c).norm() <= r for c, r in zip(real, reach, strict=True)) for x in fake]

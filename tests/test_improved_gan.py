@@ -14,17 +14,17 @@ from torch import Tensor, nn
 from ssgan import losses
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
+from ssgan.data.splits import draw_split
 from ssgan.methods.improved_gan import ImprovedGAN, together
 from ssgan.methods.supervised import Supervised
 from ssgan.nets import MLPGenerator
-from ssgan.nets.averaging import averaged
+from ssgan.nets.ema import averaged
 from ssgan.seeds import derive_seed
-from ssgan.splits import draw_split
 
 SHARED = {
     "seed": 0,
     "average_rate": 0.1,
-    "average_every": 1,
+    "ema_every": 1,
     "warm_up_epochs": 0,
     "constant_fraction": 0.5,
     "noise_pool": 1 << 16,
@@ -128,8 +128,8 @@ def test_one_step_equals_the_algorithm_written_out(digits: ImageData, reuse: boo
     rng = torch.Generator().manual_seed(derive_seed("latent", 0, 0))
 
     images = g(g.draw_latent(50, rng))
-    real = c.features(batch["unlabelled"])
-    lab, unl, fake = c(batch["labelled"]), c(batch["unlabelled"]), c(images.detach())
+    real = c.features(batch["unlabeled"])
+    lab, unl, fake = c(batch["labeled"]), c(batch["unlabeled"]), c(images.detach())
     lse_unl, lse_fake = unl.logsumexp(1), fake.logsumexp(1)
     supervised = (lab.logsumexp(1) - lab.gather(1, batch["targets"][:, None])[:, 0]).mean()
     unsupervised = (
@@ -141,7 +141,7 @@ def test_one_step_equals_the_algorithm_written_out(digits: ImageData, reuse: boo
     with torch.no_grad():
         for p in c.parameters():
             p.sub_(0.1 * p.grad)
-    real = real if reuse else c.features(batch["generator_unlabelled"])
+    real = real if reuse else c.features(batch["generator_unlabeled"])
     parameters = list(g.parameters())
     difference = c.features(images).mean(0) - real.detach().mean(0)
     gradients = torch.autograd.grad(difference.square().mean(), parameters)
@@ -201,18 +201,18 @@ def test_consistency_moves_the_classifier_towards_its_average(digits: ImageData)
     before = OneStep()
     module, plain = one_step_with_and_without(digits, OtherView(), before, consistency_weight=0.7)
     c, batch = before.classifier.train(), before.batch
-    term = losses.consistency(c(batch["unlabelled"]), c(batch["unlabelled"].flip(3)))  # the average is still c itself
+    term = losses.consistency(c(batch["unlabeled"]), c(batch["unlabeled"].flip(3)))  # the average is still c itself
     torch.testing.assert_close(module.mean_terms()["consistency"], term.item())
     gradients = torch.autograd.grad(term, list(c.parameters()))
     assert_moved_further(module.classifier, plain.classifier, gradients, 0.1 * 0.7)
 
 
 def test_balance_moves_the_classifier_towards_equal_shares(digits: ImageData) -> None:
-    """Kills a term that is logged and not descended, and the shares of labelled or generated images."""
+    """Kills a term that is logged and not descended, and the shares of labeled or generated images."""
     before = OneStep()
     module, plain = one_step_with_and_without(digits, before, balance_weight=0.7)
     c = before.classifier.train()
-    term = losses.class_balance(c(before.batch["unlabelled"]))
+    term = losses.class_balance(c(before.batch["unlabeled"]))
     torch.testing.assert_close(module.mean_terms()["balance"], term.item())
     gradients = torch.autograd.grad(term, list(c.parameters()))
     assert_moved_further(module.classifier, plain.classifier, gradients, 0.1 * 0.7)
@@ -235,8 +235,8 @@ def test_together_equals_separate_passes() -> None:
         torch.testing.assert_close(joined, network(batch))
 
 
-def test_supervised_sees_labelled_images_only(digits: ImageData) -> None:
-    """Kills a baseline that is helped by the unlabelled stream."""
+def test_supervised_sees_labeled_images_only(digits: ImageData) -> None:
+    """Kills a baseline that is helped by the unlabeled stream."""
     results = []
     for scramble in (False, True):
         torch.manual_seed(0)
@@ -244,8 +244,8 @@ def test_supervised_sees_labelled_images_only(digits: ImageData) -> None:
 
         class Scramble(pl.Callback):
             def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
-                batch["unlabelled"].zero_()
-                batch["generator_unlabelled"].zero_()
+                batch["unlabeled"].zero_()
+                batch["generator_unlabeled"].zero_()
 
         fit(module, digits, callbacks=[Scramble()] if scramble else [])
         results.append(snapshot(module.classifier))
@@ -269,10 +269,10 @@ def test_average_is_corrected_for_its_start() -> None:
 
 
 def test_averages_follow_training_and_average_every(digits: ImageData) -> None:
-    module = make_method(average_every=2)
+    module = make_method(ema_every=2)
     fit(module, digits, steps=5)
-    assert int(module.averaged_classifier.n_averaged) == 2
-    assert int(module.averaged_generator.n_averaged) == 2
+    assert int(module.ema_classifier.n_averaged) == 2
+    assert int(module.ema_generator.n_averaged) == 2
     assert module.average_rate == pytest.approx(1 - 0.9**2)
     for average, network in module.averages():
         assert changed(average.module, snapshot(network))

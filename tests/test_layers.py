@@ -11,8 +11,8 @@ from torch import nn
 
 from ssgan.nets import MLPClassifier, MLPGenerator
 from ssgan.nets.initialization import initialize_from_data
-from ssgan.nets.noise import GaussianNoise, NoisePool, share_noise
-from ssgan.nets.weight_norm import KeptWeights, WeightNormLinear, keep_weights
+from ssgan.nets.layers.noise import GaussianNoise, NoisePool, set_noise_pool
+from ssgan.nets.layers.weight_norm import WeightCache, WeightNormLinear, cache_weights
 
 
 def weight_norm_layers(network: nn.Module) -> list[WeightNormLinear]:
@@ -91,8 +91,8 @@ def test_weights_are_kept_only_on_request(fused: bool) -> None:
 
     step()
     torch.testing.assert_close(layer(x), exact(layer))
-    kept: KeptWeights = {}
-    keep_weights(layer, kept)
+    kept: WeightCache = {}
+    cache_weights(layer, kept)
     before = step()
     torch.testing.assert_close(layer(x).detach(), before)
     kept.clear()
@@ -106,7 +106,7 @@ def test_weights_are_kept_only_on_request(fused: bool) -> None:
         assert layer(x).dtype == torch.bfloat16
     assert layer(x).dtype == torch.float32
     assert {dtype for _, dtype in kept} == {torch.float32, torch.bfloat16}
-    keep_weights(layer, None)
+    cache_weights(layer, None)
     step()
     torch.testing.assert_close(layer(x), exact(layer))
 
@@ -119,7 +119,7 @@ def test_only_the_output_layer_trains_its_scale(classifier: MLPClassifier, gener
     assert all(m.weight is None for m in generator.modules() if isinstance(m, nn.BatchNorm1d))
 
 
-def test_data_dependent_initialisation_standardises_every_layer() -> None:
+def test_data_dependent_initialization_standardizes_every_layer() -> None:
     """Kills a g frozen at 1."""
     torch.manual_seed(0)
     network, images = make_classifier(noise=0.0), torch.rand(500, 1, 8, 8)
@@ -146,7 +146,7 @@ def test_noise_is_on_in_training_and_off_in_evaluation(classifier: MLPClassifier
 def test_noise_is_normal_with_the_given_sd(pool: NoisePool | None) -> None:
     torch.manual_seed(0)
     layer = GaussianNoise(0.5)
-    share_noise(layer, pool)
+    set_noise_pool(layer, pool)
     if pool is not None:
         pool.refill("epoch", 0)
         pool.seek("step", 0)
@@ -177,7 +177,7 @@ def test_pooled_noise_is_a_function_of_its_keys() -> None:
 
 def test_copies_share_the_pool_and_not_the_weights(classifier: MLPClassifier) -> None:
     pool = NoisePool(100_000)
-    share_noise(classifier, pool)
+    set_noise_pool(classifier, pool)
     twin = copy.deepcopy(classifier)
     assert all(m.pool is pool for m in twin.modules() if isinstance(m, GaussianNoise))
     twin.trunk[2].v.data.zero_()

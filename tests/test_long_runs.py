@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from conftest import TINY, Outcome
 
-from ssgan.callbacks.progress import RunProgress
+from ssgan.training.callbacks.progress import RunProgress
 
 PROC = Path("/proc/self")
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from ssgan.metrics import evaluate
+from ssgan.evaluation.classification import evaluate
 
 
 def test_by_hand() -> None:

@@ -23,10 +23,10 @@ def test_training_is_finite_repeats_and_moves(name: str) -> None:
 
 
 def test_measures_of_known_points() -> None:
-    everywhere, nowhere = mixture.CENTRES.repeat(250, 1), torch.zeros(2000, 2)
+    everywhere, nowhere = mixture.CENTERS.repeat(250, 1), torch.zeros(2000, 2)
     assert mixture.measure(everywhere) == {"modes": 8, "quality": 1, "spread": 8}
-    assert mixture.measure(mixture.CENTRES[:1].repeat(2000, 1)) == {"modes": 1, "quality": 1, "spread": 1}
-    assert mixture.measure(mixture.CENTRES[:4].repeat(500, 1)) == {"modes": 4, "quality": 1, "spread": 4}
+    assert mixture.measure(mixture.CENTERS[:1].repeat(2000, 1)) == {"modes": 1, "quality": 1, "spread": 1}
+    assert mixture.measure(mixture.CENTERS[:4].repeat(500, 1)) == {"modes": 4, "quality": 1, "spread": 4}
     assert mixture.measure(1.5 * everywhere) == {"modes": 0, "quality": 0, "spread": 8}
     half = mixture.measure(torch.cat([everywhere, nowhere]))
     assert (half["modes"], half["quality"]) == (8, 0.5)
@@ -35,9 +35,9 @@ def test_measures_of_known_points() -> None:
 def test_a_mode_needs_its_share_of_the_points_within_its_radius() -> None:
     """Kills a count of modes that a single stray point, or a point nearly 3 sd off along each axis, would enter."""
     points = torch.zeros(2000, 2)
-    points[:19] = mixture.CENTRES[0]
+    points[:19] = mixture.CENTERS[0]
     assert mixture.measure(points)["modes"] == 0
-    points[19] = mixture.CENTRES[0]
+    points[19] = mixture.CENTERS[0]
     assert mixture.measure(points)["modes"] == 1
     points[:20] += 0.99 * mixture.NEAR * mixture.SD
     assert mixture.measure(points)["modes"] == 0

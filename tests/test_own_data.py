@@ -10,16 +10,16 @@ import torch
 from conftest import Outcome, make_classifier
 from PIL import Image
 
-from ssgan.checkpoint import load_classifier, save_classifier
 from ssgan.data.datasets import ImageData, cifar10, npz, svhn
 from ssgan.data.folder import folder
 from ssgan.errors import SsganError
+from ssgan.inference.classifier_file import load_classifier, save_classifier
 
 X = np.arange(6 * 64, dtype=np.uint8).reshape(6, 8, 8)
 Command = Callable[..., Outcome]
 
 
-def test_npz_with_unlabelled_images_and_no_test(tmp_path: Path) -> None:
+def test_npz_with_unlabeled_images_and_no_test(tmp_path: Path) -> None:
     np.savez(tmp_path / "own.npz", x_train=X, y_train=np.array([0, 1, -1, 2, -1, 0]))
     data = npz("own", str(tmp_path / "own.npz"))
     assert data.class_names == ("0", "1", "2")
@@ -29,9 +29,9 @@ def test_npz_with_unlabelled_images_and_no_test(tmp_path: Path) -> None:
 
 
 def test_npz_with_names(tmp_path: Path) -> None:
-    colour = np.stack([X] * 3, -1)
+    color = np.stack([X] * 3, -1)
     names = np.array(["cat", "dog"])
-    arrays = {"x_train": colour, "y_train": np.arange(6) % 2, "x_test": colour[:2], "y_test": np.array([1, 0])}
+    arrays = {"x_train": color, "y_train": np.arange(6) % 2, "x_test": color[:2], "y_test": np.array([1, 0])}
     np.savez(tmp_path / "own.npz", class_names=names, **arrays)
     data = npz("own", str(tmp_path / "own.npz"))
     assert data.class_names == ("cat", "dog")
@@ -58,7 +58,7 @@ def test_bad_npz(arrays: dict[str, np.ndarray], message: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("dataset", "stem"), [(svhn, "svhn"), (cifar10, "cifar10")])
-def test_colour_sets_from_npz_and_their_remedies(dataset: Callable, stem: str, tmp_path: Path) -> None:
+def test_color_sets_from_npz_and_their_remedies(dataset: Callable, stem: str, tmp_path: Path) -> None:
     with pytest.raises(SsganError, match=rf"no {stem} there and download=false.*{stem}\.npz.*download=true"):
         dataset(stem, str(tmp_path), download=False)
     images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), np.uint8)
@@ -75,7 +75,7 @@ def test_colour_sets_from_npz_and_their_remedies(dataset: Callable, stem: str, t
 
 @pytest.fixture
 def pets(tmp_path: Path) -> Path:
-    """Two classes of pictures, two unlabelled ones and a test picture, all of one grey level each, in many sizes."""
+    """Two classes of pictures, two unlabeled ones and a test picture, all of one gray level each, in many sizes."""
     levels = {"cat/a": 10, "cat/sub/b": 20, "dog/c": 30, "unlabeled/d": 40, "unlabeled/e": 50, "test/dog/f": 60}
     for number, (name, level) in enumerate(levels.items()):
         path = tmp_path / "pets" / f"{name}.png"
@@ -159,7 +159,7 @@ def test_a_folder_of_pictures_trains_from_one_command(ssgan: Command, digits: Im
     overrides = [*source, *short, "labels=100", "baseline=true", f"runs_dir={tmp_path / 'runs'}"]
     outcome = ssgan("fit", *overrides)
     assert outcome.code == 0, outcome.err
-    assert "100 labelled images, 1297 in the unlabelled pool, 0 for validation, 0 to test" in outcome.out
+    assert "100 labeled images, 1297 in the unlabeled pool, 0 for validation, 0 to test" in outcome.out
     assert "no test images" in outcome.out
     classifier = load_classifier(tmp_path / "runs/folder@100/improved_gan/split0-seed0/classifier.safetensors")
     assert classifier.class_names == tuple("0123456789")
@@ -171,7 +171,7 @@ def test_a_folder_of_pictures_trains_from_one_command(ssgan: Command, digits: Im
         Image.fromarray(image[0].numpy()).save(path)
     outcome = ssgan("fit", *source_of_all)
     assert outcome.code == 0, outcome.err
-    assert "600 labelled images (" in outcome.out
+    assert "600 labeled images (" in outcome.out
     assert "500 to test" in outcome.out
 
 
@@ -191,7 +191,7 @@ def test_unbalanced_labels(ssgan: Command, tmp_path: Path) -> None:
     short = ["method.epochs=1", "trainer.limit_train_batches=1", "trainer.samples_count=4", f"runs_dir={tmp_path}"]
     outcome = ssgan("fit", *source, *short, "labels=31", "balanced=false")
     assert outcome.code == 0, outcome.err
-    assert "31 labelled images (" in outcome.out
+    assert "31 labeled images (" in outcome.out
     outcome = ssgan("fit", *source, *short, "labels=31", "split_seed=1")
     assert outcome.code == 1
     assert "labels=31: not divisible by the 2 classes" in outcome.err

@@ -11,7 +11,7 @@ import torch
 from conftest import Outcome
 from test_configs import compose
 
-from ssgan.launch import check_processes
+from ssgan.training.launch import check_processes
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()

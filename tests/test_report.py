@@ -16,9 +16,9 @@ import yaml
 from conftest import TINY, Outcome, make_classifier
 from PIL import Image
 
-from ssgan.checkpoint import save_classifier
 from ssgan.data.datasets import ImageData
-from ssgan.metrics import BINS, evaluate
+from ssgan.evaluation.classification import BINS, evaluate
+from ssgan.inference.classifier_file import save_classifier
 from ssgan.nets import MLPClassifier
 from ssgan.reporting.figures import calibration_bins, confusion_matrix
 from ssgan.reporting.markdown import BEGIN, END
@@ -73,8 +73,8 @@ def add_everything(folder: Path, classifier: MLPClassifier) -> None:
     made = {"python": "3.12.1", "machine": "Abacus, 4 cores", "versions": versions, "git_commit": "c0ffee"}
     (folder / "environment.json").write_text(json.dumps(made))
     (folder / "samples").mkdir()
-    for epoch, grey in ((1, 40), (9, 80), (10, 160)):
-        Image.new("RGB", (60, 60), (grey, grey, grey)).save(folder / "samples" / f"epoch_{epoch:04d}.png")
+    for epoch, gray in ((1, 40), (9, 80), (10, 160)):
+        Image.new("RGB", (60, 60), (gray, gray, gray)).save(folder / "samples" / f"epoch_{epoch:04d}.png")
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from torch import Tensor
 from ssgan.data.datasets import ImageData
 from ssgan.errors import SsganError
 from ssgan.nets import ResNetClassifier
-from ssgan.nets.initialization import settle
-from ssgan.nets.normalization import batch_norms
+from ssgan.nets.initialization import recalibrate
+from ssgan.nets.layers.batch_norm import batch_norms
 
 
 def tiny(**changes: Any) -> ResNetClassifier:
@@ -51,7 +51,7 @@ def test_settling_takes_the_statistics_of_real_images_without_dropout() -> None:
     classifier, images = tiny(), torch.rand(200, 3, 8, 8)
     for _ in range(5):
         classifier.train()(torch.randn(50, 3, 8, 8) * 9)  # what else it saw in training
-    settle(classifier, images)
+    recalibrate(classifier, images)
     assert classifier.training
     block = next(module for module in classifier.trunk if hasattr(module, "norms"))
     inputs = classifier.trunk[0](images)
@@ -106,7 +106,7 @@ def test_trains_and_exports(ssgan: Callable[..., Outcome], large_digits: Path, t
         "trainer.limit_train_batches=2",
         f"runs_dir={tmp_path}",
     ]
-    outcome = ssgan("fit", "net=wrn_28_2", "net.initialisation_images=100", *data, *small, *steps)
+    outcome = ssgan("fit", "net=wrn_28_2", "net.initialization_images=100", *data, *small, *steps)
     assert outcome.code == 0, outcome.err
     (run,) = (path.parent for path in tmp_path.rglob("metrics.json"))
     evaluated = ssgan("evaluate", f"classifier={run / 'classifier.safetensors'}", *data)

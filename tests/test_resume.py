@@ -17,8 +17,8 @@ import pytest
 import torch
 from conftest import EVERY_TECHNIQUE, TINY, Bomb, Outcome
 
-from ssgan.callbacks.checkpoints import Checkpoints, StopSignal
-from ssgan.callbacks.progress import RunProgress
+from ssgan.training.callbacks.checkpoints import Checkpoints, StopSignal
+from ssgan.training.callbacks.progress import RunProgress
 
 Command = Callable[..., Outcome]
 STEPS = 11
@@ -266,11 +266,11 @@ def test_a_baseline_killed_while_it_is_tested(ssgan: Command, tmp_path: Path, mo
 
 
 def test_a_run_belongs_to_its_data(ssgan: Command, tmp_path: Path) -> None:
-    """Kills positions of labelled images that are applied to other ones, and an old result that is told for new data."""
+    """Kills positions of labeled images that are applied to other ones, and an old result that is told for new data."""
     random = np.random.default_rng(0)
     images, targets = random.integers(0, 256, (120, 8, 8), np.uint8), np.arange(120) % 3
     arguments = [*TINY, "dataset=npz", f"dataset.path={tmp_path / 'own.npz'}", "net=digits", "labels=30"]
-    arguments += ["method.batch_size=20", "method.labelled_batch_size=20", f"runs_dir={tmp_path}"]
+    arguments += ["method.batch_size=20", "method.labeled_batch_size=20", f"runs_dir={tmp_path}"]
     np.savez(tmp_path / "own.npz", x_train=images, y_train=targets)
     assert ssgan("fit", *arguments).code == 0
     np.savez_compressed(tmp_path / "own.npz", x_train=images, y_train=targets)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ssgan.data.splits import Split, draw_split
 from ssgan.errors import SsganError
-from ssgan.splits import Split, draw_split
 
 TARGETS = np.arange(400) * 7 % 10
 
@@ -21,25 +21,25 @@ def test_balanced_disjoint_and_pure(per_class: int, held_out: int, seed: int) ->
     assert split == draw_split(list(TARGETS), 10, per_class * 10, seed, held_out * 10)
     assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
     assert split.per_class == (per_class,) * 10
-    assert np.bincount(TARGETS[list(split.labelled)], minlength=10).tolist() == [per_class] * 10
+    assert np.bincount(TARGETS[list(split.labeled)], minlength=10).tolist() == [per_class] * 10
     assert np.bincount(TARGETS[list(split.validation)], minlength=10).tolist() == [held_out] * 10
-    assert not set(split.labelled) & set(split.validation)
-    assert list(split.labelled) == sorted(set(split.labelled))
+    assert not set(split.labeled) & set(split.validation)
+    assert list(split.labeled) == sorted(set(split.labeled))
 
 
 def test_more_labels_contain_fewer() -> None:
-    small, large = (set(draw_split(TARGETS, 10, labels, 3).labelled) for labels in (20, 100))
+    small, large = (set(draw_split(TARGETS, 10, labels, 3).labeled) for labels in (20, 100))
     assert small < large
 
 
 def test_other_seed_other_images() -> None:
-    assert draw_split(TARGETS, 10, 50, 0).labelled != draw_split(TARGETS, 10, 50, 1).labelled
+    assert draw_split(TARGETS, 10, 50, 0).labeled != draw_split(TARGETS, 10, 50, 1).labeled
 
 
 def test_all_labels_leaves_out_validation_and_unknown() -> None:
     targets = np.where(np.arange(400) % 3 == 0, -1, TARGETS)
     split = draw_split(targets, 10, "all", 0, 20)
-    assert set(split.labelled) | set(split.validation) == set(np.flatnonzero(targets >= 0))
+    assert set(split.labeled) | set(split.validation) == set(np.flatnonzero(targets >= 0))
     assert len(split.validation) == 20
 
 
@@ -49,15 +49,15 @@ def test_at_random(labels: int, held_out: int, seed: int) -> None:
     """Kills a subset with unknown images in it, and one that is balanced by stealth."""
     targets = np.where(np.arange(400) % 3 == 0, -1, np.arange(400) % 20 // 19)
     split = draw_split(targets, 2, labels, seed, held_out, balanced=False)
-    assert len(set(split.labelled)) == labels
+    assert len(set(split.labeled)) == labels
     assert len(set(split.validation)) == held_out
-    assert not set(split.labelled) & set(split.validation)
-    assert (targets[[*split.labelled, *split.validation]] >= 0).all()
-    assert split.per_class == tuple(np.bincount(targets[list(split.labelled)], minlength=2))
+    assert not set(split.labeled) & set(split.validation)
+    assert (targets[[*split.labeled, *split.validation]] >= 0).all()
+    assert split.per_class == tuple(np.bincount(targets[list(split.labeled)], minlength=2))
     more = draw_split(targets, 2, labels + 20, seed, held_out, balanced=False)
-    assert set(split.labelled) < set(more.labelled)
+    assert set(split.labeled) < set(more.labeled)
     everything = draw_split(targets, 2, "all", seed, held_out, balanced=False)
-    assert len(everything.labelled) == (targets >= 0).sum() - held_out
+    assert len(everything.labeled) == (targets >= 0).sum() - held_out
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_random_counts_that_cannot_be(labels: int | str, validation: int, messag
 
 def test_frozen_for_ever() -> None:
     """The published splits must not move with a release of NumPy or of ours."""
-    assert draw_split(TARGETS, 10, 10, 0).labelled == (66, 81, 94, 123, 178, 215, 220, 259, 297, 332)
+    assert draw_split(TARGETS, 10, 10, 0).labeled == (66, 81, 94, 123, 178, 215, 220, 259, 297, 332)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_json_round_trip_and_damage() -> None:
     split = draw_split(TARGETS, 10, 50, 0, 10)
     content = json.loads(json.dumps(split.to_json()))
     assert Split.from_json(content, "split.json") == split
-    content["labelled"][0] += 1
-    for damaged in (content, {}, None, [], {"labelled": "abc"}):
+    content["labeled"][0] += 1
+    for damaged in (content, {}, None, [], {"labeled": "abc"}):
         with pytest.raises(SsganError, match=r"split\.json is damaged"):
             Split.from_json(damaged, "split.json")

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from ssgan import losses
 from ssgan.data.datasets import ImageData
 from ssgan.errors import SsganError
-from ssgan.nets import DCGANClassifier, DCGANGenerator, MLPClassifier, MLPGenerator, minibatch
-from ssgan.nets.initialization import initialize_from_data, settle
-from ssgan.nets.minibatch import MinibatchDiscrimination
-from ssgan.nets.normalization import BatchNormNoGain, VirtualBatchNorm, _Normalize, global_moments
+from ssgan.nets import DCGANClassifier, DCGANGenerator, MLPClassifier, MLPGenerator
+from ssgan.nets.initialization import initialize_from_data, recalibrate
+from ssgan.nets.layers import minibatch_discrimination
+from ssgan.nets.layers.batch_norm import BatchNormNoGain, VirtualBatchNorm, _Normalize, global_moments
+from ssgan.nets.layers.minibatch_discrimination import MinibatchDiscrimination
 
 
 def mixing_classifier() -> MLPClassifier:
@@ -52,16 +53,16 @@ def test_minibatch_discrimination_means_the_same_in_a_batch_of_another_size() ->
 
 def test_minibatch_discrimination_in_parts_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Values and gradients do not depend on how many distances are held at a time, and no more are."""
-    layer, held, closeness = MinibatchDiscrimination(5, kernels=4, dims=3), [], minibatch.closeness
+    layer, held, closeness = MinibatchDiscrimination(5, kernels=4, dims=3), [], minibatch_discrimination.closeness
 
     def recorded(a: Tensor, b: Tensor) -> Tensor:
         held.append(a.shape[0] * a.shape[2] * b.shape[2])
         return closeness(a, b)
 
-    monkeypatch.setattr(minibatch, "closeness", recorded)
+    monkeypatch.setattr(minibatch_discrimination, "closeness", recorded)
     results = []
     for bound in (1 << 17, 3 * 30 * 30, 7 * 30):
-        monkeypatch.setattr(minibatch, "DISTANCES_AT_ONCE", bound)
+        monkeypatch.setattr(minibatch_discrimination, "DISTANCES_AT_ONCE", bound)
         torch.manual_seed(0)
         f = torch.randn(30, 5, requires_grad=True)
         output = layer(f)
@@ -78,7 +79,7 @@ def test_minibatch_discrimination_gradient() -> None:
     """The hand-written gradient is that of the formula, towards both sides."""
     torch.manual_seed(0)
     a, b = (torch.randn(3, 2, n, dtype=torch.float64, requires_grad=True) for n in (5, 4))
-    assert torch.autograd.gradcheck(minibatch._Closeness.apply, (a, b))
+    assert torch.autograd.gradcheck(minibatch_discrimination._Closeness.apply, (a, b))
 
 
 def test_minibatch_discrimination_starts_from_data() -> None:
@@ -95,7 +96,7 @@ def test_minibatch_discrimination_starts_from_data() -> None:
     torch.testing.assert_close(layer(features)[:, 16:].mean(0), torch.zeros(6), atol=1e-4, rtol=0)
 
 
-def test_predictions_do_not_depend_on_their_neighbours() -> None:
+def test_predictions_do_not_depend_on_their_neighbors() -> None:
     """Kills a classifier whose answer for an image changes with what else is asked."""
     network = mixing_classifier()
     images = torch.rand(120, 1, 8, 8)
@@ -103,7 +104,7 @@ def test_predictions_do_not_depend_on_their_neighbours() -> None:
     initialize_from_data(network, images)
     network.eval()
     before = network(images[:5])
-    settle(network, images)
+    recalibrate(network, images)
     assert not network.training
     assert not torch.allclose(network(images[:5]), before)
     torch.testing.assert_close(network(images[:50])[:5], network(images[:5]))
@@ -122,14 +123,14 @@ def test_real_and_generated_batches_are_apart(digits: ImageData, monkeypatch: py
     monkeypatch.setattr(MinibatchDiscrimination, "forward", recorded)
     module = make_method(generator_loss="non_saturating", classifier=mixing_classifier())
     fit(module, digits, steps=1)
-    assert sizes == [50, 50, 50, 50]  # labelled, unlabelled and generated; then generated again
+    assert sizes == [50, 50, 50, 50]  # labeled, unlabeled and generated; then generated again
 
 
 def test_too_few_images_to_compare_with() -> None:
     with pytest.raises(SsganError, match="use batches of 2 or more"):
         mixing_classifier().train()(torch.rand(1, 1, 8, 8))
     with pytest.raises(SsganError, match="evaluates against 99 images, but has 98"):
-        settle(mixing_classifier(), torch.rand(98, 1, 8, 8))
+        recalibrate(mixing_classifier(), torch.rand(98, 1, 8, 8))
 
 
 def test_virtual_batch_norm_formula() -> None:

@@ -15,10 +15,10 @@ import torch
 from conftest import Outcome
 from PIL import Image
 
-from ssgan.checkpoint import describe
 from ssgan.data.datasets import ImageData
+from ssgan.inference.classifier_file import describe
+from ssgan.inference.sampling import draw_images
 from ssgan.nets import MLPGenerator
-from ssgan.sampling import draw_images
 from ssgan.turing import TEMPLATE, fill
 
 COUNT = 6
@@ -27,7 +27,7 @@ WritePage = Callable[..., Path]
 
 @pytest.fixture
 def checkpoint(generator: MLPGenerator, tmp_path: Path) -> Path:
-    weights = {f"averaged_generator.module.{name}": tensor for name, tensor in generator.state_dict().items()}
+    weights = {f"ema_generator.module.{name}": tensor for name, tensor in generator.state_dict().items()}
     torch.save({"generator": describe(generator), "state_dict": weights}, tmp_path / "last.ckpt")
     return tmp_path / "last.ckpt"
 

@@ -6,9 +6,9 @@ from torch import Tensor
 
 from ssgan.errors import SsganError
 
-GREY = 128
+GRAY = 128
 LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in the grey level of ITU-R BT.601."""
+"""Weights of red, green and blue in the gray level of ITU-R BT.601."""
 
 MOST_SHEAR, MOST_ZOOM = 60, 0.9
 """Beyond them little is left to see."""
@@ -22,10 +22,10 @@ class Augmentation:
     ``shift``: up to so many pixels along each axis; reflection fills the gap, so that what lies inside of the border
     comes back outside of it. ``flip``: half of the images from left to right. All of these moves are equally likely;
     two tables say where every row and every column comes from. ``cutout``: a square of this side about a random pixel becomes
-    grey, or what of it lies in the image (DeVries and Taylor 2017); 0 for none. ``brightness`` and ``contrast``, from 0 to 1:
-    the image is scaled by a factor in 1 -+ ``brightness``, and its distance from its mean grey level by one in
+    gray, or what of it lies in the image (DeVries and Taylor 2017); 0 for none. ``brightness`` and ``contrast``, from 0 to 1:
+    the image is scaled by a factor in 1 -+ ``brightness``, and its distance from its mean gray level by one in
     1 -+ ``contrast``, as torchvision's ColorJitter has it. ``rotation`` and ``shear``, up to so many degrees to either
-    side, and ``zoom``, by a factor in 1 -+ ``zoom`` along each axis, warp the image about its centre, before it is
+    side, and ``zoom``, by a factor in 1 -+ ``zoom`` along each axis, warp the image about its center, before it is
     moved; between pixels it is interpolated, and reflection fills the gap.
 
     Raises `SsganError` for values outside these ranges, and for a ``shift`` that images are too small to reflect.
@@ -76,9 +76,9 @@ class Augmentation:
         if self.holes is not None:
             places = torch.randint(self.places, (count,), generator=rng)
 
-        def about(centre: float, reach: float) -> Tensor:
-            drawn = torch.full((count,), centre, dtype=torch.float32)
-            return drawn.uniform_(centre - reach, centre + reach, generator=rng) if reach else drawn
+        def about(center: float, reach: float) -> Tensor:
+            drawn = torch.full((count,), center, dtype=torch.float32)
+            return drawn.uniform_(center - reach, center + reach, generator=rng) if reach else drawn
 
         factors = about(1, self.brightness), about(1, self.contrast)
         warp = about(0, self.rotation), about(0, self.shear), about(1, self.zoom), about(1, self.zoom)
@@ -97,25 +97,25 @@ class Augmentation:
         down, right = self.rows.index_select(0, moves // sides), self.columns.index_select(0, moves % sides)
         sources = (down[:, :, None] + right[:, None]).flatten(1)
         if self.holes is not None:
-            pixels = torch.cat([pixels, pixels.new_full((*pixels.shape[:2], 1), GREY)], 2)
+            pixels = torch.cat([pixels, pixels.new_full((*pixels.shape[:2], 1), GRAY)], 2)
             high, wide = self.holes[0][places // images.shape[3]], self.holes[1][places % images.shape[3]]
             sources.masked_fill_((high[:, :, None] & wide[:, None]).flatten(1), self.places)
         return pixels.gather(2, sources.unsqueeze(1).expand(-1, images.shape[1], -1)).view_as(images)
 
     def _jittered(self, images: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:
         values = (images * brightness).clamp_(0, 255)
-        grey = (values * self.luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
-        return (grey + contrast * (values - grey)).clamp_(0, 255).round_().to(images.dtype)
+        gray = (values * self.luma).sum(1, keepdim=True).mean((2, 3), keepdim=True)
+        return (gray + contrast * (values - gray)).clamp_(0, 255).round_().to(images.dtype)
 
 
 def warped(images: Tensor, rotation: Tensor, shear: Tensor, wider: Tensor, taller: Tensor) -> Tensor:
     """Images (N, C, H, W), uint8, each stretched by its ``wider`` and ``taller``, then sheared, its upper part to the
-    right, then turned clockwise, both in degrees, (N,) each; about the centre.
+    right, then turned clockwise, both in degrees, (N,) each; about the center.
     """
     height, width = images.shape[-2:]
     angle, slant = rotation.deg2rad(), shear.deg2rad().tan()
     cosine, sine = angle.cos(), angle.sin()
-    y, x = torch.meshgrid(centred(height), centred(width), indexing="ij")  # of every pixel of the result
+    y, x = torch.meshgrid(centered(height), centered(width), indexing="ij")  # of every pixel of the result
 
     def source(from_x: Tensor, from_y: Tensor, size: int) -> Tensor:
         """Where the pixels come from along one axis whose ends are -1 and 1, (N, H W)."""
@@ -127,8 +127,8 @@ def warped(images: Tensor, rotation: Tensor, shear: Tensor, wider: Tensor, talle
     return F.grid_sample(images.float(), grid, padding_mode="reflection", align_corners=False).round_().to(images.dtype)
 
 
-def centred(size: int) -> Tensor:
-    """The places of ``size`` pixels from their centre."""
+def centered(size: int) -> Tensor:
+    """The places of ``size`` pixels from their center."""
     return torch.arange(size) - (size - 1) / 2
 
 

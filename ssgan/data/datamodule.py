@@ -1,4 +1,4 @@
-"""The three training streams: labelled images, unlabelled ones, and unlabelled ones for the generator's turn."""
+"""The three training streams: labeled images, unlabeled ones, and unlabeled ones for the generator's turn."""
 
 from collections.abc import Iterator
 from typing import Any, NotRequired, TypedDict, cast
@@ -9,11 +9,11 @@ from torch import Tensor
 
 from ssgan.data.augmentation import Augmentation
 from ssgan.data.datasets import ImageData
-from ssgan.distributed import own_part, rank, world_size
+from ssgan.data.splits import Split
+from ssgan.distributed import local_shard, rank, world_size
 from ssgan.errors import SsganError
 from ssgan.pixels import PixelRange, scale_pixels
 from ssgan.seeds import derive_seed
-from ssgan.splits import Split
 
 EVALUATION_BATCH = 1000
 
@@ -21,23 +21,23 @@ EVALUATION_BATCH = 1000
 class Batch(TypedDict):
     """One step's images, (N, C, H, W), uint8 as drawn and in the network's pixel range, and ``dtype``, as trained on."""
 
-    labelled: Tensor
+    labeled: Tensor
     targets: Tensor
-    unlabelled: Tensor
-    generator_unlabelled: Tensor
+    unlabeled: Tensor
+    generator_unlabeled: Tensor
     second_view: NotRequired[Tensor]
 
 
 class SemiSupervisedData(pl.LightningDataModule):
     """Batches of ``batch_size`` images from each stream, by one index_select and one gather per step.
 
-    ``labelled_batch_size`` gives the labelled stream a size of its own: a few labelled images repeat many times in an
-    epoch, and batches of unlabelled ones may grow without them.
+    ``labeled_batch_size`` gives the labeled stream a size of its own: a few labeled images repeat many times in an
+    epoch, and batches of unlabeled ones may grow without them.
 
-    An epoch is one pass over the unlabelled pool, less what does not fill a batch. The pool is every training image
-    but the validation images: the labelled ones are in it. ``generator_unlabelled`` is a second, independent
+    An epoch is one pass over the unlabeled pool, less what does not fill a batch. The pool is every training image
+    but the validation images: the labeled ones are in it. ``generator_unlabeled`` is a second, independent
     permutation of the pool (authors' code: trainx_unl2). ``augmentation`` changes every image of every stream; with
-    ``second_view``, the images of ``unlabelled`` come a second time, changed in other ways. What is
+    ``second_view``, the images of ``unlabeled`` come a second time, changed in other ways. What is
     drawn depends on (seed, epoch, step) alone. ``dtype`` is that of the pixels in training: that of a mixed precision
     saves a conversion per step.
     """
@@ -50,7 +50,7 @@ class SemiSupervisedData(pl.LightningDataModule):
         pixel_range: PixelRange,
         seed: int,
         dtype: torch.dtype = torch.float32,
-        labelled_batch_size: int | None = None,
+        labeled_batch_size: int | None = None,
         augmentation: Augmentation | None = None,
         second_view: bool = False,
     ):
@@ -59,15 +59,15 @@ class SemiSupervisedData(pl.LightningDataModule):
         self.data, self.split, self.pixel_range, self.seed = data, split, pixel_range, seed
         self.batch_size, self.second_view = batch_size, second_view
         self.augmentation = augmentation or Augmentation(data.image_shape)
-        self.labelled_batch_size = batch_size if labelled_batch_size is None else labelled_batch_size
+        self.labeled_batch_size = batch_size if labeled_batch_size is None else labeled_batch_size
         held_out = torch.zeros(len(data.train_images), dtype=torch.bool)
         held_out[list(split.validation)] = True
         self.pool = (~held_out).nonzero().flatten()
-        self.labelled = torch.tensor(split.labelled)
+        self.labeled = torch.tensor(split.labeled)
         self.validation = torch.tensor(split.validation, dtype=torch.int64)
         if not 2 <= batch_size <= len(self.pool):
             raise SsganError(
-                f"method.batch_size={batch_size}: use 2 to {len(self.pool)}, the size of the unlabelled pool"
+                f"method.batch_size={batch_size}: use 2 to {len(self.pool)}, the size of the unlabeled pool"
             )
         self.steps_per_epoch = len(self.pool) // batch_size
 
@@ -93,19 +93,19 @@ class SemiSupervisedData(pl.LightningDataModule):
     def _scale(self, images: Tensor) -> Tensor:
         return scale_pixels(images, self.pixel_range, self.dtype)
 
-    def initialisation_images(self, count: int) -> Tensor:
-        """Up to ``count`` images of the pool, in the network's pixel range, for data-dependent initialisation."""
-        return scale_pixels(self.data.train_images[self.order("initialisation", 0)[:count]], self.pixel_range)
+    def initialization_images(self, count: int) -> Tensor:
+        """Up to ``count`` images of the pool, in the network's pixel range, for data-dependent initialization."""
+        return scale_pixels(self.data.train_images[self.order("initialization", 0)[:count]], self.pixel_range)
 
     def order(self, stream: str, epoch: int) -> Tensor:
         """The pool, permuted for one stream and epoch."""
         return self.pool[torch.randperm(len(self.pool), generator=self._rng(stream, epoch))]
 
-    def labelled_order(self, epoch: int) -> Tensor:
-        """The labelled images, tiled to the length of an epoch; every tile is a permutation of its own."""
-        rng = self._rng("labelled", epoch)
-        tiles = -(-self.steps_per_epoch * self.labelled_batch_size // len(self.labelled))
-        return torch.cat([self.labelled[torch.randperm(len(self.labelled), generator=rng)] for _ in range(tiles)])
+    def labeled_order(self, epoch: int) -> Tensor:
+        """The labeled images, tiled to the length of an epoch; every tile is a permutation of its own."""
+        rng = self._rng("labeled", epoch)
+        tiles = -(-self.steps_per_epoch * self.labeled_batch_size // len(self.labeled))
+        return torch.cat([self.labeled[torch.randperm(len(self.labeled), generator=rng)] for _ in range(tiles)])
 
     def draws(self, stream: str, order: Tensor, size: int, epoch: int) -> tuple[Tensor, ...]:
         """For this process's part of every batch of an epoch of a stream: which images, and what happens to each.
@@ -114,7 +114,7 @@ class SemiSupervisedData(pl.LightningDataModule):
         """
         changes = self.augmentation.draw(len(order), self._rng(f"{stream} shifts", epoch))
         steps = self.steps_per_epoch
-        return tuple(own_part(drawn[: steps * size].view(steps, size), 1) for drawn in (order, *changes))
+        return tuple(local_shard(drawn[: steps * size].view(steps, size), 1) for drawn in (order, *changes))
 
     def _rng(self, stream: str, epoch: int) -> torch.Generator:
         return torch.Generator().manual_seed(derive_seed(self.seed, stream, epoch))
@@ -134,15 +134,15 @@ class TrainingBatches:
         epoch, done = 0, 0
         if source.trainer:
             epoch, done = source.trainer.current_epoch, source.trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        order = source.order("unlabelled", epoch)
+        order = source.order("unlabeled", epoch)
         streams = {
-            "labelled": source.draws("labelled", source.labelled_order(epoch), source.labelled_batch_size, epoch),
-            "unlabelled": source.draws("unlabelled", order, size, epoch),
-            "generator_unlabelled": source.draws("generator", source.order("generator", epoch), size, epoch),
+            "labeled": source.draws("labeled", source.labeled_order(epoch), source.labeled_batch_size, epoch),
+            "unlabeled": source.draws("unlabeled", order, size, epoch),
+            "generator_unlabeled": source.draws("generator", source.order("generator", epoch), size, epoch),
         }
         if source.second_view:
             streams["second_view"] = source.draws("second view", order, size, epoch)
-        targets = source.data.train_targets[streams["labelled"][0]]
+        targets = source.data.train_targets[streams["labeled"][0]]
         sizes = [images.shape[1] for images, *_ in streams.values()]
         plan = [torch.cat(drawn, 1) for drawn in zip(*streams.values(), strict=True)]
         for step in range(done, len(self)):

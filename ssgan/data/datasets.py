@@ -65,7 +65,7 @@ def digits(name: str) -> ImageData:
 
 
 def mnist(name: str, data_dir: str, download: bool) -> ImageData:
-    """60,000 + 10,000 handwritten digits, 28x28 grey."""
+    """60,000 + 10,000 handwritten digits, 28x28 gray."""
 
     def parts(root: str, train: bool) -> tuple[Tensor, Tensor]:
         from torchvision.datasets import MNIST
@@ -77,7 +77,7 @@ def mnist(name: str, data_dir: str, download: bool) -> ImageData:
 
 
 def svhn(name: str, data_dir: str, download: bool) -> ImageData:
-    """73,257 + 26,032 house-number digits, 32x32 colour; the 531,131 of "extra" are left out."""
+    """73,257 + 26,032 house-number digits, 32x32 color; the 531,131 of "extra" are left out."""
 
     def parts(root: str, train: bool) -> tuple[Tensor, Tensor]:
         from torchvision.datasets import SVHN
@@ -89,7 +89,7 @@ def svhn(name: str, data_dir: str, download: bool) -> ImageData:
 
 
 def cifar10(name: str, data_dir: str, download: bool) -> ImageData:
-    """50,000 + 10,000 pictures of ten kinds of animals and vehicles, 32x32 colour."""
+    """50,000 + 10,000 pictures of ten kinds of animals and vehicles, 32x32 color."""
 
     def parts(root: str, train: bool) -> tuple[Tensor, Tensor]:
         from torchvision.datasets import CIFAR10

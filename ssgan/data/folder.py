@@ -12,20 +12,20 @@ from rich.progress import track
 from torch import Tensor
 
 from ssgan.data.datasets import ImageData
+from ssgan.data.images import READER, SUFFIXES, pictures_in, read_picture
 from ssgan.data.npz import read_arrays
-from ssgan.data.pictures import READER, SUFFIXES, pictures_in, read_picture
 from ssgan.errors import SsganError
 from ssgan.files import write_atomically
 from ssgan.pixels import to_uint8
 
-UNLABELLED, TEST = ("unlabeled", "unlabelled"), "test"
+UNLABELED, TEST = ("unlabeled", "unlabelled"), "test"
 """Names of sub-folders that are no classes."""
 
 
 def folder(name: str, path: str, size: int, channels: int, strict: bool) -> ImageData:
     """``path/<class>/*``, ``path/unlabeled/*`` and ``path/test/<class>/*`` as images of ``size`` x ``size`` pixels.
 
-    Pictures (png, jpg, npy; sub-folders too) are resized and, with ``channels`` 1 or 3, made grey or colour. The last
+    Pictures (png, jpg, npy; sub-folders too) are resized and, with ``channels`` 1 or 3, made gray or color. The last
     two folders may be missing. The decoded array is kept in ``path`` beside a digest of the names, sizes and times of
     its files, and read back while these are the same; a folder that cannot be written to is decoded every time.
     A broken picture is named and left out; with ``strict`` it raises `SsganError`, as do a folder with fewer than two
@@ -36,14 +36,14 @@ def folder(name: str, path: str, size: int, channels: int, strict: bool) -> Imag
         raise SsganError(f"dataset.path={path}: no such folder")
     if size < 1 or channels not in (1, 3):
         raise SsganError(f"dataset.size={size}, dataset.channels={channels}: use 1 pixel or more, and 1 or 3 channels")
-    classes = sub_folders(root, but=(*UNLABELLED, TEST))
+    classes = sub_folders(root, but=(*UNLABELED, TEST))
     if len(classes) < 2:
         raise SsganError(f"dataset.path={path}: {len(classes)} sub-folders of classes; use one for each of two or more")
     strangers = sorted(set(sub_folders(root / TEST)) - set(classes))
     if strangers:
         raise SsganError(f"dataset.path={path}: test/{strangers[0]} is no class; the classes are {', '.join(classes)}")
     train = [(file, k) for k, of_class in enumerate(classes) for file in pictures_in(root / of_class)]
-    train += [(file, -1) for unlabelled in UNLABELLED for file in pictures_in(root / unlabelled)]
+    train += [(file, -1) for unlabeled in UNLABELED for file in pictures_in(root / unlabeled)]
     test = [(file, k) for k, of_class in enumerate(classes) for file in pictures_in(root / TEST / of_class)]
     images, broken = decoded(root, [file for file, _ in train + test], (channels, size, size))
     for file, reason in broken.items():

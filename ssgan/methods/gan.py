@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from ssgan.data.datamodule import Batch
-from ssgan.methods.classification import Terms
+from ssgan.methods.base import Terms
 from ssgan.methods.improved_gan import ImprovedGAN
 
 
@@ -11,7 +11,7 @@ class GAN(ImprovedGAN):
     """`ImprovedGAN` less its supervised term, for a classifier with one logit: log Z is that logit, D its sigmoid."""
 
     def classifier_loss(self, batch: Batch, generated: Tensor) -> Terms:
-        on_real, on_generated = self.logits(batch["unlabelled"], generated)
+        on_real, on_generated = self.logits(batch["unlabeled"], generated)
         return {
             "unsupervised": (self.unlabeled_weight * self.ramp_up(), self.unsupervised(on_real, on_generated)),
             **self.historical("classifier"),

@@ -1,15 +1,15 @@
-"""The baseline: the same classifier, taught by the labelled images alone."""
+"""The baseline: the same classifier, taught by the labeled images alone."""
 
 from typing import Any
 
 from ssgan import losses
 from ssgan.data.datamodule import Batch
-from ssgan.methods.classification import ClassifierTraining, MakeOptimizer, Terms
-from ssgan.nets.contract import ImageClassifier
+from ssgan.methods.base import MakeOptimizer, Method, Terms
+from ssgan.nets.base import ImageClassifier
 
 
-class Supervised(ClassifierTraining):
-    """Cross-entropy on the labelled stream; noise, averages and schedule as in the semi-supervised methods."""
+class Supervised(Method):
+    """Cross-entropy on the labeled stream; noise, averages and schedule as in the semi-supervised methods."""
 
     def __init__(self, classifier: ImageClassifier, *, classifier_optimizer: MakeOptimizer, **shared: Any):
         super().__init__(classifier, **shared)
@@ -23,4 +23,4 @@ class Supervised(ClassifierTraining):
         self.end_step()
 
     def classifier_loss(self, batch: Batch) -> Terms:
-        return {"supervised": (1.0, losses.supervised(self.classifier(batch["labelled"]), batch["targets"]))}
+        return {"supervised": (1.0, losses.supervised(self.classifier(batch["labeled"]), batch["targets"]))}

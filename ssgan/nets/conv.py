@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from ssgan.errors import SsganError
-from ssgan.nets.contract import ImageClassifier, ImageGenerator, as_lists, records_arguments
+from ssgan.nets.base import ImageClassifier, ImageGenerator, as_lists, capture_init_args
 from ssgan.nets.initialization import initialize_from_data
+from ssgan.nets.layers.batch_norm import norm_layers
+from ssgan.nets.layers.noise import Dropout
+from ssgan.nets.layers.weight_norm import WeightNormConv2d, WeightNormConvTranspose2d, WeightNormLinear
 from ssgan.nets.mlp import output_head
-from ssgan.nets.noise import Dropout
-from ssgan.nets.normalization import norm_layers
-from ssgan.nets.weight_norm import WeightNormConv2d, WeightNormConvTranspose2d, WeightNormLinear
 
 
 class ConvClassifier(ImageClassifier):
@@ -29,7 +29,7 @@ class ConvClassifier(ImageClassifier):
 
     pixel_range = (-1.0, 1.0)
 
-    @records_arguments
+    @capture_init_args
     def __init__(
         self,
         image_shape: Sequence[int],
@@ -63,7 +63,7 @@ class ConvClassifier(ImageClassifier):
             )
         self.trunk = nn.Sequential(*layers)
         self.head = output_head(channels, classes, 0.0, init_std, minibatch_kernels, minibatch_dims, output_std)
-        self.mixes_images = minibatch_kernels > 0
+        self.batch_dependent = minibatch_kernels > 0
 
     def features(self, images: Tensor) -> Tensor:
         """f(x): the mean of the last channels over all places, (N, channels)."""
@@ -90,7 +90,7 @@ class ConvGenerator(ImageGenerator):
 
     pixel_range = (-1.0, 1.0)
 
-    @records_arguments
+    @capture_init_args
     def __init__(
         self,
         image_shape: Sequence[int],
@@ -129,7 +129,7 @@ class ConvGenerator(ImageGenerator):
 
     @torch.no_grad()
     def start_from_mean(self, images: Tensor) -> None:
-        """Let images vary a little about the mean colour."""
+        """Let images vary a little about the mean color."""
         self.output_layer.b.add_(images.mean((0, 2, 3)).clamp(-0.99, 0.99).atanh())
 
     def generate(self, z: Tensor) -> Tensor:

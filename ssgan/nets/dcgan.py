@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from ssgan.errors import SsganError
-from ssgan.nets.contract import ImageClassifier, records_arguments
+from ssgan.nets.base import ImageClassifier, capture_init_args
 from ssgan.nets.conv import ConvGenerator
+from ssgan.nets.layers.noise import GaussianNoise
+from ssgan.nets.layers.weight_norm import WeightNormConv2d
 from ssgan.nets.mlp import output_head
-from ssgan.nets.noise import GaussianNoise
-from ssgan.nets.weight_norm import WeightNormConv2d
 
 
 def halvings(image_shape: Sequence[int]) -> tuple[int, tuple[int, int]]:
@@ -36,7 +36,7 @@ class DCGANClassifier(ImageClassifier):
 
     pixel_range = (-1.0, 1.0)
 
-    @records_arguments
+    @capture_init_args
     def __init__(
         self,
         image_shape: Sequence[int],
@@ -60,7 +60,7 @@ class DCGANClassifier(ImageClassifier):
             channels, noise = wider, hidden_noise
         self.trunk = nn.Sequential(*layers)
         self.head = output_head(channels, classes, hidden_noise, init_std, minibatch_kernels, minibatch_dims)
-        self.mixes_images = minibatch_kernels > 0
+        self.batch_dependent = minibatch_kernels > 0
 
     def features(self, images: Tensor) -> Tensor:
         """f(x): the mean of the last channels over all places, (N, width 2^halvings)."""
@@ -72,7 +72,7 @@ class DCGANGenerator(ConvGenerator):
     halve from layer to layer down to ``width`` before the output.
     """
 
-    @records_arguments
+    @capture_init_args
     def __init__(self, image_shape: Sequence[int], latent: int, width: int, norm: str, reference: int, init_std: float):
         count, _ = halvings(image_shape)
         channels = [width * 2**stage for stage in reversed(range(count))]

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from ssgan.distributed import alone
-from ssgan.nets.minibatch import MinibatchDiscrimination
-from ssgan.nets.normalization import settle_batch_norms
-from ssgan.nets.weight_norm import WEIGHT_NORMED
+from ssgan.distributed import local_only
+from ssgan.nets.layers.batch_norm import update_bn
+from ssgan.nets.layers.minibatch_discrimination import MinibatchDiscrimination
+from ssgan.nets.layers.weight_norm import WEIGHT_NORMED
 
 
-@alone()
+@local_only()
 def initialize_from_data(network: nn.Module, images: Tensor) -> None:
     """Set g and b of every weight-normed layer so that each unit has mean 0 and sd 1 (or the layer's ``output_std``)
     before its nonlinearity, and the scale and bias of every minibatch discrimination (see there).
@@ -22,7 +22,7 @@ def initialize_from_data(network: nn.Module, images: Tensor) -> None:
     do in training, as in the authors' code.
     """
 
-    def standardise(layer: nn.Module, _: object, y: Tensor) -> Tensor:
+    def standardize(layer: nn.Module, _: object, y: Tensor) -> Tensor:
         assert isinstance(layer, WEIGHT_NORMED)
         dims = [0, *range(2, y.ndim)]
         std, mean = torch.std_mean(y, dims, correction=0)
@@ -32,19 +32,19 @@ def initialize_from_data(network: nn.Module, images: Tensor) -> None:
         per_unit = [1, -1] + [1] * (y.ndim - 2)
         return (y - mean.view(per_unit)) / std.view(per_unit)
 
-    hooks = [m.register_forward_hook(standardise) for m in network.modules() if isinstance(m, WEIGHT_NORMED)]
+    hooks = [m.register_forward_hook(standardize) for m in network.modules() if isinstance(m, WEIGHT_NORMED)]
     hooks += [layer.register_forward_pre_hook(lambda m, x: m.initialize(*x)) for layer in discriminations(network)]
     _pass(network, images, hooks, training=True)
 
 
-def settle(network: nn.Module, images: Tensor, batch_size: int = 100) -> None:
+def recalibrate(network: nn.Module, images: Tensor, batch_size: int = 100) -> None:
     """Give ``network`` what it compares with in evaluation: statistics of ``images``, real ones, or their projections.
 
     Every batch norm takes the mean of the statistics of their batches (Izmailov et al. 2018, sec. 3.2: averaged weights
     have statistics that no running mean has seen); every minibatch discrimination keeps them as the others of its
     batch. To be called again when the weights have changed. Raises `SsganError` for too few images.
     """
-    settle_batch_norms(network, images.split(batch_size))
+    update_bn(network, images.split(batch_size))
     hooks = [layer.register_forward_pre_hook(lambda m, x: m.remember(*x)) for layer in discriminations(network)]
     if hooks:
         _pass(network, images, hooks, training=False)

@@ -7,12 +7,12 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from ssgan.nets.contract import ImageClassifier, ImageGenerator, records_arguments
+from ssgan.nets.base import ImageClassifier, ImageGenerator, capture_init_args
 from ssgan.nets.initialization import initialize_from_data
-from ssgan.nets.minibatch import MinibatchDiscrimination
-from ssgan.nets.noise import GaussianNoise
-from ssgan.nets.normalization import norm_layers
-from ssgan.nets.weight_norm import WeightNormLinear
+from ssgan.nets.layers.batch_norm import norm_layers
+from ssgan.nets.layers.minibatch_discrimination import MinibatchDiscrimination
+from ssgan.nets.layers.noise import GaussianNoise
+from ssgan.nets.layers.weight_norm import WeightNormLinear
 
 
 class MLPClassifier(ImageClassifier):
@@ -25,7 +25,7 @@ class MLPClassifier(ImageClassifier):
 
     pixel_range = (0.0, 1.0)
 
-    @records_arguments
+    @capture_init_args
     def __init__(
         self,
         image_shape: Sequence[int],
@@ -45,7 +45,7 @@ class MLPClassifier(ImageClassifier):
             noise = hidden_noise
         self.trunk = nn.Sequential(*trunk)
         self.head = output_head(hidden[-1], classes, hidden_noise, init_std, minibatch_kernels, minibatch_dims)
-        self.mixes_images = minibatch_kernels > 0
+        self.batch_dependent = minibatch_kernels > 0
 
     def features(self, images: Tensor) -> Tensor:
         """f(x) of sec. 3.1: the last hidden layer after its ReLU and before its noise, (N, hidden[-1])."""
@@ -71,7 +71,7 @@ class MLPGenerator(ImageGenerator):
 
     pixel_range = (0.0, 1.0)
 
-    @records_arguments
+    @capture_init_args
     def __init__(
         self,
         image_shape: Sequence[int],
@@ -104,7 +104,7 @@ class MLPGenerator(ImageGenerator):
     def start_from_mean(self, images: Tensor) -> None:
         """Set the output's bias so that generated images vary about the mean of ``images``, (N, C, H, W) in [0, 1].
 
-        A bias of 0 starts from grey: the way from there drives many outputs of a sigmoid into saturation, where the
+        A bias of 0 starts from gray: the way from there drives many outputs of a sigmoid into saturation, where the
         gradient is 0. Means are kept 0.01 away from both ends.
         """
         mean = images.mean(0).flatten().clamp(0.01, 0.99)

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ssgan.errors import SsganError
-from ssgan.nets.contract import ImageClassifier, records_arguments
+from ssgan.nets.base import ImageClassifier, capture_init_args
+from ssgan.nets.layers.batch_norm import BatchNorm
+from ssgan.nets.layers.noise import Dropout
 from ssgan.nets.mlp import output_head
-from ssgan.nets.noise import Dropout
-from ssgan.nets.normalization import BatchNorm
 
 SLOPE = 0.1  # of LeakyReLU below 0; Oliver et al. 2018, appendix, for their WRN-28-2
 
@@ -23,13 +23,13 @@ class ResNetClassifier(ImageClassifier):
     Komodakis 2016). The mean of the last channels over all places, normed and through LeakyReLU, are the features.
 
     In training a batch is normed by its own statistics, so every kind of image needs a pass of its own, and only one
-    kind, real ones, should move the running statistics (`running_statistics_kept`); before it is used the averaged
-    classifier takes new ones from real images (`initialization.settle`). Raises `SsganError` for anything else than stages.
+    kind, real ones, should move the running statistics (`frozen_bn_stats`); before it is used the averaged
+    classifier takes new ones from real images (`initialization.recalibrate`). Raises `SsganError` for anything else than stages.
     """
 
     pixel_range = (-1.0, 1.0)
 
-    @records_arguments
+    @capture_init_args
     def __init__(
         self,
         image_shape: Sequence[int],
@@ -60,7 +60,7 @@ class ResNetClassifier(ImageClassifier):
                 channels = outputs
         self.trunk = nn.Sequential(*layers, BatchNorm(channels), nn.LeakyReLU(SLOPE))
         self.head = output_head(channels, classes, 0.0, init_std, minibatch_kernels, minibatch_dims)
-        self.mixes_images = True
+        self.batch_dependent = True
 
     def features(self, images: Tensor) -> Tensor:
         """f(x): the mean of the last channels over all places, (N, channels)."""

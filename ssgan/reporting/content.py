@@ -19,7 +19,7 @@ COLUMNS = (
 )
 EXPLANATION = (
     "Errors on the test images as mean ± sample standard deviation (number of runs); a collapsed run counts.",
-    "Supervised only: the same network, taught by the same labelled images alone.",
+    "Supervised only: the same network, taught by the same labeled images alone.",
     "Difference: supervised only minus test error, run by run; ± is the standard error of its mean.",
     "Paper: a single model, as published (Salimans et al. 2016, tables 1 and 2, figure 5).",
     "ECE: expected calibration error, from 0 (the classifier's probabilities can be trusted) to 1.",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ssgan.metrics import BINS
+from ssgan.evaluation.classification import BINS
 from ssgan.reporting.results import Group, Summary
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def with_budgets(groups: Sequence[Group]) -> dict[str, list[Group]]:
 
 
 def budget_figure(groups: Sequence[Group]) -> "Figure":
-    """Error in % against labels, one colour per recipe; mean and sample sd. ``groups`` are of one data set."""
+    """Error in % against labels, one color per recipe; mean and sample sd. ``groups`` are of one data set."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
@@ -102,7 +102,7 @@ def confusion_matrix(log_probabilities: Tensor, targets: Tensor) -> Tensor:
 
 
 def confusion_figure(matrix: Tensor, class_names: Sequence[str]) -> "Figure":
-    """Counts; errors are coloured, the diagonal, which would outshine them, is not."""
+    """Counts; errors are colored, the diagonal, which would outshine them, is not."""
     from matplotlib.figure import Figure
 
     classes, highest = len(class_names), max(1, int(matrix.clone().fill_diagonal_(0).max()))

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from ssgan.curves import curves_figure
 from ssgan.errors import SsganError
+from ssgan.evaluation.classification import BINS, evaluate
+from ssgan.evaluation.curves import curves_figure
 from ssgan.files import write_atomically, write_figure
-from ssgan.metrics import BINS, evaluate
 from ssgan.reporting.content import Picture, Section
 from ssgan.reporting.figures import (
     budget_figure,
@@ -33,8 +33,8 @@ def draw_budgets(groups: Sequence[Group], folder: Path) -> list[Picture]:
         path = folder / f"budget-{number}.png"
         write_figure(path, budget_figure(tested))
         caption = (
-            f"Test error on {dataset} against the number of labelled images: mean of the runs, bars of one sample "
-            f"standard deviation. Dashed: the same network, taught by the labelled images alone."
+            f"Test error on {dataset} against the number of labeled images: mean of the runs, bars of one sample "
+            f"standard deviation. Dashed: the same network, taught by the labeled images alone."
         )
         pictures.append(Picture(path, f"Test error on {dataset} by number of labels", caption))
     return pictures
@@ -58,7 +58,7 @@ def add_samples(section: Section, folder: Path) -> None:
 
 
 def small_png(path: Path) -> bytes:
-    """The picture at ``path``, with fewer colours and then fewer pixels if it has more than `PICTURE_BYTES`."""
+    """The picture at ``path``, with fewer colors and then fewer pixels if it has more than `PICTURE_BYTES`."""
     content = path.read_bytes()
     with Image.open(io.BytesIO(content)) as opened:
         picture = opened.convert("RGB")
@@ -80,7 +80,7 @@ def add_curves(section: Section, folder: Path) -> None:
     write_figure(path, curves_figure(rows, shown(section.group.condition, 40)))
     caption = "The terms of the losses, epoch by epoch."
     if "val/error" in rows[0]:
-        caption += " Beside them, the error of the averaged weights on labelled images that were kept aside."
+        caption += " Beside them, the error of the averaged weights on labeled images that were kept aside."
     section.pictures.append(
         Picture(path, f"Learning curves of {title(section.group)}", caption, wide="val/error" in rows[0])
     )

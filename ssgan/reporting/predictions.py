@@ -8,9 +8,9 @@ from hydra.errors import HydraException
 from hydra.utils import instantiate
 from torch import Tensor
 
-from ssgan.checkpoint import load_classifier
 from ssgan.data.datasets import ImageData
 from ssgan.errors import SsganError
+from ssgan.inference.classifier_file import load_classifier
 from ssgan.reporting.runs import Run
 
 READERS = ("ssgan.data.datasets", "ssgan.data.folder")

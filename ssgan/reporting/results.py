@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ssgan.errors import SsganError
 from ssgan.reporting.runs import Run
-from ssgan.run_folder import FREE_TO_CHANGE, flatten
+from ssgan.training.run_dir import IGNORED_ON_RESUME, flatten
 
 PUBLISHED = {
     "mnist": {20: "16.77 ± 4.52", 50: "2.21 ± 1.36", 100: "0.93 ± 0.065", 200: "0.90 ± 0.042"},
@@ -105,7 +105,7 @@ class Group:
             except (SsganError, OmegaConfBaseException):
                 continue
         keys = sorted(set().union(*configs) - {"split_seed", "seed"})
-        values = {key: [c[key] for c in configs if key in c] for key in keys if not key.startswith(FREE_TO_CHANGE)}
+        values = {key: [c[key] for c in configs if key in c] for key in keys if not key.startswith(IGNORED_ON_RESUME)}
         return [key for key, given in values.items() if any(value != given[0] for value in given)]
 
 

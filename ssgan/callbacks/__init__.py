@@ -1,1 +1,0 @@
-"""What happens around training: progress, record, image grid, checkpoint, collapse watch."""

@@ -1,0 +1,126 @@
+"""From a command line to an exit code: 0 done, 1 a mistake that the message explains, 3 collapsed, 130 or 143 stopped."""
+
+import difflib
+import io
+import os
+import re
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ssgan.errors import SsganError, first_line
+from ssgan.schema import CONFIG_DIR, register
+
+
+def run(config_name: str, job: Callable[[DictConfig], int]) -> None:
+    """Compose ``conf/<config_name>.yaml`` with the overrides of the command line, run ``job`` once, or once per job of
+    a sweep, and exit with the highest code that a job returned. A job that fails does not end a sweep.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors come up to here, where they are told in one message
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file name may be any bytes
+    register()
+    code, composed = 0, list[bool]()
+    with tempfile.TemporaryDirectory() as answers:  # of the jobs, which a launcher may run in processes of their own
+
+        def task(config: DictConfig) -> None:
+            composed.append(True)
+            here = Path(answers).is_dir()  # not so on another machine, whose logs tell what became of the job
+            answer = Path(answers) / uuid4().hex if here else Path(os.devnull)
+            answer.write_text("1")
+            try:
+                require(config)
+                answer.write_text(str(job(config)))
+            except SsganError as error:
+                print_error(str(error))
+            except (HydraException, OmegaConfBaseException) as error:
+                print_error(explain(error, config_name))
+            except (MemoryError, RuntimeError) as error:
+                if not (isinstance(error, MemoryError) or re.search("(out of|enough|allocate) memory", str(error))):
+                    raise
+                print_error(f"not enough memory ({first_line(error)}); use smaller batches or networks")
+
+        try:
+            hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name=config_name)(task)()
+        except (HydraException, OmegaConfBaseException) as error:
+            print_error(explain(error, config_name))
+            code = 1
+        except (ValueError, TypeError):
+            if composed or not group_overrides():
+                raise
+            print_error(f"{', '.join(group_overrides())}: a group takes the name of a file of conf/ (dataset=mnist)")
+            code = 1
+        except OSError as error:
+            print_error(
+                f"{error.filename or 'a file'} cannot be written or read ({error.strerror}). Name a place that can."
+            )
+            code = 1
+        except KeyboardInterrupt as stop:
+            print_error("interrupted; the same command goes on from there")
+            code = 128 + getattr(stop, "signal", signal.SIGINT)
+        code = max([code, *(int(answer.read_text()) for answer in Path(answers).iterdir())])
+    sys.exit(code)
+
+
+def require(config: DictConfig) -> None:
+    """Raise `SsganError` if a mandatory key has no value."""
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise SsganError("missing: " + ", ".join(f"{key}=..." for key in missing))
+
+
+def print_error(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr, flush=True)
+
+
+def warn(message: str) -> None:
+    print(f"warning: {message}", file=sys.stderr, flush=True)
+
+
+def explain(error: Exception, config_name: str) -> str:
+    """One message with the key, the value and the remedy from what Hydra or OmegaConf raised."""
+    text = str(error)
+    unknown = re.match(r"Could not override '([^']+)'", text) or re.match(r"Key '([^']+)' is not in struct", text)
+    if unknown:
+        key = str(unknown[1]).partition("@")[0]
+        similar = difflib.get_close_matches(key, known_keys(config_name), n=1)
+        hint = f"did you mean {similar[0]}? " if similar else ""
+        return f"{key}: there is no such key; {hint}--cfg job lists them all"
+    causes = [first_line(error)]
+    while error.__cause__ is not None:
+        error = error.__cause__  # type: ignore[assignment]
+        causes += [line for line in str(error).splitlines()[:1] if line not in causes[-1]]
+    if isinstance(error, OmegaConfBaseException) and error.full_key:
+        causes.append(f"key: {error.full_key}")
+    lines = [line.strip() for line in text.splitlines()[1:]]
+    return "; ".join([causes[0], *causes[1:], *(line for line in lines if line and line not in causes)])
+
+
+def group_overrides() -> list[str]:
+    """What the command line says of groups of conf/."""
+    groups = {path.name for path in Path(CONFIG_DIR).iterdir() if path.is_dir()}
+    return [argument for argument in sys.argv[1:] if re.split("[=@]", argument.lstrip("+~"))[0] in groups]
+
+
+def known_keys(config_name: str) -> list[str]:
+    """All keys of a command's configuration, with dots."""
+    keys: list[str] = []
+
+    def walk(node: DictConfig, prefix: str) -> None:
+        for key in node:
+            keys.append(f"{prefix}{key!s}")
+            if not OmegaConf.is_missing(node, key) and isinstance(node._get_node(key), DictConfig):
+                walk(node[key], f"{prefix}{key!s}.")
+
+    with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+        walk(hydra.compose(config_name), "")
+    return keys

@@ -1,0 +1,1 @@
+"""How good a classifier or a generator is."""

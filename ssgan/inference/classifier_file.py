@@ -1,0 +1,176 @@
+"""Classifier files: safetensors with a JSON header; and the generator of a training checkpoint. Reading executes nothing.
+
+The header (one JSON object under the safetensors metadata key ``ssgan``) has: ``format``, ``package_version``,
+``network`` ({``class``, ``arguments``}), ``class_names``, ``image_shape`` (C, H, W), ``pixel_range``, what the writer
+adds (data set, method, split digest, errors), and ``sha256`` of all that and of the tensors.
+"""
+
+import glob
+import hashlib
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+import ssgan.nets
+from ssgan.errors import DAMAGED, SsganError, first_line
+from ssgan.files import write_atomically
+from ssgan.inference.classifier import Classifier, Ensemble
+from ssgan.nets.base import ImageClassifier, ImageGenerator
+
+FORMAT = 2
+"""1 had no check sum; it is still read."""
+Network = TypeVar("Network", ImageClassifier, ImageGenerator)
+
+
+def save_classifier(path: str | Path, network: ImageClassifier, class_names: Sequence[str], **record: Any) -> None:
+    """Write ``network``, a classifier of `ssgan.nets`, as a classifier file; ``record`` goes into the header."""
+    from ssgan import __version__
+
+    header = {
+        "format": FORMAT,
+        "package_version": __version__,
+        "network": describe(network),
+        "class_names": list(class_names),
+        "image_shape": network.arguments["image_shape"],
+        "pixel_range": list(network.pixel_range),
+        **record,
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    header["sha256"] = digest(header, tensors)
+    write_atomically(path, save(tensors, metadata={"ssgan": json.dumps(header)}))
+
+
+@overload
+def load_classifier(path: str | Path) -> Classifier: ...  # type: ignore[overload-overlap]  # a str is a sequence
+
+
+@overload
+def load_classifier(path: Sequence[str | Path]) -> Ensemble: ...
+
+
+def load_classifier(path: str | Path | Sequence[str | Path]) -> Classifier | Ensemble:
+    """The classifier in a file that `save_classifier` wrote, on the CPU; of several files, the `Ensemble` of theirs.
+
+    Raises `SsganError` for a file that is missing, truncated, of another version, or not one of ours, and for files
+    whose classifiers do not take the same images or know the same classes.
+    """
+    if not isinstance(path, str | Path):
+        return Ensemble([load_classifier(one) for one in path])
+    if not Path(path).is_file():
+        raise SsganError(f"classifier={path}: no such file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise SsganError(
+            f"classifier={path}: not a whole safetensors file ({error}). Copy or export it again."
+        ) from error
+    if "ssgan" not in metadata:
+        raise SsganError(f"classifier={path}: a safetensors file, but not a classifier of ssgan")
+    try:
+        header = json.loads(metadata["ssgan"])
+        version = header["format"]
+        if version in (1, FORMAT):
+            if version == FORMAT and header.pop("sha256") != digest(header, tensors):
+                raise ValueError("the check sum is of other ones")
+            return Classifier(rebuild(header["network"], tensors, ImageClassifier), header)
+    except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError, RecursionError) as error:
+        raise SsganError(
+            f"classifier={path}: its header does not describe its tensors ({error}). Export it again."
+        ) from error
+    raise SsganError(
+        f"classifier={path}: format {version!r}, written by ssgan {header.get('package_version')}; this version reads "
+        f"up to format {FORMAT}. Install the version that wrote it, or export it again."
+    )
+
+
+def digest(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    """The check sum of a classifier file: without it, a flipped bit in a weight goes unseen."""
+    sha = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        sha.update(f"{name} {tensor.dtype} {list(tensor.shape)} ".encode())
+        sha.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
+    return sha.hexdigest()
+
+
+def load_named(pattern: str) -> Classifier | Ensemble:
+    """What a command's ``classifier=`` names: one file, or all files that a pattern with ``*`` or ``**`` matches."""
+    if Path(pattern).exists() or not glob.has_magic(pattern):
+        return load_classifier(pattern)
+    files = sorted(glob.glob(pattern, recursive=True))
+    if not files:
+        raise SsganError(f"classifier={pattern}: matches no file")
+    return load_classifier(files)
+
+
+def load_generator(path: str | Path) -> ImageGenerator:
+    """The averaged generator of a ``last.ckpt``, read without unpickling objects; raises `SsganError` if it has none."""
+    if not Path(path).is_file():
+        raise SsganError(f"checkpoint={path}: no such file")
+    try:
+        checkpoint = read_checkpoint(path)
+        outdated = why_outdated(checkpoint)
+        if outdated is None:
+            prefix = "ema_generator.module."
+            weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
+            return rebuild(checkpoint["generator"], weights, ImageGenerator)
+    except DAMAGED as error:
+        raise SsganError(
+            f"checkpoint={path}: not a whole checkpoint with a generator ({first_line(error)}). Name the last.ckpt of a run."
+        ) from error
+    raise SsganError(f"checkpoint={path}: {outdated}; train it again")
+
+
+def why_outdated(checkpoint: dict[str, Any]) -> str | None:
+    """Why this version cannot use the generator of a checkpoint that another one wrote; None if it can."""
+    described = checkpoint.get("generator", {})
+    convolutional = described.get("class") in ("ConvGenerator", "DCGANGenerator")
+    if convolutional and "generator.layers.2.bias" in checkpoint["state_dict"]:  # that of a norm after the reshape
+        return "its generator's first norm is per channel, as an earlier version had it, and now is per unit"
+    return None
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """What torch.save wrote to ``path``, a dict, on the CPU; raises one of `DAMAGED` for anything else.
+
+    Nothing is unpickled but plain values and tensors. torch.load looks at no check sum, and would unpack what torch.save
+    never packs: a small file can hold zeros for any amount of memory.
+    """
+    with zipfile.ZipFile(path) as file:
+        packed = [entry.filename for entry in file.infolist() if entry.compress_type != zipfile.ZIP_STORED]
+        if packed:
+            raise ValueError(f"compressed: {packed[0]}")
+        damaged = file.testzip()
+        if damaged:
+            raise ValueError(f"damaged: {damaged}")
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(content, dict):
+        raise TypeError("not a checkpoint")
+    return content
+
+
+def describe(network: ImageClassifier | ImageGenerator) -> dict[str, Any]:
+    """What `rebuild` needs, beside the weights, to make ``network`` again; plain enough for JSON."""
+    return {"class": type(network).__name__, "arguments": network.arguments}
+
+
+def rebuild(described: dict[str, Any], tensors: dict[str, Tensor], kind: type[Network]) -> Network:
+    """The network that a file describes, frozen, around the file's own tensors, if it is one of ours of that ``kind``.
+
+    On the meta device nothing is allocated: sizes that the file's tensors do not have are refused at no cost.
+    """
+    name = described["class"]
+    if name not in ssgan.nets.__all__ or not issubclass(getattr(ssgan.nets, name), kind):
+        raise ValueError(f"{name!r} is no {kind.__name__.removeprefix('Image').lower()} of ssgan.nets")
+    with torch.device("meta"):
+        built: Network = getattr(ssgan.nets, name)(**described["arguments"])
+    built.load_state_dict(tensors, strict=True, assign=True)
+    return built.requires_grad_(False).eval()

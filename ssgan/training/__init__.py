@@ -1,0 +1,1 @@
+"""The road from a configuration to a trained classifier."""

@@ -1,0 +1,1 @@
+"""One file per callback of the trainer."""

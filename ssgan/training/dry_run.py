@@ -1,0 +1,67 @@
+"""What a run would be: its configuration, images, networks and cost, measured on its first steps."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig, OmegaConf
+from torch.utils.flop_counter import FlopCounterMode
+
+from ssgan.data.datasets import ImageData
+from ssgan.data.splits import Split
+from ssgan.training.build import Built, make_trainer
+from ssgan.training.callbacks.time_limit import TIMED, WARM_UP, TimeEstimate, time_left
+
+
+class FirstSteps(pl.Callback):
+    """Ends training after as many steps as `TimeEstimate` needs.
+
+    ``flops`` are those of the first one, both players' turns, forward and backward: matrix products and convolutions.
+    """
+
+    flops = 0
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if batch_idx == 0:
+            self.counter = FlopCounterMode(display=False)
+            self.counter.__enter__()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if batch_idx == 0:
+            self.counter.__exit__(None, None, None)
+            self.flops = self.counter.get_total_flops()
+        if batch_idx + 1 == WARM_UP + TIMED:
+            trainer.should_stop = True
+
+
+def dry_run(config: DictConfig, data: ImageData, split: Split, built: Built, limit: float | None) -> None:
+    """Print what `fit` would do, after `WARM_UP` + `TIMED` steps of it; ``limit`` is its `TimeLimit` in seconds."""
+    module, datamodule = built
+    first = FirstSteps()
+    told: list[str] = []
+    estimate = TimeEstimate(lambda seconds, module: told.append(time_left(seconds, module, limit)))
+    trainer = make_trainer(config, config.method, [estimate, first])
+    trainer.limit_val_batches = 0
+    trainer.fit(module, datamodule=datamodule)
+    if not trainer.is_global_zero:
+        return
+    print(OmegaConf.to_yaml(config, resolve=True))
+    print(count_images(data, split))
+    for name in ("classifier", "generator"):
+        if hasattr(module, name):
+            print(f"{name}: {sum(p.numel() for p in getattr(module, name).parameters()):,} parameters")
+    print(f"{first.flops * trainer.world_size / 1e9:.2f} GFLOP a step in matrix products and convolutions")
+    print(told[0] if told else f"too short to tell how long it takes: fewer than {WARM_UP + TIMED} steps")
+
+
+def count_images(data: ImageData, split: Split) -> str:
+    """How many images a run has of each kind, and how many labeled ones of each class if these differ."""
+    text = f"{len(split.labeled)} labeled images"
+    if len(set(split.per_class)) > 1:
+        text += f" ({', '.join(f'{n} {name}' for name, n in zip(data.class_names, split.per_class, strict=True))})"
+    pool = len(data.train_images) - len(split.validation)
+    kinds = [
+        f"{pool} in the unlabeled pool",
+        f"{len(split.validation)} for validation",
+        f"{len(data.test_images)} to test",
+    ]
+    return ", ".join([text, *kinds])

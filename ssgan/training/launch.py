@@ -1,0 +1,127 @@
+"""Several processes for one run: started here on one machine, or by torchrun or SLURM on any number of them."""
+
+import logging
+import os
+import signal
+import sys
+from uuid import uuid4
+
+import torch
+import torch.distributed as dist
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from omegaconf import DictConfig
+from pytorch_lightning.strategies import DDPStrategy
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from ssgan.errors import SsganError
+from ssgan.schema import trained
+from ssgan.training.callbacks.checkpoints import Stopped
+
+
+class ManualDDPStrategy(DDPStrategy):
+    """Lightning's processes, devices and process group, without its wrapper around the module.
+
+    The wrapper reduces the gradients of both players in the turn of each, and looks for those that are not there;
+    `average_gradients` reduces those of the player whose turn it is, once.
+    """
+
+    def configure_ddp(self) -> None:
+        """Let all begin with the weights of the first: another kind of processor may have rounded them in another way."""
+        assert self.lightning_module is not None
+        for tensor in self.lightning_module.state_dict().values():
+            dist.broadcast(tensor, src=0)
+
+
+def launched_world_size() -> int:
+    """How many processes `launch`, torchrun or SLURM has started as one run, this one among them; else 1."""
+    for environment in (TorchElasticEnvironment, SLURMEnvironment):
+        if environment.detect():
+            return environment().world_size()
+    return 1
+
+
+def slurm() -> list[SLURMEnvironment]:
+    """SLURM, where it has started this process, without Lightning's checkpoints and requeueing at its signals.
+
+    These lie in the working directory, and whatever run starts there next would go on from them.
+    """
+    here = SLURMEnvironment.detect() and not TorchElasticEnvironment.detect()
+    return [SLURMEnvironment(auto_requeue=False)] if here else []
+
+
+def check_processes(config: DictConfig) -> None:
+    """Raise `SsganError` for a number of processes that cannot share the batches, or is not the one there is."""
+    wanted, started = config.devices * config.num_nodes, launched_world_size()
+    given = f"devices={config.devices}, num_nodes={config.num_nodes}"
+    if wanted > 1 and config.trainer.strategy == "auto":
+        raise SsganError(f"{given}: one process trains without trainer=ddp; add it, or use devices=1 num_nodes=1")
+    if started == 1 and config.num_nodes > 1:
+        raise SsganError(f"{given}: start this command with torchrun or srun, once on every machine")
+    if started not in (1, wanted) and (wanted > 1 or TorchElasticEnvironment.detect()):
+        raise SsganError(
+            f"{given}: torchrun or SLURM started {started} processes; use trainer=ddp and as many devices x num_nodes"
+        )
+    for method in trained(config):
+        for name in ("batch_size", "labeled_batch_size"):
+            size = config[method][name]
+            near = " or ".join(str(count * wanted) for count in (size // wanted, size // wanted + 1) if count)
+            if size % wanted:
+                raise SsganError(f"{method}.{name}={size}: {wanted} processes share a batch; use {near}")
+    if 0 < config.validation < wanted:
+        raise SsganError(f"validation={config.validation}: {wanted} processes share them; use {wanted} or more, or 0")
+
+
+def limit_threads() -> None:
+    """Give this process its part of the machine's cores, unless OMP_NUM_THREADS says how many threads it may have."""
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if beside > 1 and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, torch.get_num_threads() // beside))
+
+
+def launch(processes: int) -> int:
+    """Run this job in so many processes on this machine, which share its folder; returns its exit code.
+
+    Raises `Stopped` when a signal ended it, and `SsganError` when one of them was killed.
+    """
+    for name in ("torch.distributed.elastic.agent.server.api", "torch.distributed.elastic.multiprocessing.api"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # they tell of every exit code that is not 0
+    settings = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        run_id=uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        local_addr="localhost",
+        max_restarts=0,
+    )
+    try:
+        elastic_launch(settings, sys.executable)(*own_command())
+    except SignalException as stop:
+        raise Stopped(stop.sigval) from stop
+    except ChildFailedError as error:
+        codes = {rank: failure.exitcode for rank, failure in error.failures.items()}
+        killed = {rank: -code for rank, code in codes.items() if code < 0 and -code != signal.SIGTERM}  # that is ours
+        if killed:
+            raise SsganError(
+                f"{', '.join(f'process {rank} was ended by signal {number}' for rank, number in killed.items())}. "
+                f"If memory ran out, use smaller batches or fewer devices; the same command goes on from the last "
+                f"checkpoint."
+            ) from error
+        return max(code if code > 0 else 1 for code in codes.values())
+    return 0
+
+
+def own_command() -> list[str]:
+    """What python is to run for this job: this command, or what is the like of it for one job of a sweep."""
+    job = HydraConfig.get()
+    command = ["-m", "ssgan.fit"]  # a launcher of Hydra's may run jobs in a program of its own
+    if job.mode == RunMode.RUN:
+        return [*command, *sys.argv[1:]]
+    folder = job.runtime.output_dir.replace("\\", "\\\\").replace("'", "\\'")
+    return [*command, *job.overrides.task, f"hydra.run.dir='{folder}'", "hydra.mode=RUN"]

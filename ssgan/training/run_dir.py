@@ -1,0 +1,265 @@
+"""The files of a run folder that say what the run is and how it ended."""
+
+import hashlib
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+from rich.table import Table
+
+from ssgan.data.splits import Split
+from ssgan.errors import SsganError, first_line
+from ssgan.files import lock, write_atomically
+
+PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "safetensors", "ssgan")
+IGNORED_ON_RESUME = (
+    "data_dir",
+    "download",
+    "dry_run",
+    "runs_dir",
+    "dataset.data_dir",
+    "dataset.download",
+    "logger",
+    "trainer.samples",
+    "trainer.checkpoint_minutes",
+)
+"""Keys that do not enter the result: a run may be resumed with other values of them."""
+
+USE_ANOTHER_NAME = "Give this one a name of its own (name=...), or move that folder away."
+
+
+class RunFolder:
+    """One run's folder. Files are written whole or not at all; one process at a time trains in it."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.locked: int | None = None
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def claim(self, config: DictConfig, split: Split, data: str) -> None:
+        """Lock the folder of a run that has not ended, until `unlock`, and write config.yaml, split.json, with the digest
+        of the ``data``, and environment.json, or check that the run there is this one.
+
+        Raises `SsganError` if it is not, or if another process trains in this folder. The system lets go of the lock of a
+        process that was killed.
+        """
+        if self.finished() is None:
+            self._lock()
+        text = OmegaConf.to_yaml(config, resolve=True)
+        if (self / "config.yaml").exists():
+            was, now = entering(self._config()), entering(OmegaConf.create(text))
+            different = [
+                f"{key} was {was.get(key)!r}, is {now.get(key)!r}"
+                for key in sorted(was.keys() | now.keys())
+                if was.get(key) != now.get(key)
+            ]
+            if different:
+                raise SsganError(
+                    f"{self.path} holds a run with another configuration: {'; '.join(different)}. {USE_ANOTHER_NAME}"
+                )
+        else:
+            write_atomically(self / "config.yaml", text.encode())
+        if not (self / "split.json").exists():
+            write_atomically(self / "split.json", as_json(split.to_json() | {"data": data}, indent=None))
+        if not (self / "metrics.json").exists():
+            self._record_environment()
+
+    def _record_environment(self) -> None:
+        """Write environment.json, or add this start to its ``resumed`` if it differs from the one before."""
+        path, now = self / "environment.json", environment()
+        try:
+            first = json.loads(path.read_text())
+        except (OSError, ValueError):
+            first = None
+        if not isinstance(first, dict):
+            write_atomically(path, as_json(now))
+            return
+        resumed = first.get("resumed", [])
+        before = resumed[-1] if resumed else first
+        if any(before.get(key) != value for key, value in now.items()):
+            write_atomically(path, as_json({**first, "resumed": [*resumed, now]}))
+
+    def previous_config(self) -> dict[str, Any]:
+        """{dotted key: value} of the configuration of an earlier start of this run; {} if there was none."""
+        return flatten(self._config()) if (self / "config.yaml").exists() else {}
+
+    def _config(self) -> Any:
+        try:
+            return OmegaConf.load(self / "config.yaml")
+        except (yaml.YAMLError, OmegaConfBaseException, ValueError, OSError) as error:
+            raise SsganError(f"{self / 'config.yaml'} is damaged ({first_line(error)}). {USE_ANOTHER_NAME}") from error
+
+    def _lock(self) -> None:
+        try:
+            self.locked = lock(self / ".lock", wait=False)
+        except BlockingIOError:
+            raise SsganError(
+                f"{self.path}: another process trains in this folder. Wait for it, or give this run a name of its own "
+                f"(name=...)."
+            ) from None
+
+    def unlock(self) -> None:
+        if self.locked is not None:
+            if (self / "metrics.json").exists():  # nobody will train here again
+                (self / ".lock").unlink(missing_ok=True)
+            os.close(self.locked)
+        self.locked = None
+
+    def discard(self, runs_dir: str | Path) -> None:
+        """Remove the folder if nothing was written to it, and those between it and ``runs_dir`` that then are empty."""
+        for path in (self.path, *self.path.parents):
+            if Path(runs_dir).absolute() not in path.absolute().parents:
+                return
+            try:
+                path.rmdir()
+            except OSError:
+                return
+
+    def digest(self, config: DictConfig, split: Split) -> str:
+        """Names the run: of all that enters its result."""
+        keys = entering(OmegaConf.create(OmegaConf.to_yaml(config, resolve=True)))
+        return hashlib.sha256(json.dumps([dict(sorted(keys.items())), split.digest]).encode()).hexdigest()
+
+    def split(self, data: str) -> Split | None:
+        """The split that an earlier start froze in split.json, or None.
+
+        Raises `SsganError` if that is damaged, or if its numbers are of images in another data set than the one with the
+        digest ``data``.
+        """
+        path = self / "split.json"
+        if not path.exists():
+            return None
+        try:
+            content = json.loads(path.read_text())
+        except ValueError:
+            content = None
+        split = Split.from_json(content, str(path))
+        if content.get("data", data) != data:
+            raise SsganError(
+                f"{self.path} holds a run that began with other images, labels or class names than dataset= has now. "
+                f"{USE_ANOTHER_NAME}"
+            )
+        return split
+
+    def finish(self, metrics: dict[str, Any]) -> None:
+        write_atomically(self / "metrics.json", as_json(metrics))
+
+    def finished(self) -> dict[str, Any] | None:
+        """metrics.json of a run that ended, or None."""
+        path = self / "metrics.json"
+        try:
+            metrics = json.loads(path.read_text()) if path.exists() else None
+            if metrics is not None and not {"status", "test_error", "condition"} <= metrics.keys():
+                raise ValueError("not the metrics of a run")
+        except (ValueError, AttributeError) as error:
+            raise SsganError(
+                f"{path} is damaged ({first_line(error)}). Remove it; the same command tests anew."
+            ) from error
+        return metrics
+
+    def print_table(self, metrics: dict[str, Any]) -> None:
+        table = Table(title=f"{metrics['condition']}  {metrics['name']}  ({metrics['status']})", title_justify="left")
+        table.add_column("test error", justify="right")
+        table.add_column("supervised only", justify="right")
+        table.add_column("ECE", justify="right")
+        table.add_column("epochs", justify="right")
+        table.add_column("seconds", justify="right")
+        product = self / "classifier.safetensors"
+        error, supervised, ece = metrics["test_error"], metrics["supervised_error"], metrics["ece"]
+        table.add_row(
+            ("no test images" if product.exists() else "no classes") if error is None else f"{error:.2%}",
+            "not run" if supervised is None else f"{supervised:.2%}",
+            "-" if ece is None else f"{ece:.3f}",
+            str(metrics["epochs"]),
+            f"{metrics['seconds']:.0f}",
+        )
+        console = Console()
+        console.print(table)
+        for kind, path in (("classifier", product), ("checkpoint", self / "last.ckpt")):
+            if path.exists():
+                console.print(f"{kind}: {path}", soft_wrap=True, highlight=False)
+                break
+
+
+def entering(config: Any) -> dict[str, Any]:
+    """The keys, with dots, that enter the result of a run, and their values."""
+    return {key: value for key, value in flatten(config).items() if not key.startswith(IGNORED_ON_RESUME)}
+
+
+def flatten(config: Any) -> dict[str, Any]:
+    """Nested configuration -> {dotted key: value}."""
+    flat: dict[str, Any] = {}
+
+    def walk(node: Any, prefix: str) -> None:
+        if isinstance(node, dict) and node:
+            for key, value in node.items():
+                walk(value, f"{prefix}.{key}" if prefix else str(key))
+        else:
+            flat[prefix] = node
+
+    walk(OmegaConf.to_container(config, resolve=True), "")
+    return flat
+
+
+def as_json(content: Any, indent: int | None = 2) -> bytes:
+    return (json.dumps(content, indent=indent) + "\n").encode()
+
+
+def environment() -> dict[str, Any]:
+    """What a reader needs to run it again: command, versions, commit, machine."""
+    return {
+        "command": command_line(),
+        "git_commit": git_commit(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in PACKAGES},
+        "machine": machine(),
+    }
+
+
+def command_line() -> str:
+    """What a user may type to run this again; of one job of a sweep in a launcher's own program, that job alone."""
+    program = Path(sys.argv[0])
+    if program.parent.name == "ssgan":
+        return shlex.join(["python", "-m", f"ssgan.{program.stem}", *sys.argv[1:]])
+    if not program.stem.startswith("ssgan-") and HydraConfig.initialized():
+        return shlex.join(["python", "-m", "ssgan.fit", *HydraConfig.get().overrides.task])
+    return shlex.join([*(["python", sys.argv[0]] if program.suffix == ".py" else [program.stem]), *sys.argv[1:]])
+
+
+def machine() -> str:
+    """Processor and number of cores that this process may use."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        models = [
+            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
+        name = models[0] if models else name
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{name}, {cores} cores"
+
+
+def git_commit() -> str | None:
+    """The commit of the checkout that this package runs from, with + if files differ from it; None outside of one."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+        status = subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+" if status.stdout.strip() else "")

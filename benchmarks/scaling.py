@@ -35,7 +35,7 @@ PAIRS: dict[str, tuple[list[str], int, int]] = {
 def start(overrides: list[str], batch: int, steps: int, runs: str, *more: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "ssgan.fit", *overrides, f"method.batch_size={batch}", f"runs_dir={runs}"]
     command += [f"method.labeled_batch_size={batch // 2}", f"trainer.limit_train_batches={steps}", *more]
-    command += ["method.epochs=1000", "trainer.samples_every=1000000", "net.initialization_images=100"]
+    command += ["method.epochs=1000", "trainer.samples_every=1000000", "method.initialization_images=100"]
     quiet = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=quiet)
 

@@ -23,10 +23,11 @@ from hydra.utils import instantiate
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from ssgan.cli import register
 from ssgan.data.splits import draw_split
-from ssgan.schema import CONFIG_DIR, register
+from ssgan.precision import PRECISIONS, resolve_precision
+from ssgan.schema import CONFIG_DIR
 from ssgan.training.build import build, make_trainer
-from ssgan.training.precision import PRECISIONS, resolve_precision
 from ssgan.training.run_dir import machine
 
 RECIPE = ("experiment=mnist_100", "method.batch_size=100")

@@ -18,6 +18,7 @@ from ssgan.errors import SsganError
 from ssgan.evaluation.classification import evaluate
 from ssgan.evaluation.curves import draw_curves
 from ssgan.inference.classifier_file import load_classifier, save_classifier
+from ssgan.precision import emulated, resolve_precision
 from ssgan.schema import trained
 from ssgan.training.build import Built, build, check, make_trainer
 from ssgan.training.callbacks.checkpoints import Checkpoints, Stopped, StopSignal
@@ -27,8 +28,7 @@ from ssgan.training.callbacks.progress import RunProgress
 from ssgan.training.callbacks.sample_grid import SampleGrid
 from ssgan.training.callbacks.time_limit import TimeEstimate, TimeLimit, parse_duration, time_left
 from ssgan.training.dry_run import count_images, dry_run
-from ssgan.training.launch import launch, launched_world_size, limit_threads
-from ssgan.training.precision import emulated, resolve_precision
+from ssgan.training.launch import launch, launched_world_size, limit_threads, resolve_batch_sizes
 from ssgan.training.run_dir import RunFolder, command_line
 
 COLLAPSED = 3
@@ -50,6 +50,7 @@ def fit(config: DictConfig) -> int:
 def run(config: DictConfig, folder: RunFolder) -> int:
     """`fit` in the folder that Hydra has made."""
     resolve_precision(config, folder.previous_config())
+    rounded = resolve_batch_sizes(config)
     check(config)
     limit_threads()
     data: ImageData = instantiate(config.dataset)
@@ -83,6 +84,8 @@ def run(config: DictConfig, folder: RunFolder) -> int:
             return launch(to_launch)
         if metrics is None:
             if is_first:
+                for line in rounded:
+                    cli.warn(line)
                 print(count_images(data, split), flush=True)
                 if emulated(config, config.method):
                     cli.warn(
@@ -168,9 +171,9 @@ def run_method(
         logger.experiment.finish()  # W&B would log the next job of a sweep into this one's run
     if watch.reason is not None:
         watch.restore_good(module)
-        cli.print_error(watch.message(module, exports=method.uses_labels))
+        cli.print_error(watch.message(module, exports=module.uses_labels))
     test = NOT_TESTED
-    if method.uses_labels:
+    if module.uses_labels:
         test = export(config, method, module, data, folder / "classifier.safetensors")
     if record.rows:
         draw_curves(record.rows, folder / "curves.png", condition)

@@ -20,12 +20,13 @@ def log_partition(logits: Tensor) -> Tensor:
     return torch.logsumexp(logits.float(), dim=1)
 
 
-def supervised(logits: Tensor, targets: Tensor) -> Tensor:
+def supervised(logits: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
     """-log p(y | x, y < K+1) (sec. 5, L_supervised); targets (N,) are classes in 0..K-1.
 
-    The K-way cross-entropy: the fake class, conditioned away here, does not enter.
+    The K-way cross-entropy: the fake class, conditioned away here, does not enter. With ``smoothing`` so much of the
+    targets is spread over all K classes (Szegedy et al. 2016).
     """
-    return F.cross_entropy(logits.float(), targets)
+    return F.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
 
 
 def real_images(logits: Tensor, target: float = 1.0) -> Tensor:
@@ -74,13 +75,35 @@ def pull_away(features: Tensor) -> Tensor:
     return (cosines.square().sum() - cosines.diagonal().square().sum()) / (n * (n - 1))
 
 
-def consistency(logits: Tensor, taught: Tensor) -> Tensor:
+def consistency(logits: Tensor, teacher: Tensor) -> Tensor:
     """Mean over images of sum_k (p_k - q_k)^2 (Tarvainen and Valpola 2017, sec. 2), in [0, 2].
 
-    p are the class probabilities of ``logits`` (N, K), q those that the images are taught, ``taught`` (N, K), of other
-    logits; gradients reach ``logits`` only. Their code divides by K and weighs it up to 100. Not in the paper.
+    p are the class probabilities of ``logits`` (N, K), q those of ``teacher`` (N, K);
+    gradients reach ``logits`` only. Their code divides by K and weighs it up to 100. Not in the paper.
     """
-    return (logits.float().softmax(1) - taught.detach().float().softmax(1)).square().sum(1).mean()
+    return (logits.float().softmax(1) - teacher.detach().float().softmax(1)).square().sum(1).mean()
+
+
+def pseudo_label(logits: Tensor, teacher: Tensor, threshold: float) -> Tensor:
+    """mean 1[max q >= threshold] H(argmax q, p) (Sohn et al. 2020, eq. 4), over all images of the batch.
+
+    p are the class probabilities of ``logits`` (N, K), q those of ``teacher`` (N, K), on other views of the same images;
+    gradients reach ``logits`` only. Images below the threshold count as 0 in the mean. Not in the paper.
+    """
+    confidence, labels = teacher.detach().float().softmax(1).max(1)
+    each = F.cross_entropy(logits.float(), labels, reduction="none")
+    return (each * (confidence >= threshold)).mean()
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """Mean over images of H(p(y | x, y < K+1)), in nats, from logits (N, K) (Grandvalet and Bengio 2005). Not in the paper."""
+    log_p = logits.float().log_softmax(1)
+    return -(log_p.exp() * log_p).sum(1).mean()
+
+
+def squared_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Mean over values of (a - b)^2 for each image, (N, F) each -> (N,); gradients reach both."""
+    return (a.float() - b.float()).square().mean(1)
 
 
 def class_balance(logits: Tensor) -> Tensor:

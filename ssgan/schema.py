@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig
+
+from ssgan.fields import key
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
 _IN_CHECKOUT = (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / "conf").is_dir()
@@ -49,9 +50,9 @@ class ClassifierConfig:
     """What every classifier has."""
 
     _target_: str = MISSING
-    init_std: float = MISSING
-    minibatch_kernels: int = MISSING
-    minibatch_dims: int = MISSING
+    init_std: float = key(MISSING, "of initial weights", above=0)
+    minibatch_kernels: int = key(MISSING, "of minibatch discrimination", at_least=0)
+    minibatch_dims: int = key(MISSING, "of each kernel", at_least=1)
 
 
 @dataclass
@@ -59,15 +60,15 @@ class GeneratorConfig:
     """What every generator has."""
 
     _target_: str = MISSING
-    latent: int = MISSING
-    norm: str = MISSING
-    reference: int = MISSING
+    latent: int = key(MISSING, "numbers in z", at_least=1)
+    norm: str = key(MISSING, "of hidden layers", choices=("batch", "weight", "virtual"))
+    reference: int = key(MISSING, "z in the reference batch of virtual batch norm", at_least=1)
 
 
 @dataclass
 class NoisyClassifierConfig(ClassifierConfig):
-    input_noise: float = MISSING
-    hidden_noise: float = MISSING
+    input_noise: float = key(MISSING, "sd, in units of the pixel range", at_least=0)
+    hidden_noise: float = key(MISSING, "sd of the noise of later layers", at_least=0)
 
 
 @dataclass
@@ -78,29 +79,29 @@ class MLPClassifierConfig(NoisyClassifierConfig):
 @dataclass
 class MLPGeneratorConfig(GeneratorConfig):
     hidden: list[int] = MISSING
-    output: str = MISSING
+    output: str = key(MISSING, "nonlinearity of the output", choices=("sigmoid", "softplus"))
 
 
 @dataclass
 class DCGANClassifierConfig(NoisyClassifierConfig):
-    width: int = MISSING
+    width: int = key(MISSING, "channels after the first halving", at_least=1)
 
 
 @dataclass
 class DCGANGeneratorConfig(GeneratorConfig):
-    width: int = MISSING
-    init_std: float = MISSING
+    width: int = key(MISSING, "channels before the last doubling", at_least=1)
+    init_std: float = key(MISSING, "of initial weights", above=0)
 
 
 @dataclass
 class ConvClassifierConfig(ClassifierConfig):
     rows: list[Any] = MISSING
-    output_std: float = MISSING
+    output_std: float = key(MISSING, "sd of initial logits", above=0)
 
 
 @dataclass
 class ResNetClassifierConfig(ClassifierConfig):
-    stem: int = MISSING
+    stem: int = key(MISSING, "channels of the first convolution", at_least=1)
     stages: list[Any] = MISSING
     dropout: float = MISSING
 
@@ -108,14 +109,13 @@ class ResNetClassifierConfig(ClassifierConfig):
 @dataclass
 class ConvGeneratorConfig(GeneratorConfig):
     channels: list[int] = MISSING
-    size: int = MISSING
-    init_std: float = MISSING
+    size: int = key(MISSING, "of a kernel", at_least=1)
+    init_std: float = key(MISSING, "of initial weights", above=0)
 
 
 @dataclass
 class NetConfig:
-    initialization_images: int = MISSING
-    start_from_mean: bool = MISSING
+    """A classifier and the generator that goes with it."""
 
 
 @dataclass
@@ -143,103 +143,40 @@ class ResNetConfig(NetConfig):
 
 
 @dataclass
-class AdamConfig:
-    _target_: str = MISSING
-    _partial_: bool = MISSING
-    lr: float = MISSING
-    betas: list[float] = MISSING
-    eps: float = MISSING
-    fused: bool = MISSING
-
-
-@dataclass
-class MethodConfig:
-    """What every method has: how long, in which batches and in which number format it trains, and its averages."""
-
-    _target_: str = MISSING
-    name: str = MISSING
-    epochs: int = MISSING
-    batch_size: int = MISSING
-    labeled_batch_size: int = MISSING
-    precision: str = MISSING
-    uses_labels: bool = MISSING
-    classifier_optimizer: AdamConfig = field(default_factory=AdamConfig)
-    average_rate: float = MISSING
-    ema_every: int = MISSING
-    warm_up_epochs: float = MISSING
-    constant_fraction: float = MISSING
-    noise_pool: int = MISSING
-
-
-@dataclass
-class HistoricalAveragingConfig:
-    """The weight of the penalty for each player; 0 for none."""
-
-    classifier: float = MISSING
-    generator: float = MISSING
-
-
-@dataclass
-class ImprovedGANConfig(MethodConfig):
-    generator_optimizer: AdamConfig = field(default_factory=AdamConfig)
-    unlabeled_weight: float = MISSING
-    feature_norm: str = MISSING
-    reuse_features: bool = MISSING
-    pull_away_weight: float = MISSING
-    consistency_weight: float = MISSING
-    balance_weight: float = MISSING
-    generator_loss: str = MISSING
-    real_target: float = MISSING
-    ramp_up_epochs: int = MISSING
-    historical_averaging: HistoricalAveragingConfig = field(default_factory=HistoricalAveragingConfig)
-
-
-@dataclass
-class AugmentationConfig:
-    shift: int = MISSING
-    flip: bool = MISSING
-    cutout: int = MISSING
-    brightness: float = MISSING
-    contrast: float = MISSING
-    rotation: float = MISSING
-    shear: float = MISSING
-    zoom: float = MISSING
-
-
-@dataclass
 class CollapseWatchConfig:
-    window: int = MISSING
-    unsupervised_below: float = MISSING
-    feature_matching_above: float = MISSING
+    window: int = key(300, "steps; half an epoch of MNIST", at_least=1)
+    unsupervised_below: float = key(0.05, "healthy runs: 0.30-0.40; dead ones fall through it in two epochs")
+    feature_matching_above: float = key(5.0, "healthy runs: below 4; dead ones 6-100 (benchmarks/stability)")
 
 
 @dataclass
 class TrainerConfig:
-    accelerator: str = MISSING
-    strategy: str = MISSING
-    limit_train_batches: int | None = MISSING
-    samples_every: int = MISSING
-    samples_count: int = MISSING
-    checkpoint_minutes: float | None = MISSING
+    accelerator: str = key(MISSING, "auto, cpu or gpu")
+    strategy: str = key(MISSING, "one process, or ddp", choices=("auto", "ddp"))
+    limit_train_batches: int | None = key(MISSING, "steps per epoch, to cut epochs short", at_least=1)
+    samples_every: int = key(MISSING, "epochs between two grids of generated images", at_least=1)
+    samples_count: int = key(MISSING, "images in a grid", at_least=1)
+    checkpoint_minutes: float | None = key(MISSING, "between two checkpoints; null: only after every epoch")
 
 
 @dataclass
 class FitConfig:
     dataset: DatasetConfig = MISSING
     net: NetConfig = MISSING
-    method: MethodConfig = MISSING
-    supervised: MethodConfig = MISSING
-    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    method: Any = MISSING
+    supervised: Any = MISSING
+    augmentation: Any = MISSING
+    strong_augmentation: Any = MISSING
     collapse_watch: CollapseWatchConfig = field(default_factory=CollapseWatchConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: Any = None
-    devices: int = MISSING
-    num_nodes: int = MISSING
+    devices: int = key(MISSING, "processes on each machine", at_least=1)
+    num_nodes: int = key(MISSING, "machines", at_least=1)
     labels: int | str = MISSING
     balanced: bool = MISSING
-    validation: int = MISSING
+    validation: int = key(MISSING, "training images held out", at_least=0)
     split_seed: int = MISSING
-    seed: int = MISSING
+    seed: int = key(MISSING, "of everything but the split", at_least=0)
     baseline: bool = MISSING
     max_time: str | None = None
     dry_run: bool = MISSING
@@ -326,36 +263,5 @@ class DivergencesConfig:
 
 def trained(config: DictConfig) -> list[str]:
     """The groups of keys of what a run trains: its method and, if there is one to compare it with, the baseline."""
-    compares = config.baseline and config.method.uses_labels and config.method.name != "supervised"
+    compares = config.baseline and config.method.name not in ("supervised", "gan")
     return ["method", "supervised"] if compares else ["method"]
-
-
-def register() -> None:
-    """Store the schemas under the names by which the files in conf/ refer to them."""
-    store = ConfigStore.instance().store
-    commands = (
-        FitConfig,
-        EvaluateConfig,
-        PredictConfig,
-        SampleConfig,
-        ScoreConfig,
-        TuringConfig,
-        AblationConfig,
-        ReportConfig,
-        DivergencesConfig,
-    )
-    for command in commands:
-        store(name=f"{command.__name__.removesuffix('Config').lower()}_schema", node=command)
-    groups: dict[str, dict[str, type]] = {
-        "dataset": {
-            "embedded": DatasetConfig,
-            "files": FilesDatasetConfig,
-            "npz": NpzDatasetConfig,
-            "folder": FolderDatasetConfig,
-        },
-        "net": {"mlp": MLPNetConfig, "dcgan": DCGANNetConfig, "conv": ConvNetConfig, "resnet": ResNetConfig},
-        "method": {"improved_gan": ImprovedGANConfig, "supervised": MethodConfig},
-    }
-    for group, nodes in groups.items():
-        for name, node in nodes.items():
-            store(group=f"schema/{name}", name=group, node=node)

@@ -1,5 +1,6 @@
 """Fixtures: networks and runs small enough for seconds, and commands called in this process."""
 
+import json
 import os
 import shutil
 import sys
@@ -34,8 +35,8 @@ EVERY_TECHNIQUE = (
     "net.generator.reference=10",
     "method.generator_loss=preference",
     "method.real_target=0.9",
-    "method.consistency_weight=1",
-    "method.balance_weight=1",
+    "method.terms.consistency.weight=1",
+    "method.terms.class_balance.weight=1",
     "method.historical_averaging.classifier=0.1",
     "method.historical_averaging.generator=0.1",
 )
@@ -159,3 +160,11 @@ def browser() -> Iterator[Any]:
             pytest.skip(f"no Chromium to start ({str(error).splitlines()[0]}): playwright install chromium")
         yield chromium
         chromium.close()
+
+
+def learned(ssgan: Callable[..., Outcome], folder: Path, method: str) -> float:
+    """Test error of 20 epochs of ``method`` on digits; supervised only it is 0.13."""
+    outcome = ssgan("fit", f"method={method}", "method.epochs=20", "trainer.samples_every=100", f"runs_dir={folder}")
+    assert outcome.code == 0, outcome.err
+    error: float = json.loads((folder / f"digits@50/{method}/split0-seed0/metrics.json").read_text())["test_error"]
+    return error

@@ -49,7 +49,7 @@ def test_sweep(ssgan: Command, tmp_path: Path) -> None:
         assert all(fid > 0 for fid in entry["fid"])
         assert all((error is None) == variant.startswith("no_labels") for error in entry["test_error"])
     config = (tmp_path / "digits@50/ablation_no_labels_historical_averaging/split1-seed1/config.yaml").read_text()
-    assert "uses_labels: false" in config
+    assert "  name: gan\n" in config
     assert "norm: virtual" in config
     with Image.open(output / "samples.png") as picture:
         assert picture.size[0] > picture.size[1]

@@ -13,6 +13,7 @@ from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
 from ssgan.data.splits import draw_split
+from ssgan.data.views import LABELED, UNLABELED
 from ssgan.errors import SsganError
 
 
@@ -134,16 +135,19 @@ def test_every_stream_is_shifted_anew_every_epoch_and_validation_is_not(digits: 
     """Kills a stream that is left out, shifts shared by two streams, the same ones every epoch, and moved targets."""
     split = draw_split(digits.train_targets.numpy(), 10, 50, 0, 100)
     augmentations = None, Augmentation(digits.image_shape, shift=1)
-    plain, shifted = (SemiSupervisedData(digits, split, 50, (0.0, 1.0), seed=0, augmentation=a) for a in augmentations)
+    plain, shifted = (SemiSupervisedData(digits, split, 50, weak=a) for a in augmentations)
+    for source in (plain, shifted):
+        source.serve(
+            {"labeled": LABELED, "unlabeled": UNLABELED, "generator_unlabeled": UNLABELED}, (0.0, 1.0), torch.float32
+        )
     shifted_batch = next(iter(shifted.train_dataloader()))
     again = next(iter(shifted.train_dataloader()))
     for key, images in next(iter(plain.train_dataloader())).items():
         assert torch.equal(shifted_batch[key], again[key])
         assert torch.equal(shifted_batch[key], images) == (key == "targets")
-    number = torch.arange(1297)
     drawn = {
-        tuple(shifted.draws(stream, number, 50, epoch)[1].flatten().tolist())
-        for stream in ("labeled", "unlabeled", "generator")
+        tuple(shifted.draws(view, epoch)[1].flatten().tolist())
+        for view in ("labeled", "unlabeled", "generator_unlabeled")
         for epoch in (0, 1)
     }
     assert len(drawn) == 6

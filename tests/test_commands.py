@@ -146,12 +146,12 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
         ((*FIT, "labels=5000"), ["labels=5000", "use at most"]),
         ((*FIT, "split_seed=-1"), ["split_seed=-1: use a whole number from 0"]),
         ((*FIT, "seed=-1"), ["seed=-1: use 0 or more"]),
-        ((*FIT, "method.batch_size=1"), ["method.batch_size=1: use 2 to"]),
+        ((*FIT, "method.batch_size=1"), ["method.batch_size=1: use 2 or more"]),
         ((*FIT, "method.epochs=0"), ["method.epochs=0: use 1 or more"]),
-        ((*FIT, "method.average_rate=2"), ["method.average_rate=2.0: use a fraction"]),
+        ((*FIT, "method.ema_decay=1"), ["method.ema_decay=1.0: use a number from 0 to less than 1"]),
         ((*FIT, "method.feature_norm=l7"), ["method.feature_norm=l7: use l1 or l2"]),
         ((*FIT, "method.generator_loss=wgan"), ["method.generator_loss=wgan: use feature_matching or preference"]),
-        ((*FIT, "method.real_target=1.5"), ["method.real_target=1.5: use a fraction"]),
+        ((*FIT, "method.real_target=1.5"), ["method.real_target=1.5: use a number from 0 to 1"]),
         ((*FIT, "method.historical_averaging.generator=-1"), ["historical_averaging.generator=-1.0: use 0 or more"]),
         ((*FIT, "net.classifier.minibatch_kernels=-1"), ["net.classifier.minibatch_kernels=-1: use 0 or more"]),
         (
@@ -159,8 +159,8 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
             ["method.labeled_batch_size=1: minibatch discrimination compares", "use 2 or more"],
         ),
         (
-            (*FIT, "net.classifier.minibatch_kernels=5", "net.initialization_images=50"),
-            ["net.initialization_images", "evaluates against 99 images, but has 50"],
+            (*FIT, "net.classifier.minibatch_kernels=5", "method.initialization_images=50"),
+            ["method.initialization_images", "evaluates against 99 images, but has 50"],
         ),
         (
             (*FIT, "net.classifier.minibatch_kernels=5", "baseline=true", "supervised.labeled_batch_size=1"),
@@ -180,7 +180,10 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
         ((*FIT, "net.generator.hidden=[[1]]"), ["net.generator.hidden=[[1]]: name the width"]),
         ((*FIT, "~dataset=0"), ["~dataset=0: a group takes the name of a file"]),
         ((*FIT, "method=gan"), ["validation=100: method=gan has no classes; use validation=0"]),
-        ((*FIT, "method=gan", "method.balance_weight=1"), ["method=gan has no classes; use method.balance_weight=0"]),
+        (
+            (*FIT, "method=gan", "method.terms.class_balance.weight=1"),
+            ["method.terms.class_balance.weight=1.0: method=gan has no classes; use 0"],
+        ),
         ((*FIT, "net.generator.output=relu"), ["net.generator.output=relu: use sigmoid or softplus"]),
         ((*CPU, "method.precision=16-mixed"), ["method.precision=16-mixed: wants a GPU; use method.precision=auto"]),
         (
@@ -191,12 +194,25 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
         ((*FIT, "trainer.accelerator=abacus"), ["trainer.accelerator=abacus", "auto"]),
         (
             (*FIT, "method.classifier_optimizer.lr=-1"),
-            ["method.classifier_optimizer: Invalid learning rate", "lr=-1.0"],
+            ["method.classifier_optimizer: Invalid learning rate", "lr=-1"],
         ),
-        ((*FIT, "method.generator_optimizer.betas=[2,0.9]"), ["method.generator_optimizer: Invalid beta", "2.0"]),
+        (
+            (*FIT, "method.generator_optimizer.betas=[2,0.9]"),
+            ["method.generator_optimizer: Invalid beta", "betas=[2, 0.9]"],
+        ),
         ((*FIT, "method.generator_optimizer.betas=[]"), ["method.generator_optimizer", "betas=[]"]),
         ((*FIT, "trainer.samples_every=0"), ["trainer.samples_every=0: use 1 or more"]),
-        ((*FIT, "net.initialization_images=1"), ["net.initialization_images=1: use 2 or more"]),
+        (
+            (*FIT, "method.classifier_optimizer._target_=torch.optim.Adan"),
+            ["method.classifier_optimizer", "torch.optim.Adan"],
+        ),
+        (
+            (*FIT, "+method.classifier_optimizer.momentum=0.9"),
+            ["method.classifier_optimizer", "unexpected keyword argument 'momentum'"],
+        ),
+        ((*FIT, "+method.schedule.cycles=2"), ["method.schedule", "unexpected keyword argument 'cycles'"]),
+        ((*FIT, "method=improved_gna"), ["method/improved_gna", "improved_gan", "supervised"]),
+        ((*FIT, "method.initialization_images=1"), ["method.initialization_images=1: use 2 or more"]),
         ((*FIT, "net.classifier.hidden=[]"), ["net.classifier.hidden=[]"]),
         ((*MNIST, "data_dir=/nowhere"), ["data_dir=/nowhere", "mnist.npz", "download=true"]),
         ((*FIT, "runs_dir=/dev/null/runs"), ["/dev/null", "cannot be written"]),

@@ -1,6 +1,6 @@
 """The configuration composes, every value has one home, and every experiment runs."""
 
-import re
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +10,11 @@ import yaml
 from conftest import Outcome
 from omegaconf import DictConfig, OmegaConf
 
-from ssgan.schema import CONFIG_DIR, register
+from ssgan import methods
+from ssgan.cli import register
+from ssgan.data.augmentation import AugmentationConfig
+from ssgan.fields import check_ranges
+from ssgan.schema import CONFIG_DIR
 
 CONF = Path(CONFIG_DIR)
 DATASETS = sorted(path.stem for path in (CONF / "dataset").glob("*.yaml"))
@@ -24,11 +28,12 @@ def compose(*overrides: str, name: str = "config") -> DictConfig:
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-@pytest.mark.parametrize("method", ["improved_gan", "gan", "supervised"])
+@pytest.mark.parametrize("method", methods.names())
 def test_every_data_set_and_method_composes(dataset: str, method: str) -> None:
     own = ["dataset.path=somewhere"] if dataset in ("npz", "folder") else []
     config = compose(f"dataset={dataset}", f"method={method}", *own)
     assert not OmegaConf.missing_keys(config)
+    check_ranges(OmegaConf.to_object(config))
     assert config.method.name == config.name == method
 
 
@@ -58,61 +63,51 @@ def test_every_experiment_runs_a_few_steps_on_digits(
     few = ["dataset=digits", "method.epochs=1", "trainer.limit_train_batches=3", "trainer.samples_count=4"]
     if not experiment.startswith("mnist"):
         few += ["dataset=npz", f"dataset.path={large_digits}", "labels=50", "trainer.limit_train_batches=2"]
-        few += ["method.batch_size=8", "method.labeled_batch_size=8", "net.initialization_images=20"]
+        few += ["method.batch_size=8", "method.labeled_batch_size=8", "method.initialization_images=20"]
     outcome = ssgan("fit", f"experiment={experiment}", *few, f"runs_dir={tmp_path}")
     assert outcome.code == 0, outcome.err
 
 
-def test_every_key_is_explained() -> None:
-    """The README says that what a key means stands beside it in conf/, or above it where one word says all of a group."""
-    lines = [line for path in CONF.rglob("*.yaml") for line in path.read_text().splitlines()]
-    explained = {match[1] for line in lines if (match := re.match(r"\s*(\w+):[^#]*# \S", line))}
-    unexplained = set()
+def test_every_key_of_a_method_has_its_meaning() -> None:
+    def walk(kind: type) -> None:
+        for field in dataclasses.fields(kind):
+            assert len(field.metadata["meaning"].split()) > 1, f"{kind.__name__}.{field.name}"
+            if dataclasses.is_dataclass(field.type):
+                walk(field.type)
 
-    def walk(node: DictConfig, prefix: str) -> None:
-        for key in map(str, node):
-            below = node._get_node(key)
-            if key in explained or key.startswith("_") or f"{prefix}{key}" in ("dataset.data_dir", "dataset.download"):
-                continue
-            if isinstance(below, DictConfig):
-                walk(below, f"{prefix}{key}.")
-            elif key != "name":
-                unexplained.add(f"{prefix}{key}")
-
-    for overrides in (
-        ["dataset=mnist"],
-        ["dataset=mnist", "net=dcgan"],
-        ["dataset=svhn"],
-        ["dataset=cifar10", "net=wrn_28_2"],
-    ):
-        walk(compose(*overrides), "")
-    for dataset in ("npz", "folder"):
-        walk(compose(f"dataset={dataset}"), "")
-    assert not unexplained
+    for name in methods.names():
+        walk(methods.find(name).Config)
+    walk(AugmentationConfig)
 
 
 OF_THE_PAPER = [name for name in EXPERIMENTS if name.startswith(("svhn", "cifar10")) and not name.endswith("_cpu")]
-NOT_IN_THE_PAPER = (
-    "reuse_features",
-    "pull_away_weight",
-    "consistency_weight",
-    "balance_weight",
-    "ramp_up_epochs",
-    "warm_up_epochs",
-)
 
 
 @pytest.mark.parametrize("experiment", [*OF_THE_PAPER, "mnist_100_authors"])
 def test_the_papers_experiments_have_nothing_else(experiment: str) -> None:
-    """Kills settings of the lean recipe that reach them too."""
+    """Catches settings of the lean preset that reach them too."""
     config = compose(f"experiment={experiment}")
-    assert not any(config.method[key] for key in NOT_IN_THE_PAPER)
+    method = OmegaConf.to_object(config.method)
+    assert not method.reuse_features
+    assert method.ramp_up_epochs == method.warm_up_epochs == method.label_smoothing == 0
+    assert not any(term.weight for term in vars(method.terms).values())
     assert not any(config.augmentation.values())
-    assert config.method.batch_size == config.method.labeled_batch_size == 100
-    assert (config.method.average_rate, config.method.ema_every) == (1e-4, 1)
+    assert (method.batch_size, method.labeled_batch_size or 100) == (100, 100)
+    assert (method.ema_decay, method.ema_every) == (0.9999, 1)
+    assert not method.start_from_mean
     lr = 0.003 if experiment.startswith("mnist") else 0.0003
-    for player in ("classifier_optimizer", "generator_optimizer"):
-        assert (config.method[player].lr, *config.method[player].betas) == (lr, 0.5, 0.999)
+    for optimizer in (method.classifier_optimizer, method.generator_optimizer):
+        assert (optimizer["lr"], *optimizer["betas"], optimizer["eps"]) == (lr, 0.5, 0.999, 1e-4)
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("method", methods.names())
+def test_no_method_inherits_the_weights_of_another(dataset: str, method: str) -> None:
+    """Catches a preset whose terms reach a method that has no preset of its own."""
+    own = ["dataset.path=somewhere"] if dataset in ("npz", "folder") else []
+    composed = OmegaConf.to_object(compose(f"dataset={dataset}", f"method={method}", *own).method)
+    if not (CONF / "recipe" / dataset / f"{method}.yaml").exists() and method not in ("improved_gan", "gan"):
+        assert composed.terms == methods.find(method).Config().terms
 
 
 @pytest.mark.parametrize("path", sorted((CONF / "experiment").glob("*.yaml")), ids=lambda path: path.stem)

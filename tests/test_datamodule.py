@@ -7,6 +7,7 @@ from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
 from ssgan.data.splits import draw_split
+from ssgan.data.views import LABELED, SECOND_VIEW, STRONG, UNLABELED
 from ssgan.errors import SsganError
 
 
@@ -22,7 +23,23 @@ def module(
 ) -> SemiSupervisedData:
     data = index_data()
     split = draw_split(data.train_targets.numpy(), 10, labels, 0, validation)
-    return SemiSupervisedData(data, split, batch_size, (0.0, 1.0), seed, labeled_batch_size=labeled)
+    return serving(
+        SemiSupervisedData(data, split, batch_size, labeled, seed=seed), "labeled", "unlabeled", "generator_unlabeled"
+    )
+
+
+VIEWS = {
+    "labeled": LABELED,
+    "unlabeled": UNLABELED,
+    "generator_unlabeled": UNLABELED,
+    "second_view": SECOND_VIEW,
+    "strong": STRONG,
+}
+
+
+def serving(source: SemiSupervisedData, *names: str) -> SemiSupervisedData:
+    source.serve({name: VIEWS[name] for name in names}, (0.0, 1.0), torch.float32)
+    return source
 
 
 def epoch_of(source: SemiSupervisedData) -> dict[str, list[int]]:
@@ -48,19 +65,44 @@ def test_streams() -> None:
     assert counts[list(source.split.labeled)].tolist() == [180 // 20] * 20
 
 
-def test_the_second_view_is_of_the_same_images() -> None:
-    """Kills a second view of other images, and one changed in the same way."""
+@pytest.mark.parametrize("other", ["second_view", "strong"])
+def test_another_view_is_of_the_same_images(other: str) -> None:
+    """Catches a second view of other images, and one augmented in the same way."""
     images = torch.arange(200 * 64).view(200, 1, 8, 8).to(torch.uint8)
     targets = torch.arange(200) % 10
     data = ImageData("ramps", tuple("0123456789"), images, targets, images, targets)
     split = draw_split(targets.numpy(), 10, 20, 0, 20)
     for shift in (0, 2):
         augmentation = Augmentation(data.image_shape, shift=shift)
-        source = SemiSupervisedData(data, split, 30, (0.0, 1.0), 0, augmentation=augmentation, second_view=True)
-        equal = [(b["unlabeled"] == b["second_view"]).flatten(1).all(1) for b in source.train_dataloader()]
+        source = serving(SemiSupervisedData(data, split, 30, weak=augmentation), "unlabeled", other)
+        equal = [(b["unlabeled"] == b[other]).flatten(1).all(1) for b in source.train_dataloader()]
         same = torch.cat(equal).float().mean()
         assert same == 1 if shift == 0 else same < 0.2
-    assert "second_view" not in epoch_of(module())
+
+
+def test_only_declared_views_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches images that are drawn and augmented for nobody."""
+    augmented: list[int] = []
+    call = Augmentation.__call__
+    monkeypatch.setattr(
+        Augmentation,
+        "__call__",
+        lambda self, images, params: augmented.append(len(images)) or call(self, images, params),
+    )
+    batches = list(serving(module(), "labeled").train_dataloader())
+    assert set(batches[0]) == {"labeled", "targets"}
+    assert augmented == [30] * 6
+    assert set(next(iter(serving(module(), "unlabeled", "strong").train_dataloader()))) == {"unlabeled", "strong"}
+
+
+def test_strong_views_have_an_augmentation_of_their_own() -> None:
+    data = index_data()
+    split = draw_split(data.train_targets.numpy(), 10, 20, 0, 20)
+    erasing = Augmentation(data.image_shape, cutout=1)
+    source = serving(SemiSupervisedData(data, split, 30, strong=erasing), "unlabeled", "strong")
+    batch = next(iter(source.train_dataloader()))
+    assert batch["unlabeled"].unique().numel() == 30
+    assert batch["strong"].unique().tolist() == [128]
 
 
 def test_draws_depend_on_seed_and_epoch_alone() -> None:

@@ -14,16 +14,20 @@ from typing import Any
 import pytest
 import torch
 from conftest import TINY, Outcome, make_classifier
-from test_improved_gan import SHARED, fit, make_method
+from test_configs import compose
+from test_improved_gan import SHARED, fit, make_method, sgd, uninitialized, weights
 from test_resume import assert_same_end, rows_of
 from test_techniques import mixing_classifier
 from torch import nn
 
+from ssgan import methods
 from ssgan.data.datasets import ImageData
 from ssgan.methods.base import Method
+from ssgan.methods.improved_gan import ImprovedGAN
 from ssgan.methods.supervised import Supervised
+from ssgan.nets import MLPGenerator
 from ssgan.nets.initialization import initialize_from_data
-from ssgan.training.launch import ManualDDPStrategy
+from ssgan.training.launch import ManualDDPStrategy, check_processes, resolve_batch_sizes
 
 pytestmark = pytest.mark.distributed
 
@@ -49,17 +53,34 @@ def discriminating() -> Method:
 
 
 def supervised() -> Method:
-    sgd = make_method().make_optimizers[0]
-    return Supervised(make_classifier(0.0), classifier_optimizer=sgd, **SHARED)
+    config = Supervised.Config(**SHARED, classifier_optimizer=sgd(0.1))
+    return uninitialized(Supervised(make_classifier(0.0), config))
+
+
+def initialized(name: str) -> Any:
+    """The method of this name with SGD, as its file has it, initialized from data."""
+
+    def make() -> Method:
+        kind = methods.find(name)
+        optimizers, networks = {"classifier_optimizer": sgd(0.01)}, [make_classifier(0.0)]
+        if issubclass(kind, ImprovedGAN):
+            networks.append(MLPGenerator((1, 8, 8), latent=20, hidden=[24, 24], output="sigmoid"))
+            optimizers["generator_optimizer"] = sgd(0.01)
+        config = kind.Config(**SHARED, **optimizers)
+        config.terms.pseudo_label.threshold = 0.2
+        return kind(*networks, config)
+
+    return make
 
 
 METHODS = {
     "feature_matching": without_noise(),
-    "l1_and_pull_away": without_noise(feature_norm="l1", pull_away_weight=0.5),
+    "l1_and_pull_away": without_noise(feature_norm="l1", terms=weights(pull_away=0.5)),
     "preference": without_noise(generator_loss="preference"),
-    "consistency_and_balance": without_noise(consistency_weight=1.0, balance_weight=1.0),
+    "consistency_and_balance": without_noise(terms=weights(consistency=1.0, class_balance=1.0)),
     "minibatch_discrimination": discriminating,
     "supervised": supervised,
+    **{f"{name}_from_data": initialized(name) for name in methods.names() if methods.find(name).uses_labels},
 }
 
 
@@ -240,7 +261,7 @@ def test_slurm_starts_it_too(straight: Path, tmp_path: Path) -> None:
 
 
 def test_processes_of_different_runs_do_not_train_together(tmp_path: Path) -> None:
-    tasks = [slurm_task(task, f"runs_dir={tmp_path}", f"method.average_rate=0.{task + 1}") for task in range(2)]
+    tasks = [slurm_task(task, f"runs_dir={tmp_path}", f"method.ema_decay=0.{task + 1}") for task in range(2)]
     for task in tasks:
         _, told = ended(task, code=1)
         assert "the processes of this run have different configurations" in told
@@ -320,7 +341,6 @@ def test_two_hosts_train_and_one_of_them_dies(
     [
         (["devices=2"], "trainer=ddp"),
         (["devices=0"], "devices=0: use 1 or more"),
-        ([*DDP, "method.batch_size=101"], "method.batch_size=101: 2 processes share a batch; use 100 or 102"),
         ([*DDP, "validation=1"], "validation=1: 2 processes share them"),
         (["trainer=ddp", "num_nodes=2"], "start this command with torchrun or srun, once on every machine"),
         (["trainer.strategy=fsdp"], "trainer.strategy=fsdp: use auto or ddp"),
@@ -333,6 +353,22 @@ def test_what_processes_cannot_share(
     assert outcome.code == 1
     assert says in outcome.err
     assert not list(tmp_path.rglob("environment.json"))
+
+
+def test_batches_that_do_not_divide_are_rounded_up() -> None:
+    """Catches a preset that several devices refuse: the lean one has 25 labeled images a step."""
+    config = compose("dataset=digits", "trainer=ddp", "devices=4", "method.labeled_batch_size=25")
+    assert resolve_batch_sizes(config) == [
+        "method.batch_size=50: 4 processes share a batch; trains with 52",
+        "method.labeled_batch_size=25: 4 processes share a batch; trains with 28",
+    ]
+    assert (config.method.batch_size, config.method.labeled_batch_size) == (52, 28)
+    assert resolve_batch_sizes(config) == []
+    for dataset in ("mnist", "svhn", "cifar10"):
+        for devices in (2, 4, 8):
+            config = compose(f"dataset={dataset}", "trainer=ddp", f"devices={devices}")
+            resolve_batch_sizes(config)
+            check_processes(config)
 
 
 def test_a_process_of_another_number_is_refused(

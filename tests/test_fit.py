@@ -108,7 +108,7 @@ def test_a_forced_collapse_is_stopped_and_told(ssgan: Command, tmp_path: Path) -
     forced = [
         "method.epochs=60",
         "method.batch_size=50",
-        "net.start_from_mean=false",
+        "method.start_from_mean=false",
         "net.generator.hidden=[50]",
         "method.generator_optimizer.lr=3.0",
         "method.generator_optimizer.betas=[0.5,0.999]",
@@ -242,7 +242,7 @@ def test_dcgan_on_mnist_shapes(ssgan: Command, tmp_path: Path, write_npz: Callab
     """Convolutional networks with every technique, from fit to predict, on 28x28 images."""
     data_dir = write_npz().parent
     small = ["dataset=mnist", "labels=20", "method.epochs=1", "method.batch_size=10", "method.labeled_batch_size=10"]
-    net = ["net=dcgan", "net.classifier.width=4", "net.generator.width=4", "net.initialization_images=40"]
+    net = ["net=dcgan", "net.classifier.width=4", "net.generator.width=4", "method.initialization_images=40"]
     techniques = [override for override in EVERY_TECHNIQUE if "minibatch" not in override]
     outcome = ssgan("fit", *small, *net, *techniques, f"data_dir={data_dir}", f"runs_dir={tmp_path}")
     assert outcome.code == 0, outcome.err
@@ -267,7 +267,7 @@ def test_supervised_method(ssgan: Command, tmp_path: Path) -> None:
 def test_gpu(ssgan: Command, tmp_path: Path, norm: str, precision: str) -> None:
     """Kills what computes on a CPU alone, such as batch norm with a bias and no gain."""
     settings = [*TINY, f"net.generator.norm={norm}", f"method.precision={precision}", "trainer.accelerator=gpu"]
-    outcome = ssgan("fit", *settings, "method.consistency_weight=1", f"runs_dir={tmp_path}")
+    outcome = ssgan("fit", *settings, "method.terms.consistency.weight=1", f"runs_dir={tmp_path}")
     assert outcome.code == 0
 
 

@@ -26,11 +26,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays, integer_dtypes, scalar_dtypes
 from PIL import Image
 
-from ssgan.cli import known_keys
+from ssgan.cli import known_keys, register
 from ssgan.data.splits import draw_split
 from ssgan.errors import SsganError
 from ssgan.inference.classifier_file import load_classifier, save_classifier
-from ssgan.schema import register
 
 KINDS = 5
 CASES = int(os.environ.get("SSGAN_FUZZ_CASES", "60")) // KINDS
@@ -287,7 +286,7 @@ def test_folders(file: Path, data: st.DataObject) -> None:
         few = [
             "method.batch_size=2",
             "method.labeled_batch_size=2",
-            "net.initialization_images=2",
+            "method.initialization_images=2",
             "net.classifier.rows=[4]",
         ]
         call("folders", "fit", *own, *few, "method.epochs=1", "trainer.limit_train_batches=1", f"runs_dir={base}/runs")

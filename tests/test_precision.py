@@ -8,7 +8,7 @@ import torch
 from conftest import TINY, Outcome
 from omegaconf import OmegaConf
 
-from ssgan.training.precision import has_bfloat16
+from ssgan.precision import has_bfloat16
 
 Command = Callable[..., Outcome]
 AUTO = ("method.precision=auto", "supervised.precision=auto")

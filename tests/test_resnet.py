@@ -11,7 +11,7 @@ import torch
 from conftest import Outcome
 from hydra.utils import instantiate
 from test_configs import compose
-from test_improved_gan import fit, make_method
+from test_improved_gan import fit, make_method, weights
 from torch import Tensor
 
 from ssgan.data.datasets import ImageData
@@ -69,12 +69,14 @@ def test_settling_takes_the_statistics_of_real_images_without_dropout() -> None:
 def test_real_images_alone_move_the_running_statistics(digits: ImageData, reuse_features: bool) -> None:
     """Kills a teacher of consistency that evaluates by the statistics of generated images."""
     classifier = ResNetClassifier((1, 8, 8), 10, stem=4, stages=[[4, 1, 1]])
-    module = make_method(classifier=classifier, lr=0.0, consistency_weight=1.0, reuse_features=reuse_features)
+    module = make_method(classifier=classifier, lr=0.0, terms=weights(consistency=1.0), reuse_features=reuse_features)
     with torch.no_grad():
         module.generator.output_layer.b.add_(9.0)  # white images
     fit(module, digits, steps=18, epochs=2)
     first = next(iter(batch_norms(classifier)))
-    real, white = (classifier.trunk[0](images).mean((0, 2, 3)) for images in (scaled(digits), torch.ones(9, 1, 8, 8)))
+    real, white = (
+        classifier.trunk[0](images).mean((0, 2, 3)) for images in (scaled(digits) * 2 - 1, torch.ones(9, 1, 8, 8))
+    )
     assert (real - white).abs().max() > 0.3
     torch.testing.assert_close(first.running_mean, real, rtol=0, atol=0.03)
     assert {norm.momentum for norm in batch_norms(classifier)} == {0.1}
@@ -106,7 +108,7 @@ def test_trains_and_exports(ssgan: Callable[..., Outcome], large_digits: Path, t
         "trainer.limit_train_batches=2",
         f"runs_dir={tmp_path}",
     ]
-    outcome = ssgan("fit", "net=wrn_28_2", "net.initialization_images=100", *data, *small, *steps)
+    outcome = ssgan("fit", "net=wrn_28_2", "method.initialization_images=100", *data, *small, *steps)
     assert outcome.code == 0, outcome.err
     (run,) = (path.parent for path in tmp_path.rglob("metrics.json"))
     evaluated = ssgan("evaluate", f"classifier={run / 'classifier.safetensors'}", *data)

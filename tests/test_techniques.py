@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from ssgan import losses
 from ssgan.data.datasets import ImageData
 from ssgan.errors import SsganError
+from ssgan.methods.base import Output
+from ssgan.methods.improved_gan import HistoricalAveraging
 from ssgan.nets import DCGANClassifier, DCGANGenerator, MLPClassifier, MLPGenerator
 from ssgan.nets.initialization import initialize_from_data, recalibrate
 from ssgan.nets.layers import minibatch_discrimination
@@ -290,7 +292,7 @@ def test_preference_is_the_logistic_loss_in_either_order() -> None:
 
 def test_historical_averaging_equals_the_definition(digits: ImageData) -> None:
     """Penalty and gradient against a stored history: kills a mean that misses the present, or a gradient through it."""
-    module = make_method(historical_averaging={"classifier": 0.5, "generator": 0.0})
+    module = make_method(historical_averaging=HistoricalAveraging(classifier=0.5))
     history: list[list[Tensor]] = []
     for _ in range(5):
         with torch.no_grad():
@@ -308,7 +310,7 @@ def test_historical_averaging_equals_the_definition(digits: ImageData) -> None:
             torch.testing.assert_close(p.grad, p.detach() - mean, rtol=1e-4, atol=1e-6)
     assert module.historical("generator") == {}
     assert len(history) == int(module.histories["classifier"].n_averaged)
-    twin = make_method(historical_averaging={"classifier": 0.5, "generator": 0.0})
+    twin = make_method(historical_averaging=HistoricalAveraging(classifier=0.5))
     twin.load_state_dict(module.state_dict())
     terms = (one.historical("classifier")["historical_classifier"] for one in (twin, module))
     torch.testing.assert_close(*terms)
@@ -326,6 +328,7 @@ def test_each_objective_moves_both_players(digits: ImageData, changes: dict[str,
 def test_preference_plays_on_both_sides(digits: ImageData) -> None:
     module = make_method(generator_loss="preference", noise=0.0, classifier=make_classifier(noise=0.0))
     real, fake = torch.randn(9, 10), torch.randn(9, 10)
-    assert module.unsupervised(real, fake) == losses.preference(real, fake)
+    out = {name: Output(logits, logits) for name, logits in (("unlabeled", real), ("generated", fake))}
+    assert module.unsupervised(out) == losses.preference(real, fake)
     fit(module, digits, steps=2)
     assert module.mean_terms()["preference"] > 0

@@ -64,7 +64,7 @@ def test_learning_rate_falls_by_the_clock_and_training_ends_at_the_limit(
         def on_train_batch_end(self, trainer: Any, pl_module: Any, *rest: Any) -> None:
             rates.append(trainer.optimizers[0].param_groups[0]["lr"])
 
-    module = make_method(constant_fraction=0.5)
+    module = make_method()
     limit = TimeLimit(30)
     limit.load_state_dict({"elapsed": 10})
     fit(module, digits, steps=100, callbacks=[limit, Rates()])
@@ -83,7 +83,7 @@ def test_learning_rate_rises_in_the_warm_up(digits: ImageData) -> None:
         def on_train_batch_start(self, trainer: Any, *rest: Any) -> None:
             rates.append(trainer.optimizers[0].param_groups[0]["lr"])
 
-    fit(make_method(warm_up_epochs=0.5, constant_fraction=0.5), digits, steps=10, epochs=2, callbacks=[Rates()])
+    fit(make_method(warm_up_epochs=0.5), digits, steps=10, epochs=2, callbacks=[Rates()])
     assert rates[:7] == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1, 0.1, 0.1])
     assert rates[10:] == pytest.approx([0.1 * (20 - step) / 10 for step in range(10, 20)])
 

@@ -1,10 +1,14 @@
 """Augmentation: every image of a batch is changed in its own way; what moves or hides pixels is one gather."""
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ssgan.data.randaugment import RandAugment
 from ssgan.errors import SsganError
+from ssgan.fields import key
 
 GRAY = 128
 LUMA = (0.299, 0.587, 0.114)
@@ -13,11 +17,28 @@ LUMA = (0.299, 0.587, 0.114)
 MOST_SHEAR, MOST_ZOOM = 60, 0.9
 """Beyond them little is left to see."""
 
-Changes = tuple[Tensor, ...]
+Params = tuple[Tensor, ...]
+
+
+@dataclass
+class AugmentationConfig:
+    """Each image is augmented in its own way."""
+
+    shift: int = key(0, "translation, in pixels along each axis", at_least=0)
+    flip: bool = key(False, "half of the images, left to right")
+    cutout: int = key(0, "side of a gray square, in pixels", at_least=0)
+    brightness: float = key(0.0, "0.4: a factor from 0.6 to 1.4", at_least=0, at_most=1)
+    contrast: float = key(
+        0.0, "0.4: a factor from 0.6 to 1.4 of the distance from the mean gray", at_least=0, at_most=1
+    )
+    rotation: float = key(0.0, "degrees, to either side", at_least=0, at_most=180)
+    shear: float = key(0.0, "degrees, to either side", at_least=0, at_most=MOST_SHEAR)
+    zoom: float = key(0.0, "0.1: a factor from 0.9 to 1.1 along each axis", at_least=0, at_most=MOST_ZOOM)
+    operations: int = key(0, "of RandAugment for each image; 0: none", at_least=0, at_most=14)
 
 
 class Augmentation:
-    """Changes uint8 images of ``image_shape`` (C, H, W), each in a way drawn for it alone.
+    """Params uint8 images of ``image_shape`` (C, H, W), each in a way drawn for it alone.
 
     ``shift``: up to so many pixels along each axis; reflection fills the gap, so that what lies inside of the border
     comes back outside of it. ``flip``: half of the images from left to right. All of these moves are equally likely;
@@ -26,7 +47,8 @@ class Augmentation:
     the image is scaled by a factor in 1 -+ ``brightness``, and its distance from its mean gray level by one in
     1 -+ ``contrast``, as torchvision's ColorJitter has it. ``rotation`` and ``shear``, up to so many degrees to either
     side, and ``zoom``, by a factor in 1 -+ ``zoom`` along each axis, warp the image about its center, before it is
-    moved; between pixels it is interpolated, and reflection fills the gap.
+    moved; between pixels it is interpolated, and reflection fills the gap. ``operations`` of RandAugment come first.
+    ``name`` is the group of keys that errors name.
 
     Raises `SsganError` for values outside these ranges, and for a ``shift`` that images are too small to reflect.
     """
@@ -42,21 +64,24 @@ class Augmentation:
         rotation: float = 0.0,
         shear: float = 0.0,
         zoom: float = 0.0,
+        operations: int = 0,
+        name: str = "augmentation",
     ):
         channels, height, width = image_shape
         shortest = min(height, width)
         if not 0 <= shift < shortest:
-            raise SsganError(f"augmentation.shift={shift}: use 0 to {shortest - 1} pixels for {width}x{height} images")
+            raise SsganError(f"{name}.shift={shift}: use 0 to {shortest - 1} pixels for {width}x{height} images")
         if not 0 <= cutout <= shortest:
-            raise SsganError(f"augmentation.cutout={cutout}: use 0 to {shortest} pixels for {width}x{height} images")
-        for name, strength in (("brightness", brightness), ("contrast", contrast)):
+            raise SsganError(f"{name}.cutout={cutout}: use 0 to {shortest} pixels for {width}x{height} images")
+        for key_, strength in (("brightness", brightness), ("contrast", contrast)):
             if not 0 <= strength <= 1:
-                raise SsganError(f"augmentation.{name}={strength}: use a number from 0 to 1")
-        for name, degrees, most in (("rotation", rotation, 180), ("shear", shear, MOST_SHEAR)):
+                raise SsganError(f"{name}.{key_}={strength}: use a number from 0 to 1")
+        for key_, degrees, most in (("rotation", rotation, 180), ("shear", shear, MOST_SHEAR)):
             if not 0 <= degrees <= most:
-                raise SsganError(f"augmentation.{name}={degrees}: use 0 to {most} degrees")
+                raise SsganError(f"{name}.{key_}={degrees}: use 0 to {most} degrees")
         if not 0 <= zoom <= MOST_ZOOM:
-            raise SsganError(f"augmentation.zoom={zoom}: use a number from 0 to {MOST_ZOOM}")
+            raise SsganError(f"{name}.zoom={zoom}: use a number from 0 to {MOST_ZOOM}")
+        self.randaugment = RandAugment(operations, channels) if operations else None
         self.brightness, self.contrast = brightness, contrast
         self.rotation, self.shear, self.zoom = rotation, shear, zoom
         self.luma = torch.tensor(LUMA if channels == 3 else [1 / channels] * channels)[:, None, None]
@@ -69,7 +94,7 @@ class Augmentation:
         self.moves, self.places = len(rows) * len(columns), height * width
         self.holes = (hole(height, cutout), hole(width, cutout)) if cutout else None
 
-    def draw(self, count: int, rng: torch.Generator) -> Changes:
+    def draw(self, count: int, rng: torch.Generator) -> Params:
         """What happens to each of ``count`` images: its move, its hole, two factors and a warp, (count,) each."""
         moves = torch.randint(self.moves, (count,), generator=rng)
         places = torch.zeros_like(moves)
@@ -82,15 +107,18 @@ class Augmentation:
 
         factors = about(1, self.brightness), about(1, self.contrast)
         warp = about(0, self.rotation), about(0, self.shear), about(1, self.zoom), about(1, self.zoom)
-        return moves, places, *factors, *warp
+        drawn = self.randaugment.draw(count, rng) if self.randaugment else ()
+        return moves, places, *factors, *warp, *drawn
 
-    def __call__(self, images: Tensor, changes: Changes) -> Tensor:
-        """Images (N, C, H, W), uint8, each with its own of ``changes``."""
-        moves, places, brightness, contrast, *warp = changes
+    def __call__(self, images: Tensor, params: Params) -> Tensor:
+        """Images (N, C, H, W), uint8, each with its own of ``params``."""
+        moves, places, brightness, contrast, rotation, shear, wider, taller, *drawn = params
+        if self.randaugment:
+            images = self.randaugment(images, *drawn)
         if self.brightness or self.contrast:
             images = self._jittered(images, brightness[:, None, None, None], contrast[:, None, None, None])
         if self.rotation or self.shear or self.zoom:
-            images = warped(images, *warp)
+            images = warped(images, rotation, shear, wider, taller)
         if self.moves == 1 and self.holes is None:
             return images
         pixels, sides = images.flatten(2), len(self.columns)

@@ -1,7 +1,7 @@
-"""The three training streams: labeled images, unlabeled ones, and unlabeled ones for the generator's turn."""
+"""Training batches of the views that a method declares, and validation batches."""
 
-from collections.abc import Iterator
-from typing import Any, NotRequired, TypedDict, cast
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from ssgan.data.augmentation import Augmentation
 from ssgan.data.datasets import ImageData
 from ssgan.data.splits import Split
+from ssgan.data.views import LABELED, UNLABELED, Source, Views
 from ssgan.distributed import local_shard, rank, world_size
 from ssgan.errors import SsganError
 from ssgan.pixels import PixelRange, scale_pixels
@@ -17,59 +18,66 @@ from ssgan.seeds import derive_seed
 
 EVALUATION_BATCH = 1000
 
-
-class Batch(TypedDict):
-    """One step's images, (N, C, H, W), uint8 as drawn and in the network's pixel range, and ``dtype``, as trained on."""
-
-    labeled: Tensor
-    targets: Tensor
-    unlabeled: Tensor
-    generator_unlabeled: Tensor
-    second_view: NotRequired[Tensor]
+Batch = dict[str, Tensor]
+"""One step's images by the name of their view, (N, C, H, W), and ``targets``, (N,), of those of ``labeled``."""
 
 
 class SemiSupervisedData(pl.LightningDataModule):
-    """Batches of ``batch_size`` images from each stream, by one index_select and one gather per step.
+    """Batches of every view of a method, by one index_select per step and one gather per strength of augmentation.
 
-    ``labeled_batch_size`` gives the labeled stream a size of its own: a few labeled images repeat many times in an
-    epoch, and batches of unlabeled ones may grow without them.
+    data: all images
+    split: which training images are labeled, and which are for validation
+    batch_size: unlabeled images per step, over all ranks; None: what the method's configuration says
+    labeled_batch_size: labeled images per step; a few labeled images repeat many times in an epoch
+    weak, strong: augmentation of views by their strength; None: images stay as they are
+    seed: what is drawn depends on (seed, epoch, step) alone
 
-    An epoch is one pass over the unlabeled pool, less what does not fill a batch. The pool is every training image
-    but the validation images: the labeled ones are in it. ``generator_unlabeled`` is a second, independent
-    permutation of the pool (authors' code: trainx_unl2). ``augmentation`` changes every image of every stream; with
-    ``second_view``, the images of ``unlabeled`` come a second time, changed in other ways. What is
-    drawn depends on (seed, epoch, step) alone. ``dtype`` is that of the pixels in training: that of a mixed precision
-    saves a conversion per step.
+    An epoch is one pass over the unlabeled pool, the last partial batch dropped. The pool is every training image but
+    the validation images: the labeled ones are in it. A method gives its views, pixel range and type of pixels by
+    `serve` when training starts. Raises `SsganError` for a batch that the pool does not fill.
     """
 
     def __init__(
         self,
         data: ImageData,
         split: Split,
-        batch_size: int,
-        pixel_range: PixelRange,
-        seed: int,
-        dtype: torch.dtype = torch.float32,
+        batch_size: int | None = None,
         labeled_batch_size: int | None = None,
-        augmentation: Augmentation | None = None,
-        second_view: bool = False,
+        weak: Augmentation | None = None,
+        strong: Augmentation | None = None,
+        seed: int = 0,
     ):
         super().__init__()
-        self.dtype = dtype
-        self.data, self.split, self.pixel_range, self.seed = data, split, pixel_range, seed
-        self.batch_size, self.second_view = batch_size, second_view
-        self.augmentation = augmentation or Augmentation(data.image_shape)
-        self.labeled_batch_size = batch_size if labeled_batch_size is None else labeled_batch_size
+        self.data, self.split, self.seed = data, split, seed
+        unchanged = Augmentation(data.image_shape)
+        self.augmentations = {"weak": weak or unchanged, "strong": strong or weak or unchanged}
         held_out = torch.zeros(len(data.train_images), dtype=torch.bool)
         held_out[list(split.validation)] = True
         self.pool = (~held_out).nonzero().flatten()
         self.labeled = torch.tensor(split.labeled)
         self.validation = torch.tensor(split.validation, dtype=torch.int64)
+        self.batch_sizes: dict[Source, int] = {}
+        self.views: Views = {"labeled": LABELED, "unlabeled": UNLABELED}
+        self.pixel_range: PixelRange = (0.0, 1.0)
+        self.dtype = torch.float32
+        self.steps_per_epoch = 0
+        if batch_size is not None:
+            self.set_batch_sizes(batch_size, labeled_batch_size)
+
+    def set_batch_sizes(self, batch_size: int, labeled_batch_size: int | None) -> None:
         if not 2 <= batch_size <= len(self.pool):
             raise SsganError(
                 f"method.batch_size={batch_size}: use 2 to {len(self.pool)}, the size of the unlabeled pool"
             )
+        self.batch_sizes = {"unlabeled": batch_size, "labeled": labeled_batch_size or batch_size}
         self.steps_per_epoch = len(self.pool) // batch_size
+
+    def serve(self, views: Views, pixel_range: PixelRange, dtype: torch.dtype) -> None:
+        """Draw ``views`` from now on, in the network's ``pixel_range`` and, in training, in ``dtype``.
+
+        The dtype of a mixed precision saves a conversion per step.
+        """
+        self.views, self.pixel_range, self.dtype = views, pixel_range, dtype
 
     def train_dataloader(self) -> "TrainingBatches":
         return TrainingBatches(self)
@@ -80,13 +88,12 @@ class SemiSupervisedData(pl.LightningDataModule):
         return EvaluationBatches(data.train_images[own], data.train_targets[own])
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """On a CPU it is there already."""
+        """A no-op on the CPU, where the batch already is."""
         return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
 
-    def on_after_batch_transfer(self, batch: "Batch | tuple[Tensor, Tensor]", dataloader_idx: int):  # type: ignore[no-untyped-def]
+    def on_after_batch_transfer(self, batch: Batch | tuple[Tensor, Tensor], dataloader_idx: int):  # type: ignore[no-untyped-def]
         if isinstance(batch, dict):
-            tensors = cast(dict[str, Tensor], batch)
-            return {key: value if key == "targets" else self._scale(value) for key, value in tensors.items()}
+            return {name: value if name == "targets" else self._scale(value) for name, value in batch.items()}
         images, targets = batch
         return self._scale(images), targets
 
@@ -104,24 +111,24 @@ class SemiSupervisedData(pl.LightningDataModule):
     def labeled_order(self, epoch: int) -> Tensor:
         """The labeled images, tiled to the length of an epoch; every tile is a permutation of its own."""
         rng = self._rng("labeled", epoch)
-        tiles = -(-self.steps_per_epoch * self.labeled_batch_size // len(self.labeled))
+        tiles = -(-self.steps_per_epoch * self.batch_sizes["labeled"] // len(self.labeled))
         return torch.cat([self.labeled[torch.randperm(len(self.labeled), generator=rng)] for _ in range(tiles)])
 
-    def draws(self, stream: str, order: Tensor, size: int, epoch: int) -> tuple[Tensor, ...]:
-        """For this process's part of every batch of an epoch of a stream: which images, and what happens to each.
-
-        (steps, own part of ``size``) each.
-        """
-        changes = self.augmentation.draw(len(order), self._rng(f"{stream} shifts", epoch))
-        steps = self.steps_per_epoch
-        return tuple(local_shard(drawn[: steps * size].view(steps, size), 1) for drawn in (order, *changes))
+    def draws(self, name: str, epoch: int) -> tuple[Tensor, ...]:
+        """This rank's image indices and augmentation parameters of a view for one epoch, (steps, local batch) each."""
+        view = self.views[name]
+        stream = view.same_as or name
+        order = self.labeled_order(epoch) if view.source == "labeled" else self.order(stream, epoch)
+        params = self.augmentations[view.strength].draw(len(order), self._rng(f"{name} augmentation", epoch))
+        steps, size = self.steps_per_epoch, self.batch_sizes[view.source]
+        return tuple(local_shard(drawn[: steps * size].view(steps, size), 1) for drawn in (order, *params))
 
     def _rng(self, stream: str, epoch: int) -> torch.Generator:
         return torch.Generator().manual_seed(derive_seed(self.seed, stream, epoch))
 
 
 class TrainingBatches:
-    """The batches of the trainer's current epoch that it has not had yet; iterating again gives the same ones."""
+    """The batches that remain of the trainer's current epoch; iterating again gives the same ones."""
 
     def __init__(self, source: SemiSupervisedData):
         self.source = source
@@ -130,26 +137,33 @@ class TrainingBatches:
         return self.source.steps_per_epoch
 
     def __iter__(self) -> Iterator[Batch]:
-        source, size = self.source, self.source.batch_size
+        source = self.source
         epoch, done = 0, 0
         if source.trainer:
             epoch, done = source.trainer.current_epoch, source.trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        order = source.order("unlabeled", epoch)
-        streams = {
-            "labeled": source.draws("labeled", source.labeled_order(epoch), source.labeled_batch_size, epoch),
-            "unlabeled": source.draws("unlabeled", order, size, epoch),
-            "generator_unlabeled": source.draws("generator", source.order("generator", epoch), size, epoch),
-        }
-        if source.second_view:
-            streams["second_view"] = source.draws("second view", order, size, epoch)
-        targets = source.data.train_targets[streams["labeled"][0]]
-        sizes = [images.shape[1] for images, *_ in streams.values()]
-        plan = [torch.cat(drawn, 1) for drawn in zip(*streams.values(), strict=True)]
+        plans = {}  # by strength: the names of views, their sizes, and what is drawn for all of them side by side
+        for strength in ("weak", "strong"):
+            drawn = {
+                name: source.draws(name, epoch) for name, view in source.views.items() if view.strength == strength
+            }
+            if drawn:
+                sizes = {name: indices.shape[1] for name, (indices, *_) in drawn.items()}
+                plans[strength] = sizes, [torch.cat(parts, 1) for parts in zip(*drawn.values(), strict=True)]
+        labeled = source.draws("labeled", epoch)[0] if "labeled" in source.views else None
+        targets = None if labeled is None else source.data.train_targets[labeled]
         for step in range(done, len(self)):
-            images, *changes = (drawn[step] for drawn in plan)
-            changed = source.augmentation(source.data.train_images.index_select(0, images), tuple(changes))
-            batch = dict(zip(streams, changed.split(sizes), strict=True), targets=targets[step])
-            yield cast(Batch, batch)
+            batch: Batch = {}
+            for strength, (sizes, plan) in plans.items():
+                batch |= self._augmented(strength, sizes, [drawn[step] for drawn in plan])
+            if targets is not None:
+                batch["targets"] = targets[step]
+            yield batch
+
+    def _augmented(self, strength: str, sizes: Mapping[str, int], drawn: list[Tensor]) -> Batch:
+        indices, *params = drawn
+        images = self.source.data.train_images.index_select(0, indices)
+        augmented = self.source.augmentations[strength](images, tuple(params))
+        return dict(zip(sizes, augmented.split(list(sizes.values())), strict=True))
 
 
 class EvaluationBatches:

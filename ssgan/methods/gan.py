@@ -1,18 +1,38 @@
-"""The game without labels (Goodfellow et al. 2014), to compare the paper's techniques by their pictures alone."""
+"""The game without labels (Goodfellow et al. 2014), to compare the paper's techniques by their samples alone."""
+
+from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
 from ssgan.data.datamodule import Batch
-from ssgan.methods.base import Terms
-from ssgan.methods.improved_gan import ImprovedGAN
+from ssgan.data.views import UNLABELED, Views
+from ssgan.fields import key
+from ssgan.methods import improved_gan
+from ssgan.methods.base import Objective
+from ssgan.methods.improved_gan import GENERATOR_LOSSES, ImprovedGAN
+
+
+@dataclass
+class Config(improved_gan.Config):
+    """As in Goodfellow et al."""
+
+    generator_loss: str = key("non_saturating", "of the generator", choices=GENERATOR_LOSSES)
 
 
 class GAN(ImprovedGAN):
     """`ImprovedGAN` less its supervised term, for a classifier with one logit: log Z is that logit, D its sigmoid."""
 
-    def classifier_loss(self, batch: Batch, generated: Tensor) -> Terms:
-        on_real, on_generated = self.logits(batch["unlabeled"], generated)
-        return {
-            "unsupervised": (self.unlabeled_weight * self.ramp_up(), self.unsupervised(on_real, on_generated)),
-            **self.historical("classifier"),
-        }
+    Config = Config
+    uses_labels = False
+    views: ClassVar[Views] = {"unlabeled": UNLABELED}
+    student: ClassVar[tuple[str, ...]] = ("unlabeled",)
+
+    def classifier_loss(self, batch: Batch) -> Objective:
+        terms = super().classifier_loss(batch)
+        del terms["supervised"]
+        return terms
+
+    def supervised(self, batch: Batch, out: object) -> Tensor:
+        """Nothing: there are no classes."""
+        return batch["unlabeled"].new_zeros(())

@@ -1,196 +1,198 @@
 """Improved GAN (Salimans et al. 2016): a classifier with K+1 classes against a generator that matches its features."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from ssgan import losses
 from ssgan.data.datamodule import Batch
+from ssgan.data.views import LABELED, UNLABELED, Views
 from ssgan.distributed import local_shard, world_size
+from ssgan.fields import key
 from ssgan.inference.classifier_file import describe
-from ssgan.methods.base import MakeOptimizer, Method, Terms
+from ssgan.methods.base import Method, MethodConfig, Objective, Output, Outputs
 from ssgan.nets.base import ImageClassifier, ImageGenerator
 from ssgan.nets.ema import averaged
 from ssgan.nets.initialization import recalibrate
-from ssgan.nets.layers.batch_norm import batch_norms, frozen_bn_stats
+from ssgan.nets.layers.batch_norm import frozen_bn_stats
 
 ADVERSARIAL_LOSSES = {
     "minimax": losses.minimax,
     "non_saturating": losses.non_saturating,
     "blended": losses.blended,
 }
-"""Losses of a generator that look at the classifier's logits on its own images and at nothing else."""
+"""Generator losses that need only the logits of generated images."""
 
 GENERATOR_LOSSES = ("feature_matching", "preference", *ADVERSARIAL_LOSSES)
+
+GENERATOR_ADAM = {
+    "_target_": "torch.optim.Adam",
+    "lr": 0.001,  # authors' code: 3e-3
+    "betas": [0.0, 0.9],  # authors' code: 0.5, 0.999, with which a run can collapse (benchmarks/stability)
+    "eps": 1e-4,  # authors' code: 1e-8 inside the square root
+    "fused": True,
+}
+
+
+@dataclass
+class HistoricalAveraging:
+    """Weight of the penalty of sec. 3.3 for each player."""
+
+    classifier: float = key(0.0, "weight for the classifier; 0: off", at_least=0)
+    generator: float = key(0.0, "weight for the generator; 0: off", at_least=0)
+
+
+@dataclass
+class Config(MethodConfig):
+    """The paper's terms; what is not in the paper is off."""
+
+    generator_optimizer: dict[str, Any] = key(GENERATOR_ADAM, "any _target_ and its arguments")
+    unlabeled_weight: float = key(1.0, "of the loss on unlabeled and generated images; authors' code", at_least=0)
+    feature_norm: str = key("l2", "of the distance of mean features; paper and MNIST code l2", choices=("l1", "l2"))
+    reuse_features: bool = key(False, "match the features from the classifier's step; saves a pass; not in the paper")
+    generator_loss: str = key("feature_matching", "sec. 3.1, or another loss", choices=GENERATOR_LOSSES)
+    real_target: float = key(1.0, "0.9 is one-sided label smoothing (sec. 3.4)", at_least=0, at_most=1)
+    fake_logit: str = key(
+        "zero",
+        "of class K+1; log_classes: log K, so that D starts at 1/2 where logits start near 0 (with batch norm)",
+        choices=("zero", "log_classes"),
+    )
+    start_from_mean: bool = key(True, "the first generated images vary about the mean image; authors: about gray")
+    historical_averaging: HistoricalAveraging = key(HistoricalAveraging(), "penalty of sec. 3.3")
 
 
 class ImprovedGAN(Method):
     """The two-player step of sec. 3.1 and 5: one step of the classifier, then one of the generator, per batch.
 
-    Both see the same generated images (authors' code: z is drawn anew for each).
-
-    ``unlabeled_weight`` scales L_unsupervised, ``real_target`` is the target of real images in it (0.9: one-sided label
-    smoothing); in the first ``ramp_up_epochs`` the weight rises linearly from 0. ``consistency_weight``, which rises
-    with it, scales the distance from what the averaged classifier says of the unlabeled images changed anew
-    (``second_view``), without noise: a mean teacher (Tarvainen and Valpola 2017); ``balance_weight``, which rises too,
-    how far the classes are from equal shares of these images (`losses.class_balance`). ``generator_loss`` is one of
-    `GENERATOR_LOSSES`; "preference" plays its game on both sides. ``pull_away_weight`` scales what spreads the features
-    of generated images beside it (`losses.pull_away`). ``feature_norm`` is "l1" or "l2" (`losses.feature_matching`).
-    The generator matches features of a batch of its own (``generator_unlabeled``), with noise on in both passes; or,
-    with ``reuse_features``, those that the classifier had of ``unlabeled`` in its turn, before it stepped, which saves
-    a pass. ``historical_averaging`` maps "classifier" and "generator" to the weight of that penalty, 0 for none.
+    Both see the same generated images (authors' code: z is drawn anew for each). The generator matches the features of
+    a batch of its own, with noise on in both passes, or with ``reuse_features`` those of the classifier's step. A loss of
+    "preference" plays its game on both sides.
     """
 
-    def __init__(
-        self,
-        classifier: ImageClassifier,
-        generator: ImageGenerator,
-        *,
-        classifier_optimizer: MakeOptimizer,
-        generator_optimizer: MakeOptimizer,
-        unlabeled_weight: float,
-        feature_norm: str,
-        reuse_features: bool,
-        pull_away_weight: float,
-        consistency_weight: float,
-        balance_weight: float,
-        generator_loss: str,
-        real_target: float,
-        ramp_up_epochs: int,
-        historical_averaging: Mapping[str, float],
-        **shared: Any,
-    ):
-        super().__init__(classifier, **shared)
+    Config = Config
+    config: Any
+    views: ClassVar[Views] = {"labeled": LABELED, "unlabeled": UNLABELED}
+    student: ClassVar[tuple[str, ...]] = ("labeled", "unlabeled")
+
+    def __init__(self, classifier: ImageClassifier, generator: ImageGenerator, config: Any = None, seed: int = 0):
+        super().__init__(classifier, config, seed)
         self.generator = generator
-        self.ema_generator = averaged(generator, self.average_rate)
-        self.batch_norms = batch_norms(classifier)
-        self.make_optimizers = classifier_optimizer, generator_optimizer
-        self.unlabeled_weight, self.ramp_up_epochs, self.feature_norm = unlabeled_weight, ramp_up_epochs, feature_norm
-        self.pull_away_weight, self.consistency_weight = pull_away_weight, consistency_weight
-        self.balance_weight = balance_weight
-        self.objective, self.real_target, self.reuse_features = generator_loss, real_target, reuse_features
-        self.historical_weights = {name: weight for name, weight in historical_averaging.items() if weight}
+        self.ema_generator = averaged(generator, self.ema_rate)
+        weights = self.config.historical_averaging
         self.histories = nn.ModuleDict(
-            {name: AveragedModel(getattr(self, name)).requires_grad_(False) for name in self.historical_weights}
+            {
+                name: AveragedModel(getattr(self, name)).requires_grad_(False)
+                for name in self.networks()
+                if getattr(weights, name)
+            }
         )
+        self.classifier_outputs: Outputs = {}
+        """What the classifier's step computed of its views and of "generated" ones, until the generator's step ends."""
+        classes = classifier.arguments["classes"]
+        self.fake_logit = math.log(classes) if self.config.fake_logit == "log_classes" else 0.0
 
-    def configure_optimizers(self):  # type: ignore[no-untyped-def]
-        make_for_classifier, make_for_generator = self.make_optimizers
-        return self.with_schedule(
-            make_for_classifier(self.classifier.parameters()), make_for_generator(self.generator.parameters())
+    @property
+    def all_views(self) -> Views:
+        own_batch = self.config.generator_loss == "preference" or (
+            self.config.generator_loss == "feature_matching" and not self.config.reuse_features
         )
+        return super().all_views | ({"generator_unlabeled": UNLABELED} if own_batch else {})
 
-    def averages(self) -> list[tuple[Any, nn.Module]]:
-        return [*super().averages(), (self.ema_generator, self.generator)]
+    def networks(self) -> dict[str, nn.Module]:
+        return {"classifier": self.classifier, "generator": self.generator}
+
+    def ema_pairs(self) -> list[tuple[Any, nn.Module]]:
+        return [*super().ema_pairs(), (self.ema_generator, self.generator)]
+
+    def initialize_generator(self, images: Tensor) -> None:
+        self.generator.initialize(len(images))
+        if self.config.start_from_mean:
+            self.generator.start_from_mean(images)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say which generator the weights belong to, so that it can be sampled from the checkpoint alone."""
+        """Describe the generator, so that it can be sampled from the checkpoint alone."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["generator"] = describe(self.generator)
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()
-        if self.consistency_weight and self.real_images is not None:
-            recalibrate(
-                self.classifier, self.real_images.to(self.device)
-            )  # the average, the teacher, copies what it keeps
+        if self.config.terms.consistency.weight and self.calibration_images is not None:
+            recalibrate(self.classifier, self.calibration_images.to(self.device))  # the EMA copies these statistics
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         generated = self.generate(len(batch["unlabeled"])).to(batch["unlabeled"].dtype)
-        self.descend(0, lambda: self.classifier_loss(batch, generated.detach()))
+        self.optimize("classifier", lambda: self.classifier_loss(batch | {"generated": generated.detach()}))
         with frozen_bn_stats(self.batch_norms):
-            self.descend(1, lambda: self.generator_loss(batch, generated))
+            self.optimize("generator", lambda: self.generator_loss(batch | {"generated": generated}))
+        self.classifier_outputs = {}
         self.end_step()
 
-    def classifier_loss(self, batch: Batch, generated: Tensor) -> Terms:
-        """L_supervised + unlabeled_weight L_unsupervised + what is beside them; gradients reach the classifier only."""
-        on_labeled, on_unlabeled, on_generated = self.logits(batch["labeled"], batch["unlabeled"], generated)
-        ramp_up = self.ramp_up()
-        terms = {
-            "supervised": (1.0, losses.supervised(on_labeled, batch["targets"])),
-            "unsupervised": (self.unlabeled_weight * ramp_up, self.unsupervised(on_unlabeled, on_generated)),
+    def classifier_loss(self, batch: Batch) -> Objective:
+        """L_supervised + unlabeled_weight L_unsupervised + the terms that are on; gradients reach the classifier only."""
+        out = self.outputs(batch, (*self.student_views, "generated"))
+        self.classifier_outputs = out
+        return {
+            "supervised": (1.0, self.supervised(batch, out)),
+            "unsupervised": (self.config.unlabeled_weight * self.ramp_up(), self.unsupervised(out)),
             **self.historical("classifier"),
+            **self.optional(self.terms, batch, out),
         }
-        if self.consistency_weight:
-            with torch.no_grad():
-                taught = self.ema_classifier(batch["second_view"])
-            terms["consistency"] = self.consistency_weight * ramp_up, losses.consistency(on_unlabeled, taught)
-        if self.balance_weight:
-            terms["balance"] = self.balance_weight * ramp_up, losses.class_balance(on_unlabeled)
-        return terms
 
-    def ramp_up(self) -> float:
-        """The share of the weights of unlabeled images that counts in this step."""
-        steps = self.ramp_up_epochs * int(self.trainer.num_training_batches)
-        return min(1.0, (self.step_number + 1) / steps) if steps else 1.0
-
-    def logits(self, *batches: Tensor) -> tuple[Tensor, ...]:
-        """Those of the classifier on every batch of images; the last two are unlabeled and generated ones.
-
-        The features of the unlabeled ones are kept for the generator's turn. No other batch moves the running
-        statistics of batch norms: in evaluation, as the teacher of consistency too, these are to be those of real images.
+    def outputs(self, batch: Batch, names: Sequence[str]) -> Outputs:
+        """In one pass; if images of a batch act on each other, in one for each view, and then only ``unlabeled`` images
+        move the running statistics of batch norms, which evaluation and the teacher use.
         """
-        apart = self.classifier.batch_dependent
+        separate = self.classifier.batch_dependent
+        if not separate:
+            return super().outputs(batch, names)
+        out = {}
+        for name in names:
+            with frozen_bn_stats([] if name == "unlabeled" else self.batch_norms):
+                features = self.classifier.features(batch[name])
+            out[name] = Output(features, self.classifier.head(features))
+        return out
 
-        def features_of(images: Tensor) -> Tensor:
-            with frozen_bn_stats([] if images is batches[-2] else self.batch_norms):
-                return self.classifier.features(images)
+    def unsupervised(self, out: Outputs) -> Tensor:
+        """L_unsupervised (sec. 5), or the preference loss, from the log-odds of real against generated."""
+        real, fake = out["unlabeled"].logits - self.fake_logit, out["generated"].logits - self.fake_logit
+        if self.config.generator_loss == "preference":
+            return losses.preference(real, fake)
+        return losses.real_images(real, self.config.real_target) + losses.generated_images(fake)
 
-        features = together(features_of, batches, apart)
-        self.unlabeled_features = features[-2].detach()
-        return together(self.classifier.head, features, apart)
-
-    def unsupervised(self, on_real: Tensor, on_generated: Tensor) -> Tensor:
-        """What the classifier minimizes over real and generated images, from its logits on both."""
-        if self.objective == "preference":
-            return losses.preference(on_real, on_generated)
-        return losses.real_images(on_real, self.real_target) + losses.generated_images(on_generated)
-
-    def generator_loss(self, batch: Batch, generated: Tensor) -> Terms:
+    def generator_loss(self, batch: Batch) -> Objective:
         """The objective of the generator; gradients reach the generator only."""
-        features = self.classifier.features(generated)
-        if self.objective in ADVERSARIAL_LOSSES:
-            loss = ADVERSARIAL_LOSSES[self.objective](self.classifier.head(features))
-        elif self.objective == "preference":
-            on_real = self.classifier(batch["generator_unlabeled"])
-            loss = losses.preference(self.classifier.head(features), on_real)
+        features = self.classifier.features(batch["generated"])
+        name = self.config.generator_loss
+        if name == "feature_matching":
+            if self.config.reuse_features:
+                real = self.classifier_outputs["unlabeled"].features
+            else:
+                real = self.classifier.features(batch["generator_unlabeled"])
+            loss = losses.feature_matching(real, features, self.config.feature_norm)
+        elif name == "preference":
+            real = self.classifier(batch["generator_unlabeled"])
+            loss = losses.preference(self.classifier.head(features), real)
         else:
-            real = batch["generator_unlabeled"]
-            on_real = self.unlabeled_features if self.reuse_features else self.classifier.features(real)
-            loss = losses.feature_matching(on_real, features, self.feature_norm)
-        terms = {self.objective: (1.0, loss), **self.historical("generator")}
-        if self.pull_away_weight:
-            terms["pull_away"] = self.pull_away_weight, losses.pull_away(features)
-        return terms
+            loss = ADVERSARIAL_LOSSES[name](self.classifier.head(features) - self.fake_logit)
+        out = {"generated": Output(features, features)} if self.generator_terms else {}
+        return {name: (1.0, loss), **self.historical("generator"), **self.optional(self.generator_terms, batch, out)}
 
-    def historical(self, player: str) -> Terms:
+    def historical(self, player: str) -> Objective:
         """The penalty on a player's distance from the mean of its past, its weights before this step among them."""
-        if player not in self.historical_weights:
+        if player not in self.histories:
             return {}
         history: Any = self.histories[player]
-        network = getattr(self, player)
+        network = self.networks()[player]
         history.update_parameters(network)
         penalty = losses.historical_averaging(network.parameters(), history.module.parameters())
-        return {f"historical_{player}": (self.historical_weights[player], penalty)}
+        return {f"historical_{player}": (getattr(self.config.historical_averaging, player), penalty)}
 
     def generate(self, count: int) -> Tensor:
-        """``count`` images from z of this step's own stream, which all processes share."""
+        """``count`` images from z of this step's own stream, which is the same on all ranks."""
         z = local_shard(self.generator.draw_latent(count * world_size(), self.latent_rng))
         images: Tensor = self.generator(z.to(self.device))
         return images
-
-
-def together(network: Callable[[Tensor], Tensor], batches: Sequence[Tensor], apart: bool = False) -> tuple[Tensor, ...]:
-    """``network`` on each of ``batches``, in one pass, or ``apart`` if images of one batch act on each other in it.
-
-    Blank images fill the pass up to a multiple of 32 and are dropped: a CPU's matrix unit works on blocks of 32 rows,
-    and the weight gradient of 300 rows took 1.6 times as long as that of 320.
-    """
-    if apart:
-        return tuple(network(batch) for batch in batches)
-    sizes = [len(batch) for batch in batches]
-    filling = batches[0].new_zeros(-sum(sizes) % 32, *batches[0].shape[1:])
-    return network(torch.cat([*batches, filling])).split([*sizes, len(filling)])[:-1]

@@ -66,14 +66,28 @@ def check_processes(config: DictConfig) -> None:
         raise SsganError(
             f"{given}: torchrun or SLURM started {started} processes; use trainer=ddp and as many devices x num_nodes"
         )
-    for method in trained(config):
-        for name in ("batch_size", "labeled_batch_size"):
-            size = config[method][name]
-            near = " or ".join(str(count * wanted) for count in (size // wanted, size // wanted + 1) if count)
-            if size % wanted:
-                raise SsganError(f"{method}.{name}={size}: {wanted} processes share a batch; use {near}")
     if 0 < config.validation < wanted:
         raise SsganError(f"validation={config.validation}: {wanted} processes share them; use {wanted} or more, or 0")
+
+
+def resolve_batch_sizes(config: DictConfig) -> list[str]:
+    """Write out ``labeled_batch_size=null``, and round batches up to a multiple of the processes that share them, in place.
+
+    Returns a line for each that was rounded.
+    """
+    processes, rounded = config.devices * config.num_nodes, []
+    for method in trained(config):
+        settings = config[method]
+        if settings.labeled_batch_size is None:
+            settings.labeled_batch_size = settings.batch_size
+        for name in ("batch_size", "labeled_batch_size"):
+            given = settings[name]
+            settings[name] = -(-given // processes) * processes if processes > 1 else given
+            if settings[name] != given:
+                rounded.append(
+                    f"{method}.{name}={given}: {processes} processes share a batch; trains with {settings[name]}"
+                )
+    return rounded
 
 
 def limit_threads() -> None:

@@ -72,7 +72,7 @@ class MinibatchDiscrimination(nn.Module):
         if len(features) < self.others:
             raise SsganError(
                 f"minibatch discrimination evaluates against {self.others} images, but has {len(features)}; "
-                f"raise net.initialization_images"
+                f"raise method.initialization_images"
             )
         self.others_seen.copy_(self.project(features[: self.others]))
 

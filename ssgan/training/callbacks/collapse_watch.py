@@ -11,7 +11,7 @@ WON = (
     "The classifier now tells generated images from real ones without effort, so the unlabeled images teach it nothing "
     "more; such runs do not recover. What helped against it, in this order: method.generator_optimizer.betas=[0.0,0.9] (a "
     "longer memory of the second moment lets a surge of the gradient through: benchmarks/stability), "
-    "method.generator_optimizer.lr a third of its value, net.start_from_mean=true, net.generator.output=softplus. Another "
+    "method.generator_optimizer.lr a third of its value, method.start_from_mean=true, net.generator.output=softplus. Another "
     "seed may pass by luck; a mean should count the runs that did not."
 )
 DIVERGED = "Such runs do not recover. Try a third of the learning rate ({keys}), or method.precision=32-true."

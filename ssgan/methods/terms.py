@@ -1,0 +1,118 @@
+"""Optional terms of an objective that any method can take: ``method.terms.pseudo_label.weight=1``.
+
+A term is its own configuration: a dataclass whose fields are its keys. It names the views that it draws and those that
+the classifier has to be applied to, and computes its loss from what came of them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+
+from ssgan import losses
+from ssgan.data.views import SECOND_VIEW, STRONG, UNLABELED, Views
+from ssgan.fields import key
+
+if TYPE_CHECKING:
+    from ssgan.data.datamodule import Batch
+    from ssgan.methods.base import Method, Outputs
+
+
+@dataclass
+class Term:
+    """A loss with a ``weight``, which rises from 0 in the first ``method.ramp_up_epochs``."""
+
+    weight: float = key(0.0, "of this term; 0: off", at_least=0)
+
+    player: ClassVar[str] = "classifier"
+    views: ClassVar[Views] = {}
+    student: ClassVar[tuple[str, ...]] = ()
+    """Views whose features and logits of the classifier in training it needs."""
+    needs_classes: ClassVar[bool] = True
+
+    def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
+        raise NotImplementedError
+
+
+@dataclass
+class Consistency(Term):
+    """Mean teacher (Tarvainen and Valpola 2017): agree with the EMA classifier on another weak view; `losses.consistency`."""
+
+    views: ClassVar[Views] = {"unlabeled": UNLABELED, "second_view": SECOND_VIEW}
+    student: ClassVar[tuple[str, ...]] = ("unlabeled",)
+
+    def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
+        return losses.consistency(out["unlabeled"].logits, method.teacher_logits(batch["second_view"]))
+
+
+@dataclass
+class PseudoLabel(Term):
+    """FixMatch (Sohn et al. 2020, eq. 4): confident classes of weak views teach strong ones; `losses.pseudo_label`."""
+
+    threshold: float = key(0.95, "least probability of a pseudo-label; the paper's", at_least=0, at_most=1)
+
+    views: ClassVar[Views] = {"unlabeled": UNLABELED, "strong": STRONG}
+    student: ClassVar[tuple[str, ...]] = ("strong",)
+
+    def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
+        return losses.pseudo_label(out["strong"].logits, method.teacher_logits(batch["unlabeled"]), self.threshold)
+
+
+@dataclass
+class ClassBalance(Term):
+    """Equal shares of all classes among unlabeled images (Tanaka et al. 2018); `losses.class_balance`."""
+
+    views: ClassVar[Views] = {"unlabeled": UNLABELED}
+    student: ClassVar[tuple[str, ...]] = ("unlabeled",)
+
+    def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
+        return losses.class_balance(out["unlabeled"].logits)
+
+
+@dataclass
+class Entropy(Term):
+    """Confident predictions on unlabeled images (Grandvalet and Bengio 2005; Bad GAN's weight: 0.1); `losses.entropy`."""
+
+    views: ClassVar[Views] = {"unlabeled": UNLABELED}
+    student: ClassVar[tuple[str, ...]] = ("unlabeled",)
+
+    def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
+        return losses.entropy(out["unlabeled"].logits)
+
+
+@dataclass
+class PullAway(Term):
+    """Different generated images have different features (Zhao et al. 2017; Dai et al. 2017: 0.8 on SVHN); `losses.pull_away`."""
+
+    player: ClassVar[str] = "generator"
+    needs_classes: ClassVar[bool] = False
+
+    def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
+        return losses.pull_away(out["generated"].features)
+
+
+@dataclass
+class Terms:
+    """All optional terms, off unless a method or a preset gives them a weight. None of them is in the paper."""
+
+    consistency: Consistency = key(Consistency(), "mean teacher's loss")
+    pseudo_label: PseudoLabel = key(PseudoLabel(), "FixMatch's loss")
+    class_balance: ClassBalance = key(ClassBalance(), "for classes that are about equally frequent")
+    entropy: Entropy = key(Entropy(), "of predictions on unlabeled images")
+    pull_away: PullAway = key(PullAway(), "of generated images")
+
+    def active(self, player: str) -> Iterator[tuple[str, Term]]:
+        """Name and term of those of ``player`` with a weight."""
+        for field in fields(self):
+            term: Term = getattr(self, field.name)
+            if term.weight and term.player == player:
+                yield field.name, term
+
+
+def on_teacher(network: torch.nn.Module, images: Tensor) -> Tensor:
+    """Logits without gradients."""
+    with torch.no_grad():
+        logits: Tensor = network(images)
+    return logits

@@ -1,0 +1,46 @@
+"""CT-GAN: its distance of two passes and that it learns."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Outcome, learned, make_classifier
+from test_improved_gan import SHARED, fit, sgd
+
+from ssgan.data.datasets import ImageData
+from ssgan.methods.base import Output
+from ssgan.methods.ct_gan import CTGAN
+from ssgan.nets import MLPGenerator
+
+
+def method(noise: float, **settings: float) -> CTGAN:
+    torch.manual_seed(0)
+    optimizers = {"classifier_optimizer": sgd(0.01), "generator_optimizer": sgd(0.01)}
+    config = CTGAN.Config(**SHARED, **optimizers, **settings)
+    return CTGAN(make_classifier(noise), MLPGenerator((1, 8, 8), 20, [24], "sigmoid"), config)
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.05])
+def test_distance_equals_the_formula(margin: float) -> None:
+    """Authors' CIFAR-10 code: max(0, mean_k (p_k - p'_k)^2 + 0.1 mean_j (f_j - f'_j)^2 - M), mean over images."""
+    first, second = (Output(torch.randn(12, 7), torch.randn(12, 5)) for _ in range(2))
+    each = []
+    for n in range(12):
+        p, q = (out.logits[n].exp() / out.logits[n].exp().sum() for out in (first, second))
+        d = ((p - q) ** 2).sum() / 5 + 0.1 * ((first.features[n] - second.features[n]) ** 2).sum() / 7
+        each.append(max(0.0, float(d) - margin))
+    assert method(0.3, ct_margin=margin).distance(first, second).item() == pytest.approx(sum(each) / 12, rel=1e-5)
+
+
+def test_two_passes_differ_by_their_noise_alone(digits: ImageData) -> None:
+    """Catches a second pass with the noise of the first, for which the term is 0, and one of other images."""
+    noisy, still = method(0.3), method(0.0)
+    for module in (noisy, still):
+        fit(module, digits, steps=2)
+    assert noisy.mean_terms()["ct"] > 1e-4
+    assert still.mean_terms()["ct"] == 0
+
+
+def test_it_learns(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
+    assert learned(ssgan, tmp_path, "ct_gan") < 0.14

@@ -1,0 +1,91 @@
+"""FixMatch: its loss, what it draws, and that it learns."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import TINY, Outcome, learned, make_classifier
+from test_improved_gan import SHARED, OneStep, fit, sgd, uninitialized
+from torch import Tensor
+
+from ssgan import losses
+from ssgan.data.datasets import ImageData
+from ssgan.methods.fixmatch import FixMatch
+from ssgan.methods.terms import PseudoLabel, Terms
+
+THRESHOLD = 0.12
+
+
+def written_out(strong: Tensor, weak: Tensor) -> Tensor:
+    """1/N sum over images whose largest q reaches the threshold of -log p of that class (eq. 4)."""
+    total = torch.tensor(0.0)
+    for p, q in zip(strong.log_softmax(1), weak.softmax(1), strict=True):
+        if q.max() >= THRESHOLD:
+            total = total - p[q.argmax()]
+    return total / len(strong)
+
+
+def test_loss_equals_the_formula() -> None:
+    strong, weak = torch.randn(20, 10, requires_grad=True), torch.randn(20, 10, requires_grad=True)
+    loss = losses.pseudo_label(strong, weak, 0.4)
+    confident = weak.softmax(1).max(1).values >= 0.4
+    assert 0 < confident.sum() < 20
+    each = -strong.log_softmax(1)[torch.arange(20), weak.argmax(1)]
+    torch.testing.assert_close(loss, (each * confident).sum() / 20)
+    loss.backward()
+    assert weak.grad is None
+    assert strong.grad is not None
+    assert (strong.grad[~confident] == 0).all()
+
+
+def test_one_step_equals_the_algorithm_written_out(digits: ImageData) -> None:
+    """Catches the student's own prediction as the teacher, and weak and strong views in each other's place."""
+    before = OneStep()
+    terms = Terms(pseudo_label=PseudoLabel(weight=0.7, threshold=THRESHOLD))
+    torch.manual_seed(0)
+    config = FixMatch.Config(**SHARED, classifier_optimizer=sgd(0.1), terms=terms)
+    module = uninitialized(FixMatch(make_classifier(0.0), config))
+    with torch.no_grad():
+        for p in module.ema_classifier.module.parameters():
+            p.mul_(1.5)  # another teacher than the student
+    teacher = module.ema_classifier.module
+    teacher_before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    fit(module, digits, steps=1, callbacks=[before])
+    c, batch = before.classifier.train(), before.batch
+    teacher.load_state_dict(teacher_before)
+    assert set(batch) == {"labeled", "targets", "unlabeled", "strong"}
+    loss = losses.supervised(c(batch["labeled"]), batch["targets"])
+    loss = loss + 0.7 * written_out(c(batch["strong"]), teacher(batch["unlabeled"]))
+    gradients = torch.autograd.grad(loss, list(c.parameters()))
+    for p, old, gradient in zip(module.classifier.parameters(), c.parameters(), gradients, strict=True):
+        torch.testing.assert_close(p, old - 0.1 * gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_it_learns(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
+    assert learned(ssgan, tmp_path, "fixmatch") < 0.14
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (
+            "method.terms.pseudo_label.threshold=1.5",
+            "method.terms.pseudo_label.threshold=1.5: use a number from 0 to 1",
+        ),
+        ("strong_augmentation.cutout=9", "strong_augmentation.cutout=9: use 0 to 8 pixels for 8x8 images"),
+    ],
+)
+def test_mistakes(ssgan: Callable[..., Outcome], tmp_path: Path, setting: str, message: str) -> None:
+    outcome = ssgan("fit", *TINY, "method=fixmatch", setting, f"runs_dir={tmp_path}")
+    assert outcome.code == 1
+    assert message in outcome.err
+
+
+def test_its_term_works_in_another_method(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
+    """`method=improved_gan method.terms.pseudo_label.weight=1`."""
+    tiny = [setting for setting in TINY if "generator" not in setting]
+    outcome = ssgan("fit", *tiny, "method.terms.pseudo_label.weight=1", f"runs_dir={tmp_path}")
+    assert outcome.code == 0, outcome.err
+    rows = (tmp_path / "digits@50/improved_gan/split0-seed0/metrics.csv").read_text()
+    assert "train/pseudo_label" in rows.splitlines()[0]

@@ -23,7 +23,7 @@ from hydra.utils import instantiate
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from ssgan.cli import register
+from ssgan.configuration import register
 from ssgan.data.splits import draw_split
 from ssgan.precision import PRECISIONS, resolve_precision
 from ssgan.schema import CONFIG_DIR

@@ -1,9 +1,31 @@
 """Semi-supervised image classification with GANs (Salimans et al. 2016): a few labels, many images, one classifier file."""
 
-__version__ = "0.1.0"
+from typing import TYPE_CHECKING, Any
 
 from ssgan.errors import SsganError
 from ssgan.inference.classifier import Classifier, Ensemble
-from ssgan.inference.classifier_file import load_classifier
+from ssgan.inference.classifier_file import load_classifier, save_classifier
+from ssgan.version import __version__
 
-__all__ = ["Classifier", "Ensemble", "SsganError", "load_classifier"]
+if TYPE_CHECKING:
+    from ssgan.training.api import TrainingResult, train
+
+__all__ = [
+    "Classifier",
+    "Ensemble",
+    "SsganError",
+    "TrainingResult",
+    "__version__",
+    "load_classifier",
+    "save_classifier",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """What needs Lightning and Hydra is imported when it is asked for: using a classifier needs neither."""
+    if name in ("TrainingResult", "train"):
+        from ssgan.training import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,7 +17,7 @@ from torchvision.utils import make_grid
 
 from ssgan import cli
 from ssgan.data.registry import named_dataset, require_own_data
-from ssgan.errors import SsganError
+from ssgan.errors import SsganError, print_error
 from ssgan.evaluation.generation import compare, look, require_enough
 from ssgan.evaluation.judges import ClassifierJudge
 from ssgan.files import require_writable, write_atomically, write_figure
@@ -131,7 +131,7 @@ class AblationReport(Callback):
         try:
             require_enough(self.samples, self.splits)
         except SsganError as error:
-            cli.print_error(f"hydra.callbacks.ablation: {error}")
+            print_error(f"hydra.callbacks.ablation: {error}")
             sys.exit(1)
         if not self.judge(config).exists():
             what = ["method=supervised", "labels=all", f"dataset={config.dataset.name}", f"runs_dir={config.runs_dir}"]
@@ -147,7 +147,7 @@ class AblationReport(Callback):
         try:
             write_table(folders, judge, output, self.samples, self.splits, config.data_dir, config.download)
         except SsganError as error:
-            cli.print_error(str(error))
+            print_error(str(error))
             sys.exit(1)
 
 

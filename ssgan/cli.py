@@ -9,18 +9,15 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import hydra
-from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ssgan import methods, schema
-from ssgan.data.augmentation import AugmentationConfig
-from ssgan.errors import SsganError, first_line
+from ssgan.configuration import register, require_keys
+from ssgan.errors import SsganError, first_line, print_error
 from ssgan.schema import CONFIG_DIR
 
 
@@ -42,7 +39,7 @@ def run(config_name: str, job: Callable[[DictConfig], int]) -> None:
             answer = Path(answers) / uuid4().hex if here else Path(os.devnull)
             answer.write_text("1")
             try:
-                require(config)
+                require_keys(config)
                 answer.write_text(str(job(config)))
             except SsganError as error:
                 print_error(str(error))
@@ -73,21 +70,6 @@ def run(config_name: str, job: Callable[[DictConfig], int]) -> None:
             code = 128 + getattr(stop, "signal", signal.SIGINT)
         code = max([code, *(int(answer.read_text()) for answer in Path(answers).iterdir())])
     sys.exit(code)
-
-
-def require(config: DictConfig) -> None:
-    """Raise `SsganError` if a mandatory key has no value."""
-    missing = sorted(OmegaConf.missing_keys(config))
-    if missing:
-        raise SsganError("missing: " + ", ".join(f"{key}=..." for key in missing))
-
-
-def print_error(message: str) -> None:
-    print(f"error: {message}", file=sys.stderr, flush=True)
-
-
-def warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr, flush=True)
 
 
 def explain(error: Exception, config_name: str) -> str:
@@ -128,31 +110,3 @@ def known_keys(config_name: str) -> list[str]:
     with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
         walk(hydra.compose(config_name), "")
     return keys
-
-
-def register() -> None:
-    """Store the configuration dataclasses under the names by which conf/ refers to them."""
-    store = ConfigStore.instance().store
-    for command in ("Fit", "Evaluate", "Predict", "Sample", "Score", "Turing", "Ablation", "Report", "Divergences"):
-        store(name=f"{command.lower()}_schema", node=getattr(schema, f"{command}Config"))
-    groups: dict[str, dict[str, Any]] = {
-        "dataset": {
-            "embedded": schema.DatasetConfig,
-            "files": schema.FilesDatasetConfig,
-            "npz": schema.NpzDatasetConfig,
-            "folder": schema.FolderDatasetConfig,
-        },
-        "net": {
-            "mlp": schema.MLPNetConfig,
-            "dcgan": schema.DCGANNetConfig,
-            "conv": schema.ConvNetConfig,
-            "resnet": schema.ResNetConfig,
-        },
-    }
-    for group, nodes in groups.items():
-        for name, node in nodes.items():
-            store(group=f"schema/{name}", name=group, node=node)
-    for name in methods.names():
-        store(group="method", name=name, node=methods.find(name).Config(name=name))
-    for name in ("augmentation", "strong_augmentation"):
-        store(group=f"schema/{name}", name="default", node=AugmentationConfig, package=name)

@@ -3,6 +3,7 @@
 import lzma
 import pickle
 import struct
+import sys
 import tokenize
 import zipfile
 import zlib
@@ -34,6 +35,14 @@ class SsganError(ValueError):
 
     Commands print it and exit with 1, without a traceback.
     """
+
+
+def print_error(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr, flush=True)
+
+
+def warn(message: str) -> None:
+    print(f"warning: {message}", file=sys.stderr, flush=True)
 
 
 def first_line(error: BaseException) -> str:

@@ -9,7 +9,7 @@ from rich.progress import track
 
 from ssgan import cli
 from ssgan.data.images import find_pictures, read_picture
-from ssgan.errors import SsganError
+from ssgan.errors import SsganError, print_error, warn
 from ssgan.files import require_writable, write_atomically
 from ssgan.inference.classifier_file import load_named
 
@@ -27,7 +27,7 @@ def predict(config: DictConfig) -> int:
         try:
             pixels, was_resized = read_picture(path, classifier.image_shape)
         except SsganError as error:
-            cli.print_error(str(error))
+            print_error(str(error))
             broken += 1
             continue
         resized += was_resized
@@ -36,9 +36,9 @@ def predict(config: DictConfig) -> int:
     write_atomically(config.output, table.getvalue().encode(errors="surrogateescape"))  # a name may be any bytes
     print(f"{len(paths) - broken} predictions in {config.output}")
     if resized:
-        cli.warn(f"{resized} pictures were resized to {classifier.image_shape[1:]}")
+        warn(f"{resized} pictures were resized to {classifier.image_shape[1:]}")
     if broken:
-        cli.print_error(f"{broken} of {len(paths)} pictures could not be read and were skipped")
+        print_error(f"{broken} of {len(paths)} pictures could not be read and were skipped")
     return 1 if broken else 0
 
 

@@ -11,7 +11,7 @@ from conftest import Outcome
 from omegaconf import DictConfig, OmegaConf
 
 from ssgan import methods
-from ssgan.cli import register
+from ssgan.configuration import register
 from ssgan.data.augmentation import AugmentationConfig
 from ssgan.fields import check_ranges
 from ssgan.schema import CONFIG_DIR

@@ -151,7 +151,8 @@ def test_an_excess_at_the_start_may_pass(
     watch = CollapseWatch(window=10, unsupervised_below=0.05, feature_matching_above=5.0)
     monkeypatch.setattr(watch, "_remember", lambda module: None)
     sums = {"unsupervised": unsupervised * steps, "feature_matching": 50.0 * steps}
-    module = SimpleNamespace(step_number=steps - 1, steps_summed=steps, summed_terms=lambda: sums)
+    means = SimpleNamespace(steps=steps, all_reduced_sums=lambda: sums)
+    module = SimpleNamespace(step_number=steps - 1, means=means)
     trainer = SimpleNamespace(num_training_batches=steps, should_stop=False)
     watch.on_train_batch_end(trainer, module, None, None, steps - 1)
     assert (reason in watch.reason) if reason else watch.reason is None

@@ -73,7 +73,7 @@ def test_it_learns(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
             "method.terms.pseudo_label.threshold=1.5",
             "method.terms.pseudo_label.threshold=1.5: use a number from 0 to 1",
         ),
-        ("strong_augmentation.cutout=9", "strong_augmentation.cutout=9: use 0 to 8 pixels for 8x8 images"),
+        ("strong_augmentation.cutout=9", "strong_augmentation.cutout=9.0: use 0 to 8 pixels for 8x8 images"),
     ],
 )
 def test_mistakes(ssgan: Callable[..., Outcome], tmp_path: Path, setting: str, message: str) -> None:

@@ -14,11 +14,11 @@ from ssgan import losses
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
 from ssgan.data.splits import draw_split
-from ssgan.methods.base import forward_concatenated
 from ssgan.methods.improved_gan import ImprovedGAN
 from ssgan.methods.supervised import Supervised
 from ssgan.methods.terms import Terms
 from ssgan.nets import MLPGenerator
+from ssgan.nets.base import forward_concatenated
 from ssgan.nets.ema import averaged
 from ssgan.seeds import derive_seed
 
@@ -190,7 +190,7 @@ def test_pull_away_moves_the_generator_by_its_own_features(digits: ImageData) ->
     g = before.generator.train()
     images = g(g.draw_latent(50, torch.Generator().manual_seed(derive_seed("latent", 0, 0))))
     term = losses.pull_away(module.classifier.features(images))
-    torch.testing.assert_close(module.mean_terms()["pull_away"], term.item())
+    torch.testing.assert_close(module.means.all_reduced()["pull_away"], term.item())
     gradients = torch.autograd.grad(term, list(g.parameters()))
     assert_moved_further(module.generator, plain.generator, gradients, 0.1 * 0.7)
 
@@ -206,7 +206,7 @@ def test_consistency_moves_the_classifier_towards_its_average(digits: ImageData)
     module, plain = one_step_with_and_without(digits, OtherView(), before, consistency=0.7)
     c, batch = before.classifier.train(), before.batch
     term = losses.consistency(c(batch["unlabeled"]), c(batch["unlabeled"].flip(3)))  # the average is still c itself
-    torch.testing.assert_close(module.mean_terms()["consistency"], term.item())
+    torch.testing.assert_close(module.means.all_reduced()["consistency"], term.item())
     gradients = torch.autograd.grad(term, list(c.parameters()))
     assert_moved_further(module.classifier, plain.classifier, gradients, 0.1 * 0.7)
 
@@ -217,7 +217,7 @@ def test_balance_moves_the_classifier_towards_equal_shares(digits: ImageData) ->
     module, plain = one_step_with_and_without(digits, before, class_balance=0.7)
     c = before.classifier.train()
     term = losses.class_balance(c(before.batch["unlabeled"]))
-    torch.testing.assert_close(module.mean_terms()["class_balance"], term.item())
+    torch.testing.assert_close(module.means.all_reduced()["class_balance"], term.item())
     gradients = torch.autograd.grad(term, list(c.parameters()))
     assert_moved_further(module.classifier, plain.classifier, gradients, 0.1 * 0.7)
 
@@ -228,7 +228,7 @@ def test_what_is_logged_does_not_depend_on_its_weight(digits: ImageData) -> None
     for weight in (1.0, 0.01):
         module = make_method(unlabeled_weight=weight)
         fit(module, digits, steps=1)
-        first.append(module.mean_terms()["unsupervised"])
+        first.append(module.means.all_reduced()["unsupervised"])
     assert first[0] == first[1] > 0.1
 
 

@@ -321,7 +321,7 @@ def test_each_objective_moves_both_players(digits: ImageData, changes: dict[str,
     module = make_method(**changes)
     before = copy.deepcopy(module.generator.state_dict())
     fit(module, digits, steps=2)
-    assert changes["generator_loss"] in module.mean_terms()
+    assert changes["generator_loss"] in module.means.all_reduced()
     assert any(not torch.equal(value, before[name]) for name, value in module.generator.state_dict().items())
 
 
@@ -331,4 +331,4 @@ def test_preference_plays_on_both_sides(digits: ImageData) -> None:
     out = {name: Output(logits, logits) for name, logits in (("unlabeled", real), ("generated", fake))}
     assert module.unsupervised(out) == losses.preference(real, fake)
     fit(module, digits, steps=2)
-    assert module.mean_terms()["preference"] > 0
+    assert module.means.all_reduced()["preference"] > 0

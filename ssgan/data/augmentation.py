@@ -26,7 +26,9 @@ class AugmentationConfig:
 
     shift: int = key(0, "translation, in pixels along each axis", at_least=0)
     flip: bool = key(False, "half of the images, left to right")
-    cutout: int = key(0, "side of a gray square, in pixels", at_least=0)
+    cutout: float = key(
+        0, "side of a gray square: in pixels, or, below 1, as a fraction of the shorter side", at_least=0
+    )
     brightness: float = key(0.0, "0.4: a factor from 0.6 to 1.4", at_least=0, at_most=1)
     contrast: float = key(
         0.0, "0.4: a factor from 0.6 to 1.4 of the distance from the mean gray", at_least=0, at_most=1
@@ -42,7 +44,8 @@ class Augmentation:
 
     ``shift``: up to so many pixels along each axis; reflection fills the gap, so that what lies inside of the border
     comes back outside of it. ``flip``: half of the images from left to right. All of these moves are equally likely;
-    two tables say where every row and every column comes from. ``cutout``: a square of this side about a random pixel becomes
+    two tables say where every row and every column comes from. ``cutout``: a square of this side (below 1, a fraction of the shorter side of the
+    image) about a random pixel becomes
     gray, or what of it lies in the image (DeVries and Taylor 2017); 0 for none. ``brightness`` and ``contrast``, from 0 to 1:
     the image is scaled by a factor in 1 -+ ``brightness``, and its distance from its mean gray level by one in
     1 -+ ``contrast``, as torchvision's ColorJitter has it. ``rotation`` and ``shear``, up to so many degrees to either
@@ -58,7 +61,7 @@ class Augmentation:
         image_shape: tuple[int, int, int],
         shift: int = 0,
         flip: bool = False,
-        cutout: int = 0,
+        cutout: float = 0,
         brightness: float = 0.0,
         contrast: float = 0.0,
         rotation: float = 0.0,
@@ -73,6 +76,7 @@ class Augmentation:
             raise SsganError(f"{name}.shift={shift}: use 0 to {shortest - 1} pixels for {width}x{height} images")
         if not 0 <= cutout <= shortest:
             raise SsganError(f"{name}.cutout={cutout}: use 0 to {shortest} pixels for {width}x{height} images")
+        hole_side = round(cutout * shortest) if cutout < 1 else round(cutout)
         for key_, strength in (("brightness", brightness), ("contrast", contrast)):
             if not 0 <= strength <= 1:
                 raise SsganError(f"{name}.{key_}={strength}: use a number from 0 to 1")
@@ -92,7 +96,7 @@ class Augmentation:
             columns += [column.flip(0) for column in columns]
         self.rows, self.columns = torch.stack(rows) * width, torch.stack(columns)
         self.moves, self.places = len(rows) * len(columns), height * width
-        self.holes = (hole(height, cutout), hole(width, cutout)) if cutout else None
+        self.holes = (hole(height, hole_side), hole(width, hole_side)) if hole_side else None
 
     def draw(self, count: int, rng: torch.Generator) -> Params:
         """What happens to each of ``count`` images: its move, its hole, two factors and a warp, (count,) each."""

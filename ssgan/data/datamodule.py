@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ssgan.data.augmentation import Augmentation
-from ssgan.data.datasets import ImageData
-from ssgan.data.splits import Split
+from ssgan.data.datasets import Array, ImageData, from_arrays
+from ssgan.data.splits import Split, draw_split
 from ssgan.data.views import LABELED, UNLABELED, Source, Views
 from ssgan.distributed import local_shard, rank, world_size
 from ssgan.errors import SsganError
@@ -63,6 +63,17 @@ class SemiSupervisedData(pl.LightningDataModule):
         self.steps_per_epoch = 0
         if batch_size is not None:
             self.set_batch_sizes(batch_size, labeled_batch_size)
+
+    @classmethod
+    def from_arrays(
+        cls, *arrays: Array, labels: int | str = "all", validation: int = 0, **settings: Any
+    ) -> "SemiSupervisedData":
+        """Of (images, targets) or (images, targets, test_images, test_targets), as `from_arrays` takes them; ``labels`` of the
+        labeled images keep their label, and ``validation`` are held out (`draw_split` with split_seed 0).
+        """
+        data = from_arrays(*arrays)
+        split = draw_split(data.train_targets.numpy(), len(data.class_names), labels, 0, validation)
+        return cls(data, split, **settings)
 
     def set_batch_sizes(self, batch_size: int, labeled_batch_size: int | None) -> None:
         if not 2 <= batch_size <= len(self.pool):

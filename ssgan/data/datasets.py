@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ssgan.data.npz import read_npz, read_own_npz
+from ssgan.data.npz import read_npz, read_own_npz, understood
 from ssgan.errors import SsganError, first_line
 from ssgan.files import exclusive
+
+Array = Tensor | np.ndarray
 
 DIGITS = tuple(map(str, range(10)))
 OBJECTS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -105,6 +107,33 @@ def npz(name: str, path: str) -> ImageData:
     """A user's own arrays; see `read_own_npz`."""
     arrays, class_names = read_own_npz(Path(path))
     return _from_arrays(name, class_names, arrays)
+
+
+def from_arrays(
+    images: Array,
+    targets: Array,
+    test_images: Array | None = None,
+    test_targets: Array | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    name: str = "arrays",
+) -> ImageData:
+    """Arrays or tensors as a data set: uint8 images, (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3; targets (N,),
+    0..K-1, or -1 for a training image without a label.
+
+    Raises `SsganError` for anything else.
+    """
+    given = {"x_train": images, "y_train": targets, "x_test": test_images, "y_test": test_targets}
+    arrays = {key: _channels_last(np.asarray(array)) for key, array in given.items() if array is not None}
+    if class_names is not None:
+        arrays["class_names"] = np.asarray(class_names, dtype=str)
+    tensors, names = understood(arrays, name)
+    return _from_arrays(name, names, tensors)
+
+
+def _channels_last(array: np.ndarray) -> np.ndarray:
+    first = array.ndim == 4 and array.shape[1] in (1, 3) and array.shape[3] not in (1, 3)
+    return array.transpose(0, 2, 3, 1) if first else array
 
 
 def _standard(

@@ -39,7 +39,11 @@ def read_own_npz(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     Training images without a label have target -1; the test arrays may be missing (none are then returned as arrays of
     length 0); names are the file's ``class_names``, or the numbers 0..K-1 where K - 1 is the largest target.
     """
-    arrays = read_arrays(path, (*STANDARD, "class_names"))
+    return understood(read_arrays(path, (*STANDARD, "class_names")), path)
+
+
+def understood(arrays: dict[str, Array], path: Path | str) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """The same of arrays that are in memory; ``path`` is what messages call them."""
     missing = [key for key in STANDARD[:2] if key not in arrays]
     if missing or ("x_test" in arrays) != ("y_test" in arrays):
         raise SsganError(f"{path}: it needs x_train and y_train, and may have x_test with y_test, and class_names.")
@@ -99,7 +103,7 @@ def _claimed_bytes(archive: zipfile.ZipFile, name: str) -> int:
     return claimed
 
 
-def _checked(path: Path, arrays: dict[str, Array], least: int, classes: int) -> dict[str, Tensor]:
+def _checked(path: Path | str, arrays: dict[str, Array], least: int, classes: int) -> dict[str, Tensor]:
     """The four arrays as tensors; the targets of training images may be as low as ``least``."""
     out: dict[str, Tensor] = {}
     for part, lowest in (("train", least), ("test", 0)):

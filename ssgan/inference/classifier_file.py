@@ -23,6 +23,7 @@ from ssgan.errors import DAMAGED, SsganError, first_line
 from ssgan.files import write_atomically
 from ssgan.inference.classifier import Classifier, Ensemble
 from ssgan.nets.base import ImageClassifier, ImageGenerator
+from ssgan.version import __version__
 
 FORMAT = 2
 """1 had no check sum; it is still read."""
@@ -31,8 +32,6 @@ Network = TypeVar("Network", ImageClassifier, ImageGenerator)
 
 def save_classifier(path: str | Path, network: ImageClassifier, class_names: Sequence[str], **record: Any) -> None:
     """Write ``network``, a classifier of `ssgan.nets`, as a classifier file; ``record`` goes into the header."""
-    from ssgan import __version__
-
     header = {
         "format": FORMAT,
         "package_version": __version__,

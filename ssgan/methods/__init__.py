@@ -9,7 +9,7 @@ from ssgan.errors import SsganError
 if TYPE_CHECKING:
     from ssgan.methods.base import Method
 
-SHARED = ("base", "terms", "schedule")
+SHARED = ("base", "config", "schedule", "term_means", "terms")
 
 
 def names() -> list[str]:

@@ -1,30 +1,28 @@
 """What every method shares: views, named terms, EMA weights, seeded noise, the learning rate, validation."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import pytorch_lightning as pl
 import torch
-from hydra.utils import instantiate
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics.classification import MulticlassAccuracy
 
 from ssgan import losses
 from ssgan.data.datamodule import Batch, SemiSupervisedData
 from ssgan.data.views import LABELED, Views
-from ssgan.distributed import all_gather, all_reduce_mean, average_gradients, rank
-from ssgan.fields import key
-from ssgan.methods.terms import Terms, on_teacher
-from ssgan.nets.base import ImageClassifier
+from ssgan.distributed import average_gradients
+from ssgan.methods.config import MethodConfig
+from ssgan.methods.schedule import lr_factor, make_optimizer
+from ssgan.methods.term_means import TermMeans
+from ssgan.nets.base import ImageClassifier, forward_concatenated
 from ssgan.nets.ema import averaged
 from ssgan.nets.initialization import initialize_from_data, recalibrate
 from ssgan.nets.layers.batch_norm import batch_norms
 from ssgan.nets.layers.noise import NoisePool, set_noise_pool
 from ssgan.nets.layers.weight_norm import WeightCache, cache_weights
-from ssgan.precision import AUTO, PRECISIONS
+from ssgan.precision import PRECISIONS
 from ssgan.seeds import derive_seed
 
 Objective = dict[str, tuple[float, Tensor]]
@@ -39,42 +37,6 @@ class Output(NamedTuple):
 
 
 Outputs = dict[str, Output]
-
-ADAM = {
-    "_target_": "torch.optim.Adam",
-    "lr": 0.003,  # authors' MNIST code
-    "betas": [0.5, 0.999],  # authors' code
-    "eps": 1e-4,  # authors' code: 1e-8 inside the square root
-    "fused": True,  # one pass over all weights
-}
-
-
-@dataclass
-class MethodConfig:
-    """Keys of every method."""
-
-    name: str = key("", "of the method: its file in ssgan/methods")
-    epochs: int = key(20, "passes over the unlabeled pool", at_least=1)
-    batch_size: int = key(100, "unlabeled images per step, over all ranks; authors' code", at_least=2)
-    labeled_batch_size: int | None = key(None, "labeled images per step; null: batch_size", at_least=1)
-    precision: str = key(
-        "32-true",
-        "bf16-mixed and 16-mixed compute products in half; auto: bf16-mixed where the hardware has it, else 32-true",
-        choices=(AUTO, *PRECISIONS),
-    )
-    classifier_optimizer: dict[str, Any] = key(ADAM, "any _target_ and its arguments; null leaves one at its default")
-    schedule: dict[str, Any] = key(
-        {"_target_": "ssgan.methods.schedule.linear", "constant_fraction": 0.667},
-        "any _target_ that takes the fraction of training done and returns a factor of the learning rate",
-    )
-    warm_up_epochs: float = key(0.0, "in which the learning rate rises linearly from 0; not in the paper", at_least=0)
-    ramp_up_epochs: int = key(0, "in which the weights of unlabeled images rise from 0; not in the paper", at_least=0)
-    label_smoothing: float = key(0.0, "of the labeled images' targets; not in the paper", at_least=0, below=1)
-    ema_decay: float = key(0.999, "of the weights that are tested and exported; authors: 0.9999", at_least=0, below=1)
-    ema_every: int = key(5, "steps between two updates of the EMA, with the equivalent decay", at_least=1)
-    initialization_images: int = key(500, "for data-dependent initialization; authors' code", at_least=2)
-    noise_pool: int = key(4194304, "normal numbers that a CPU's noise is sliced from; 0: drawn afresh", at_least=0)
-    terms: Terms = key(Terms(), "optional terms of the objective")
 
 
 class Method(pl.LightningModule):
@@ -110,8 +72,7 @@ class Method(pl.LightningModule):
         self.latent_rng = torch.Generator()
         self.elapsed_fraction: Callable[[], float] = float  # 0.0; `TimeLimit` sets it
         self.weight_cache: WeightCache = {}
-        self.sums: dict[str, Tensor] = {}
-        self.steps_summed = 0
+        self.means = TermMeans()
         self.terms = list(self.config.terms.active("classifier"))
         self.generator_terms = list(self.config.terms.active("generator"))
 
@@ -175,17 +136,10 @@ class Method(pl.LightningModule):
             make_optimizer(getattr(self.config, f"{name}_optimizer"), network.parameters())
             for name, network in self.networks().items()
         ]
-        return optimizers, [LambdaLR(optimizer, self._lr_factor()) for optimizer in optimizers]
-
-    def _lr_factor(self) -> Callable[[int], float]:
         self.total_steps = int(self.trainer.estimated_stepping_batches)
-        warm_up = max(1.0, self.config.warm_up_epochs * int(self.trainer.num_training_batches))
-        schedule: Callable[..., float] = instantiate({**self.config.schedule, "_partial_": True})
-
-        def factor(step: int) -> float:
-            return min(1.0, (step + 1) / warm_up, schedule(min(1.0, self.progress(step))))
-
-        return factor
+        warm_up = self.config.warm_up_epochs * int(self.trainer.num_training_batches)
+        factor = lr_factor(self.config.schedule, warm_up, self.progress)
+        return optimizers, [LambdaLR(optimizer, factor) for optimizer in optimizers]
 
     def progress(self, step: int) -> float:
         """Fraction of training done: the larger of step / total_steps and elapsed / max_time."""
@@ -225,7 +179,9 @@ class Method(pl.LightningModule):
 
     def teacher_logits(self, images: Tensor) -> Tensor:
         """Logits of the EMA classifier in evaluation, without gradients."""
-        return on_teacher(self.ema_classifier, images)
+        with torch.no_grad():
+            logits: Tensor = self.ema_classifier(images)
+        return logits
 
     def ramp_up(self) -> float:
         """The share of the weights of unlabeled images that counts in this step."""
@@ -248,12 +204,11 @@ class Method(pl.LightningModule):
         torch.clear_autocast_cache()  # it holds half-precision copies of the weights as they were before the step
         if player == "classifier":
             self.weight_cache.clear()
-        for name, (_, term) in terms.items():
-            self.sums[name] = self.sums.get(name, 0) + term.detach()
+        self.means.add({name: term for name, (_, term) in terms.items()})
 
     def end_step(self) -> None:
         """Update EMA weights and learning rates, after every player's turn."""
-        self.steps_summed += 1
+        self.means.steps += 1
         if (self.step_number + 1) % self.config.ema_every == 0:
             for ema, network in self.ema_pairs():
                 ema.update_parameters(network)
@@ -261,29 +216,12 @@ class Method(pl.LightningModule):
         for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
             scheduler.step()  # type: ignore[union-attr]
 
-    # Logged means of the terms
-
-    def summed_terms(self) -> dict[str, float]:
-        """The sum of every term, without its weight, since the epoch began: the mean over ranks. Collective."""
-        totals = all_reduce_mean(torch.stack(list(self.sums.values())).float())
-        return dict(zip(self.sums, totals.tolist(), strict=True))
-
-    def mean_terms(self) -> dict[str, float]:
-        """The mean of every term since the epoch began, over all ranks. Collective: call on every rank."""
-        return {name: total / self.steps_summed for name, total in self.summed_terms().items()}
-
-    def own_mean_terms(self) -> dict[str, float]:
-        """The mean of every term since the epoch began, of this rank."""
-        return {name: float(total) / self.steps_summed for name, total in self.sums.items()}
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save each rank's sums of the epoch so far, for a resume in its midst."""
-        checkpoint["sums"] = {name: all_gather(total.reshape(1)) for name, total in self.sums.items()}
-        checkpoint["steps_summed"] = self.steps_summed
+        """Save each rank's means of the epoch so far, for a resume in its midst."""
+        checkpoint["means"] = self.means.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.sums = {name: totals[rank()] for name, totals in checkpoint["sums"].items()}
-        self.steps_summed = checkpoint["steps_summed"]
+        self.means.load_state_dict(checkpoint["means"])
 
     # Lightning's hooks
 
@@ -293,7 +231,7 @@ class Method(pl.LightningModule):
 
     def on_train_start(self) -> None:
         cache_weights(self.classifier, self.weight_cache)
-        self.sums = {name: total.to(self.device) for name, total in self.sums.items()}
+        self.means.to(self.device)
 
     def on_fit_end(self) -> None:
         cache_weights(self.classifier, None)
@@ -301,7 +239,7 @@ class Method(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self.weight_cache.clear()
-        self.sums, self.steps_summed = {}, 0
+        self.means = TermMeans()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         epoch = self.trainer.current_epoch
@@ -317,7 +255,7 @@ class Method(pl.LightningModule):
         self.latent_rng.manual_seed(derive_seed("latent", self.seed, self.step_number))
 
     def on_train_epoch_end(self) -> None:
-        self.log_dict({f"train/{name}": mean for name, mean in self.mean_terms().items()}, sync_dist=True)
+        self.log_dict({f"train/{name}": mean for name, mean in self.means.all_reduced().items()}, sync_dist=True)
 
     def recalibrate(self) -> None:
         """Recompute the EMA classifier's batch-norm statistics and reference features, before it is used."""
@@ -334,25 +272,3 @@ class Method(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         self.log("val/error", 1 - self.validation_accuracy.compute(), sync_dist=True)
         self.validation_accuracy.reset()
-
-
-def make_optimizer(settings: dict[str, Any], parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """The optimizer of ``_target_`` with its other arguments, those that are null left at its own defaults."""
-    given = {name: value for name, value in settings.items() if value is not None}
-    optimizer: Optimizer = instantiate(given, params=list(parameters), _convert_="all")
-    return optimizer
-
-
-def forward_concatenated(
-    network: Callable[[Tensor], Tensor], batches: Sequence[Tensor], separate: bool = False
-) -> tuple[Tensor, ...]:
-    """``network`` on each of ``batches``, in one pass, or in ``separate`` ones if its images act on each other.
-
-    Blank images fill the pass up to a multiple of 32 and are dropped: a CPU's matrix unit works on blocks of 32 rows,
-    and the weight gradient of 300 rows took 1.6 times as long as that of 320.
-    """
-    if separate:
-        return tuple(network(batch) for batch in batches)
-    sizes = [len(batch) for batch in batches]
-    padding = batches[0].new_zeros(-sum(sizes) % 32, *batches[0].shape[1:])
-    return network(torch.cat([*batches, padding])).split([*sizes, len(padding)])[:-1]

@@ -14,7 +14,8 @@ from ssgan.data.views import LABELED, UNLABELED, Views
 from ssgan.distributed import local_shard, world_size
 from ssgan.fields import key
 from ssgan.inference.classifier_file import describe
-from ssgan.methods.base import Method, MethodConfig, Objective, Output, Outputs
+from ssgan.methods.base import Method, Objective, Output, Outputs
+from ssgan.methods.config import MethodConfig
 from ssgan.nets.base import ImageClassifier, ImageGenerator
 from ssgan.nets.ema import averaged
 from ssgan.nets.initialization import recalibrate

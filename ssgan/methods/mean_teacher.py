@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from ssgan.data.views import LABELED, SECOND_VIEW, UNLABELED, Views
 from ssgan.fields import key
-from ssgan.methods.base import Method, MethodConfig
+from ssgan.methods.base import Method
+from ssgan.methods.config import MethodConfig
 from ssgan.methods.terms import Consistency, Terms
 
 

@@ -1,6 +1,12 @@
-"""Learning-rate schedules: from the fraction of training done, in [0, 1], to a factor of the learning rate."""
+"""Optimizers, and learning-rate schedules: from the fraction of training done, in [0, 1], to a factor of the learning rate."""
 
 import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from hydra.utils import instantiate
+from torch import nn
+from torch.optim import Optimizer
 
 
 def linear(progress: float, constant_fraction: float = 0.667) -> float:
@@ -11,3 +17,18 @@ def linear(progress: float, constant_fraction: float = 0.667) -> float:
 def cosine(progress: float, cycles: float = 7 / 16) -> float:
     """cos(pi cycles t); 7/16 of a cycle is FixMatch's (Sohn et al. 2020, sec. 2.4), 1/2 ends at 0."""
     return max(0.0, math.cos(math.pi * cycles * progress))
+
+
+def lr_factor(settings: dict[str, Any], warm_up: float, progress: Callable[[int], float]) -> Callable[[int], float]:
+    """The factor of the learning rate in a step: ``_target_`` of ``settings`` on ``progress(step)``, and no more than a
+    line from 0 in the first ``warm_up`` steps.
+    """
+    schedule: Callable[[float], float] = instantiate({**settings, "_partial_": True})
+    return lambda step: min(1.0, (step + 1) / max(1.0, warm_up), schedule(min(1.0, progress(step))))
+
+
+def make_optimizer(settings: dict[str, Any], parameters: Iterable[nn.Parameter]) -> Optimizer:
+    """The optimizer of ``_target_`` with its other arguments, those that are null left at its own defaults."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    optimizer: Optimizer = instantiate(given, params=list(parameters), _convert_="all")
+    return optimizer

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar
 
-import torch
 from torch import Tensor
 
 from ssgan import losses
@@ -109,10 +108,3 @@ class Terms:
             term: Term = getattr(self, field.name)
             if term.weight and term.player == player:
                 yield field.name, term
-
-
-def on_teacher(network: torch.nn.Module, images: Tensor) -> Tensor:
-    """Logits without gradients."""
-    with torch.no_grad():
-        logits: Tensor = network(images)
-    return logits

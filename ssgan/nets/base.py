@@ -105,3 +105,18 @@ class ImageGenerator(nn.Module):
         if self.reference_z is None:
             return self.generate(z)
         return self.generate(torch.cat([self.reference_z, z]))[len(self.reference_z) :]
+
+
+def forward_concatenated(
+    network: Callable[[Tensor], Tensor], batches: Sequence[Tensor], separate: bool = False
+) -> tuple[Tensor, ...]:
+    """``network`` on each of ``batches``, in one pass, or in ``separate`` ones if its images act on each other.
+
+    Blank images fill the pass up to a multiple of 32 and are dropped: a CPU's matrix unit works on blocks of 32 rows,
+    and the weight gradient of 300 rows took 1.6 times as long as that of 320.
+    """
+    if separate:
+        return tuple(network(batch) for batch in batches)
+    sizes = [len(batch) for batch in batches]
+    padding = batches[0].new_zeros(-sum(sizes) % 32, *batches[0].shape[1:])
+    return network(torch.cat([*batches, padding])).split([*sizes, len(padding)])[:-1]

@@ -20,7 +20,8 @@ from ssgan.data.datasets import ImageData
 from ssgan.data.splits import Split
 from ssgan.errors import SsganError, first_line
 from ssgan.fields import check_ranges
-from ssgan.methods.base import Method, make_optimizer
+from ssgan.methods.base import Method
+from ssgan.methods.schedule import make_optimizer
 from ssgan.schema import trained
 from ssgan.seeds import derive_seed
 from ssgan.training.launch import ManualDDPStrategy, check_processes, slurm

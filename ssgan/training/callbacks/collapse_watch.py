@@ -74,12 +74,12 @@ class CollapseWatch(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.step = pl_module.step_number + 1
-        steps = pl_module.steps_summed - self.steps_before
+        steps = pl_module.means.steps - self.steps_before
         last = batch_idx + 1 == trainer.num_training_batches or trainer.should_stop
         if self.reason is None and (steps >= self.window or last):
-            sums = pl_module.summed_terms()
+            sums = pl_module.means.all_reduced_sums()
             means = {name: (total - self.sums_before.get(name, 0)) / steps for name, total in sums.items()}
-            self.sums_before, self.steps_before = sums, pl_module.steps_summed
+            self.sums_before, self.steps_before = sums, pl_module.means.steps
             self.reason = diverged(means)
             if self.reason is None and self.step >= self.window:  # at first there may be an excess that passes
                 self.reason = self.one_sided(means)

@@ -40,7 +40,7 @@ class RunRecord(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._look_at_the_clock()
         row: dict[str, float] = {"epoch": trainer.current_epoch + 1, "step": pl_module.step_number + 1}
-        row |= {f"train/{name}": mean for name, mean in pl_module.mean_terms().items()}
+        row |= {f"train/{name}": mean for name, mean in pl_module.means.all_reduced().items()}
         if "val/error" in trainer.callback_metrics:
             row["val/error"] = trainer.callback_metrics["val/error"].item()
         self.rows.append(row | {"seconds": round(self.seconds, 3)})

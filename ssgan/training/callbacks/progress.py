@@ -37,11 +37,11 @@ class RunProgress(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.progress is not None and (batch_idx + 1) % REFRESH_STEPS == 0:
             done = pl_module.progress(pl_module.step_number + 1) * (trainer.max_epochs or 1)
-            self.progress.update(self.task, completed=done, losses=self._losses(pl_module.own_mean_terms()))
+            self.progress.update(self.task, completed=done, losses=self._losses(pl_module.means.local()))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         epoch, total = trainer.current_epoch + 1, trainer.max_epochs or 1
-        terms = pl_module.mean_terms()
+        terms = pl_module.means.all_reduced()
         if "val/error" in trainer.callback_metrics:
             self.validation = f"val error {trainer.callback_metrics['val/error'].item():.2%}  "
         if self.progress is not None:

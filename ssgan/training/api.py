@@ -1,0 +1,103 @@
+"""`ssgan.train`: a whole run from Python."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+from torch import Tensor
+
+from ssgan.configuration import register, require_keys
+from ssgan.data.datasets import ImageData, from_arrays
+from ssgan.errors import SsganError
+from ssgan.inference.classifier import Classifier
+from ssgan.inference.classifier_file import load_classifier
+from ssgan.schema import CONFIG_DIR
+from ssgan.training.launch import launched_world_size
+from ssgan.training.run import run
+from ssgan.training.run_dir import RunFolder
+
+Array = Tensor | np.ndarray[Any, Any]
+Data = str | Path | ImageData | tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A finished run."""
+
+    folder: Path
+    """Everything that the run wrote, as `python -m ssgan.fit` does."""
+    metrics: dict[str, Any]
+    """metrics.json: test_error, ece, nll, seconds, status and so on; errors are fractions."""
+
+    @property
+    def classifier(self) -> Classifier:
+        """That of the EMA weights; raises `SsganError` for a method that teaches no classes."""
+        return load_classifier(self.folder / "classifier.safetensors")
+
+
+def train(
+    data: Data,
+    method: str = "improved_gan",
+    labels: int | str | None = None,
+    *,
+    settings: Sequence[str] = (),
+    runs_dir: str | Path = "runs",
+    logger: Any = None,
+    **keys: Any,
+) -> TrainingResult:
+    """Train a classifier on a few labeled and many unlabeled images, test and export it.
+
+    data: the name of a data set ("mnist"), a folder of images, an .npz file, an `ImageData`, or (images, targets) or
+        (images, targets, test_images, test_targets): arrays or tensors, uint8, (N, H, W), (N, H, W, C) or (N, C, H, W);
+        the target of an image without a label is -1
+    method: a file of ssgan/methods
+    labels: how many training images are labeled, "all" that have a label, or None for the preset's number
+    settings: anything else that the command line takes: ["method.epochs=10", "net=dcgan"]
+    runs_dir: where the run folder is made; the same call goes on with an unfinished run, and reads a finished one
+    logger: one of Lightning's
+    keys: keys of the top level: ``validation=100``, ``split_seed=1``, ``seed=1``, ``max_time="10m"``, ``name="trial"``
+
+    Raises `SsganError` for a mistake, as one sentence with key, value and remedy, before anything is trained.
+    """
+    images = from_arrays(*data) if isinstance(data, tuple) else data if isinstance(data, ImageData) else None
+    overrides = [*dataset_overrides(data, images), f"method={method}", f"runs_dir={quoted(runs_dir)}"]
+    given = {"labels": labels, **keys}
+    overrides += [f"{key}={quoted(value)}" for key, value in given.items() if value is not None]
+    register()
+    with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+        config = hydra.compose("config", [*overrides, *settings])
+    require_keys(config)
+    processes = config.devices * config.num_nodes
+    if processes > max(1, launched_world_size()):
+        raise SsganError(f"devices={config.devices}: start this program with torchrun, or use `python -m ssgan.fit`")
+    run_name = f"split{config.split_seed}-seed{config.seed}"
+    folder = RunFolder(Path(config.runs_dir) / f"{config.dataset.name}@{config.labels}" / config.name / run_name)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    try:
+        result = run(config, folder, images, logger)
+    finally:
+        folder.discard(config.runs_dir)
+    return TrainingResult(folder.path, result.metrics or {})
+
+
+def dataset_overrides(data: Data, images: ImageData | None) -> list[str]:
+    """What the command line would say of ``data``; arrays train with the settings of an .npz file."""
+    if images is not None:
+        return ["dataset=npz", "dataset.path=memory", f"dataset.name={quoted(images.name)}"]
+    path = Path(str(data))
+    if path.is_dir():
+        return ["dataset=folder", f"dataset.path={quoted(path)}"]
+    if path.suffix == ".npz":
+        return ["dataset=npz", f"dataset.path={quoted(path)}"]
+    return [f"dataset={quoted(data)}"]
+
+
+def quoted(value: Any) -> str:
+    """``value`` as Hydra's command line takes it."""
+    if isinstance(value, bool | int | float):
+        return str(value).lower()
+    text = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{text}'"

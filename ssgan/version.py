@@ -1,0 +1,3 @@
+"""The version of the package, which run folders and classifier files name."""
+
+__version__ = "0.2.0"

@@ -1,0 +1,149 @@
+"""The library without commands: `ssgan.train`, and the Lightning parts in the user's own trainer."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from conftest import TINY, Outcome
+from hydra.core.hydra_config import HydraConfig
+from torch import Tensor
+
+import ssgan
+from ssgan.data.datamodule import SemiSupervisedData
+from ssgan.data.datasets import ImageData, from_arrays
+from ssgan.methods.improved_gan import ImprovedGAN
+from ssgan.nets import MLPClassifier, MLPGenerator
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def test_train_on_a_named_data_set_is_what_the_command_does(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
+    """Catches a library that trains otherwise: same files, same weights, and the same folder goes on."""
+    result = train("digits", settings=TINY, runs_dir=tmp_path / "library")
+    outcome = ssgan("fit", *TINY, f"runs_dir={tmp_path / 'command'}")
+    assert outcome.code == 0
+    folder = tmp_path / "command/digits@50/improved_gan/split0-seed0"
+    assert result.folder.relative_to(tmp_path / "library") == folder.relative_to(tmp_path / "command")
+    assert {path.name for path in result.folder.iterdir()} == {path.name for path in folder.iterdir()}
+    names = ("classifier.safetensors",)
+    assert all((result.folder / name).read_bytes() == (folder / name).read_bytes() for name in names)
+    again = train("digits", settings=TINY, runs_dir=tmp_path / "library")
+    assert again.metrics == result.metrics
+    assert 0 < result.metrics["test_error"] < 1
+    assert not HydraConfig.initialized()
+
+
+def train(*arguments: Any, **keys: Any) -> Any:
+    return ssgan.train(*arguments, **keys)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])
+def test_train_on_arrays(digits: ImageData, tmp_path: Path, kind: Callable[[Tensor], Any]) -> None:
+    targets = digits.train_targets.clone()
+    targets[::2] = -1
+    data = (kind(digits.train_images), kind(targets), kind(digits.test_images), kind(digits.test_targets))
+    result = train(
+        data, "mean_teacher", 50, settings=["net=digits", *TINY, "method.labeled_batch_size=50"][:-1], runs_dir=tmp_path
+    )
+    assert result.folder == tmp_path / "arrays@50/mean_teacher/split0-seed0"
+    classes = result.classifier.predict(kind(digits.test_images))
+    assert (classes != digits.test_targets).float().mean().item() == pytest.approx(result.metrics["test_error"])
+
+
+def test_train_on_files(digits: ImageData, tmp_path: Path) -> None:
+    path = tmp_path / "it's own.npz"
+    np.savez(path, x_train=digits.train_images[:, 0].numpy(), y_train=digits.train_targets.numpy())
+    result = train(path, "supervised", 50, settings=["net=digits", "method.epochs=1"], name="a", runs_dir=tmp_path)
+    assert result.metrics["test_error"] is None
+    assert result.classifier.image_shape == (1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"labels": 55}, "labels=55: not divisible by the 10 classes"),
+        ({"settings": ["method.epochs=0"]}, "method.epochs=0: use 1 or more"),
+        ({"devices": 2, "settings": ["trainer=ddp"]}, "devices=2: start this program with torchrun"),
+    ],
+)
+def test_mistakes(arguments: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ssgan.SsganError, match=message):
+        train("digits", runs_dir=tmp_path, **arguments)
+    assert not list(tmp_path.iterdir())
+
+
+class Steps(pl.Callback):
+    """A user's own callback."""
+
+    steps = 0
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.steps += 1
+
+
+def parts(digits: ImageData) -> tuple[ImprovedGAN, SemiSupervisedData]:
+    data = SemiSupervisedData.from_arrays(digits.train_images, digits.train_targets, labels=50, validation=100)
+    classifier = MLPClassifier((1, 8, 8), 10, [64, 32], 0.3, 0.5, 0.1)
+    return ImprovedGAN(classifier, MLPGenerator((1, 8, 8), 20, [32], "sigmoid")), data
+
+
+@pytest.mark.filterwarnings("ignore:.*(tensorboardX|does not have many workers|resumable|logging interval)")
+def test_the_lightning_parts_work_in_a_trainer_of_the_user(digits: ImageData, tmp_path: Path) -> None:
+    """Own logger, own callback, data-dependent initialization at the start, and a classifier file at the end."""
+    module, data = parts(digits)
+    logger, steps = pl.loggers.CSVLogger(str(tmp_path)), Steps()
+    trainer = pl.Trainer(
+        max_epochs=2, logger=logger, callbacks=[steps], enable_progress_bar=False, default_root_dir=tmp_path
+    )
+    trainer.fit(module, datamodule=data)
+    assert steps.steps == 2 * (1197 // 100)
+    assert (Path(logger.log_dir) / "metrics.csv").exists()
+    assert module.classifier.trunk[2].g.std() > 0  # set from images; it starts at 1 in every unit
+    assert trainer.callback_metrics["val/error"] < 0.9
+    ssgan.save_classifier(tmp_path / "c.safetensors", module.ema_classifier.module, data.data.class_names)
+    assert ssgan.load_classifier(tmp_path / "c.safetensors").predict(digits.test_images).shape == (500,)
+
+
+@pytest.mark.filterwarnings("ignore:.*(tensorboardX|does not have many workers|resumable|logging interval)")
+def test_fast_dev_run(digits: ImageData, tmp_path: Path) -> None:
+    module, data = parts(digits)
+    pl.Trainer(fast_dev_run=True, enable_progress_bar=False, default_root_dir=tmp_path).fit(module, datamodule=data)
+
+
+def test_arrays_are_understood() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 3, 8, 9), np.uint8)
+    targets = np.arange(20) % 2
+    first = from_arrays(images, targets, class_names=["cat", "dog"])
+    assert first.class_names == ("cat", "dog")
+    assert first.image_shape == (3, 8, 9)
+    last = from_arrays(images.transpose(0, 2, 3, 1), torch.from_numpy(targets), class_names=["cat", "dog"])
+    assert torch.equal(first.train_images, last.train_images)
+    assert first.digest == last.digest
+    with pytest.raises(ssgan.SsganError, match=r"arrays: x_train is float64\. Store images as uint8"):
+        from_arrays(images / 255, targets)
+
+
+def snippets() -> list[str]:
+    """The Python blocks of the README that train."""
+    blocks, block = [], []
+    for line in [*README.splitlines(), ""]:
+        if line.startswith("    ") or (block and not line):
+            block.append(line[4:])
+        elif block:
+            blocks.append("\n".join(block).strip())
+            block = []
+    return [text for text in blocks if "ssgan.train(" in text or "pl.Trainer(" in text]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_snippets_of_the_readme_run(number: int, tmp_path: Path) -> None:
+    code = snippets()[number]
+    assert len(code.splitlines()) <= 15
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr

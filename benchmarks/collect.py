@@ -1,6 +1,7 @@
 """python benchmarks/collect.py RUN_FOLDER ...: collect finished runs into benchmarks/results/<condition>_<recipe>.json.
 
-Runs of one condition and recipe make one file; runs that it has already stay, those given again are replaced.
+Runs of one condition and recipe make one file; runs that it has already stay, those given again are replaced, and keep
+the supervised-only error of their split if they trained no baseline.
 Errors are fractions. The mean is over all runs, collapsed ones included; sd is the sample standard deviation.
 """
 
@@ -26,6 +27,11 @@ def add(run: Path) -> Path:
     entry = {key: metrics[key] for key in KEYS}
     entry["command"] = " ".join(word for word in entry["command"].split() if not word.startswith("runs_dir="))
     which = (entry["split_seed"], entry["seed"])
+    if entry["supervised_error"] is None:  # without baseline=true: that of the split's earlier run, if there is one
+        before = next((one for one in result["runs"] if (one["split_seed"], one["seed"]) == which), None)
+        if before is not None and before["supervised_error"] is not None:
+            entry["supervised_error"] = before["supervised_error"]
+            entry["supervised_command"] = before.get("supervised_command", before["command"])
     runs = [other for other in result["runs"] if (other["split_seed"], other["seed"]) != which] + [entry]
     runs.sort(key=lambda one: (one["split_seed"], one["seed"]))
     supervised = [one["supervised_error"] for one in runs if one["supervised_error"] is not None]

@@ -7,7 +7,8 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import fields
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,20 +17,31 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ssgan import schema
 from ssgan.configuration import register, require_keys
 from ssgan.errors import SsganError, first_line, print_error
 from ssgan.schema import CONFIG_DIR
 
 
-def run(config_name: str, job: Callable[[DictConfig], int]) -> None:
+def run(config_name: str, job: Callable[[DictConfig], int], help_text: str | None = None) -> None:
     """Compose ``conf/<config_name>.yaml`` with the overrides of the command line, run ``job`` once, or once per job of
     a sweep, and exit with the highest code that a job returned. A job that fails does not end a sweep.
+
+    ``--help`` prints ``help_text``, if there is one. A word that is no key of the command is answered before anything
+    slow is imported.
     """
+    if help_text and not {"-h", "--help"}.isdisjoint(sys.argv):
+        print(help_text, end="")
+        sys.exit(0)
+    unknown = unknown_keys(config_name)
+    if unknown:
+        print_error("; ".join(unknown))
+        sys.exit(1)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors come up to here, where they are told in one message
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name may be any bytes
-    register()
+    register(trains=config_name == "config")
     code, composed = 0, list[bool]()
     with tempfile.TemporaryDirectory() as answers:  # of the jobs, which a launcher may run in processes of their own
 
@@ -78,9 +90,7 @@ def explain(error: Exception, config_name: str) -> str:
     unknown = re.match(r"Could not override '([^']+)'", text) or re.match(r"Key '([^']+)' is not in struct", text)
     if unknown:
         key = str(unknown[1]).partition("@")[0]
-        similar = difflib.get_close_matches(key, known_keys(config_name), n=1)
-        hint = f"did you mean {similar[0]}? " if similar else ""
-        return f"{key}: there is no such key; {hint}--cfg job lists them all"
+        return no_such_key(key, known_keys(config_name))
     causes = [first_line(error)]
     while error.__cause__ is not None:
         error = error.__cause__  # type: ignore[assignment]
@@ -89,6 +99,21 @@ def explain(error: Exception, config_name: str) -> str:
         causes.append(f"key: {error.full_key}")
     lines = [line.strip() for line in text.splitlines()[1:]]
     return "; ".join([causes[0], *causes[1:], *(line for line in lines if line and line not in causes)])
+
+
+def unknown_keys(config_name: str) -> list[str]:
+    """A message for each override whose first word is neither a key nor a group of conf/."""
+    owner = getattr(schema, f"{'Fit' if config_name == 'config' else config_name.capitalize()}Config")
+    known = [field.name for field in fields(owner)]
+    groups = [path.name for path in Path(CONFIG_DIR).iterdir() if path.is_dir()]
+    words = [match[1] for word in sys.argv[1:] if (match := re.match(r"(\w+)[^\s=]*=", word))]
+    return [no_such_key(word, known) for word in words if word not in (*known, *groups, "hydra")]
+
+
+def no_such_key(key: str, known: Iterable[str]) -> str:
+    similar = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {similar[0]}? " if similar else ""
+    return f"{key}: there is no such key; {hint}--cfg job lists them all"
 
 
 def group_overrides() -> list[str]:

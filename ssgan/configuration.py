@@ -10,8 +10,11 @@ from ssgan.data.augmentation import AugmentationConfig
 from ssgan.errors import SsganError
 
 
-def register() -> None:
-    """Store the configuration dataclasses under the names by which conf/ refers to them."""
+def register(trains: bool = True) -> None:
+    """Store the configuration dataclasses under the names by which conf/ refers to them.
+
+    Those of methods, whose import takes seconds, only for a command that ``trains``.
+    """
     store = ConfigStore.instance().store
     for command in ("Fit", "Evaluate", "Predict", "Sample", "Score", "Turing", "Ablation", "Report", "Divergences"):
         store(name=f"{command.lower()}_schema", node=getattr(schema, f"{command}Config"))
@@ -27,12 +30,13 @@ def register() -> None:
             "dcgan": schema.DCGANNetConfig,
             "conv": schema.ConvNetConfig,
             "resnet": schema.ResNetConfig,
+            "air": schema.AirNetConfig,
         },
     }
     for group, nodes in groups.items():
         for name, node in nodes.items():
             store(group=f"schema/{name}", name=group, node=node)
-    for name in methods.names():
+    for name in methods.names() if trains else ():
         store(group="method", name=name, node=methods.find(name).Config(name=name))
     for name in ("augmentation", "strong_augmentation"):
         store(group=f"schema/{name}", name="default", node=AugmentationConfig, package=name)

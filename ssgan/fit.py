@@ -5,6 +5,30 @@ from omegaconf import DictConfig
 
 from ssgan import cli
 
+HELP = """\
+ssgan trains an image classifier on a few labeled and many unlabeled images, and writes it to a file.
+
+  python -m ssgan.fit                                         scikit-learn's digits with 50 labels: a minute
+  python -m ssgan.fit dataset=mnist labels=100                MNIST, SVHN or CIFAR-10 (dataset=svhn, cifar10)
+  python -m ssgan.fit dataset=folder dataset.path=pictures    a folder for each class, and one named unlabeled
+  python -m ssgan.fit method=fixmatch dataset=cifar10         improved_gan, mean_teacher, ct_gan, supervised, ...
+  python -m ssgan.fit -m labels=20,50,100 split_seed=0,1,2    every combination
+  python -m ssgan.fit trainer=ddp devices=4                   on four GPUs
+
+  dataset=     digits, mnist, svhn, cifar10, folder, npz
+  method=      a file of ssgan/methods; method.epochs=, method.batch_size= and so on
+  labels=      images that carry a label, or all
+  split_seed=  which images these are; seed= everything else
+  validation=  labeled images held out, whose error is shown after every epoch
+  baseline=    true: train on the labeled images alone first, to compare
+  max_time=    30m, 1h30m: the learning rate falls to 0 by then
+  dry_run=     true: say what it would cost, and stop
+  name=        of the run; runs_dir= where it is written
+
+The same command goes on with a run that was stopped. --cfg job prints every key and its value. The other commands:
+evaluate, predict, sample, score, report, turing, ablation, divergences. More: README.md, conf/, ssgan/methods.
+"""
+
 
 def fit(config: DictConfig) -> int:
     """Run, resume or report the run of ``config`` in the folder that Hydra has made; returns the exit code."""
@@ -22,7 +46,7 @@ def fit(config: DictConfig) -> int:
 
 
 def main() -> None:
-    cli.run("config", fit)
+    cli.run("config", fit, HELP)
 
 
 if __name__ == "__main__":

@@ -107,6 +107,12 @@ class ResNetClassifierConfig(ClassifierConfig):
 
 
 @dataclass
+class AirClassifierConfig:
+    _target_: str = MISSING
+    widths: list[int] = MISSING
+
+
+@dataclass
 class ConvGeneratorConfig(GeneratorConfig):
     channels: list[int] = MISSING
     size: int = key(MISSING, "of a kernel", at_least=1)
@@ -133,6 +139,12 @@ class DCGANNetConfig(NetConfig):
 @dataclass
 class ConvNetConfig(NetConfig):
     classifier: ConvClassifierConfig = field(default_factory=ConvClassifierConfig)
+    generator: ConvGeneratorConfig = field(default_factory=ConvGeneratorConfig)
+
+
+@dataclass
+class AirNetConfig(NetConfig):
+    classifier: AirClassifierConfig = field(default_factory=AirClassifierConfig)
     generator: ConvGeneratorConfig = field(default_factory=ConvGeneratorConfig)
 
 

@@ -104,6 +104,7 @@ class Method(pl.LightningModule):
 
         (N, C, H, W), in the classifier's pixel range. Raises `SsganError` for too few of them.
         """
+        self.classifier.initialize(images)
         initialize_from_data(self.classifier, images)
         self.initialize_generator(images)
         self.start_from(images)
@@ -173,8 +174,9 @@ class Method(pl.LightningModule):
 
     def outputs(self, batch: Batch, names: Sequence[str]) -> Outputs:
         """The classifier in training on the views of these names, in one pass."""
-        features = forward_concatenated(self.classifier.features, [batch[name] for name in names])
-        logits = forward_concatenated(self.classifier.head, features)
+        multiple = 1 if self.classifier.batch_dependent else 32
+        features = forward_concatenated(self.classifier.features, [batch[name] for name in names], multiple)
+        logits = forward_concatenated(self.classifier.head, features, multiple)
         return {name: Output(f, y) for name, f, y in zip(names, features, logits, strict=True)}
 
     def teacher_logits(self, images: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ def check(config: DictConfig) -> None:
         widths = OmegaConf.select(config, key, default=[1])
         if not widths or any(not isinstance(width, int) or width < 1 for width in widths):
             raise SsganError(f"{key}={widths}: name the width, 1 or more, of at least one layer")
-    if config.net.classifier.minibatch_kernels:
+    if config.net.classifier.get("minibatch_kernels"):
         for method in trained(config):
             for name in ("batch_size", "labeled_batch_size"):
                 if config[method][name] < 2:

@@ -39,10 +39,9 @@ class Split:
     def from_json(cls, content: Any, source: str) -> "Split":
         """The inverse of `to_json`; raises `SsganError` when ``content`` was edited or is no split."""
         try:
-            content = {
-                key.replace("labelled", "labeled"): value for key, value in content.items()
-            }  # of earlier versions
-            lists = {key: tuple(map(int, content[key])) for key in ("labeled", "validation", "per_class")}
+            labeled = content["labelled" if "labelled" in content else "labeled"]  # as earlier versions spelled it
+            lists = {key: tuple(map(int, content[key])) for key in ("validation", "per_class")}
+            lists["labeled"] = tuple(map(int, labeled))
             split = cls(labels=content["labels"], split_seed=content["split_seed"], **lists)
             intact = content["digest"] == split.digest
         except (KeyError, TypeError, ValueError):

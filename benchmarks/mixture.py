@@ -23,7 +23,8 @@ from ssgan import losses
 from ssgan.evaluation.divergences import js, kl
 from ssgan.files import write_atomically
 from ssgan.nets.layers.minibatch_discrimination import MinibatchDiscrimination
-from ssgan.training.run_dir import as_json, environment
+from ssgan.training.environment import environment
+from ssgan.training.run_dir import as_json
 
 MODES, RADIUS, SD = 8, 2.0, 0.05  # the ring of Metz et al. 2017 ("Unrolled GANs"), whose sd is 0.02
 LATENT, HIDDEN = 64, 64  # both networks have two hidden layers of tanh units, as in public code for this ring

@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ssgan.training.run_dir import environment
+from ssgan.training.environment import environment
 
 RESULT = Path(__file__).parent / "results" / "scaling.json"
 ROUNDS, EPOCHS = 3, 3

@@ -16,7 +16,7 @@ from PIL import Image
 
 import ssgan
 from ssgan.nets import MLPClassifier
-from ssgan.training.run_dir import machine
+from ssgan.training.environment import machine
 
 ROUNDS = 5
 

@@ -28,7 +28,7 @@ from ssgan.data.splits import draw_split
 from ssgan.precision import PRECISIONS, resolve_precision
 from ssgan.schema import CONFIG_DIR
 from ssgan.training.build import build, make_trainer
-from ssgan.training.run_dir import machine
+from ssgan.training.environment import machine
 
 RECIPE = ("experiment=mnist_100", "method.batch_size=100")
 EPOCHS, PROFILED_STEPS = 5, 60

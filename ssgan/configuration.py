@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from ssgan import methods, schema
 from ssgan.data.augmentation import AugmentationConfig
 from ssgan.errors import SsganError
+from ssgan.nets import config as net_config
 
 
 def register(trains: bool = True) -> None:
@@ -26,11 +27,11 @@ def register(trains: bool = True) -> None:
             "folder": schema.FolderDatasetConfig,
         },
         "net": {
-            "mlp": schema.MLPNetConfig,
-            "dcgan": schema.DCGANNetConfig,
-            "conv": schema.ConvNetConfig,
-            "resnet": schema.ResNetConfig,
-            "air": schema.AirNetConfig,
+            "mlp": net_config.MLPNetConfig,
+            "dcgan": net_config.DCGANNetConfig,
+            "conv": net_config.ConvNetConfig,
+            "resnet": net_config.ResNetConfig,
+            "air": net_config.AirNetConfig,
         },
     }
     for group, nodes in groups.items():

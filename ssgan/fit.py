@@ -3,7 +3,7 @@
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from ssgan import cli
+from ssgan import cli, methods
 
 HELP = """\
 ssgan trains an image classifier on a few labeled and many unlabeled images, and writes it to a file.
@@ -11,12 +11,13 @@ ssgan trains an image classifier on a few labeled and many unlabeled images, and
   python -m ssgan.fit                                         scikit-learn's digits with 50 labels: a minute
   python -m ssgan.fit dataset=mnist labels=100                MNIST, SVHN or CIFAR-10 (dataset=svhn, cifar10)
   python -m ssgan.fit dataset=folder dataset.path=pictures    a folder for each class, and one named unlabeled
-  python -m ssgan.fit method=fixmatch dataset=cifar10         improved_gan, mean_teacher, ct_gan, supervised, ...
+  python -m ssgan.fit method=supervised                       other methods, below
   python -m ssgan.fit -m labels=20,50,100 split_seed=0,1,2    every combination
   python -m ssgan.fit trainer=ddp devices=4                   on four GPUs
 
   dataset=     digits, mnist, svhn, cifar10, folder, npz
-  method=      a file of ssgan/methods; method.epochs=, method.batch_size= and so on
+  method=      {methods};
+               method.epochs=, method.batch_size= and so on
   labels=      images that carry a label, or all
   split_seed=  which images these are; seed= everything else
   validation=  labeled images held out, whose error is shown after every epoch
@@ -46,7 +47,7 @@ def fit(config: DictConfig) -> int:
 
 
 def main() -> None:
-    cli.run("config", fit, HELP)
+    cli.run("config", fit, HELP.format(methods=", ".join(methods.names())))
 
 
 if __name__ == "__main__":

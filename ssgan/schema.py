@@ -46,115 +46,6 @@ class FolderDatasetConfig(NpzDatasetConfig):
 
 
 @dataclass
-class ClassifierConfig:
-    """What every classifier has."""
-
-    _target_: str = MISSING
-    init_std: float = key(MISSING, "of initial weights", above=0)
-    minibatch_kernels: int = key(MISSING, "of minibatch discrimination", at_least=0)
-    minibatch_dims: int = key(MISSING, "of each kernel", at_least=1)
-
-
-@dataclass
-class GeneratorConfig:
-    """What every generator has."""
-
-    _target_: str = MISSING
-    latent: int = key(MISSING, "numbers in z", at_least=1)
-    norm: str = key(MISSING, "of hidden layers", choices=("batch", "weight", "virtual"))
-    reference: int = key(MISSING, "z in the reference batch of virtual batch norm", at_least=1)
-
-
-@dataclass
-class NoisyClassifierConfig(ClassifierConfig):
-    input_noise: float = key(MISSING, "sd, in units of the pixel range", at_least=0)
-    hidden_noise: float = key(MISSING, "sd of the noise of later layers", at_least=0)
-
-
-@dataclass
-class MLPClassifierConfig(NoisyClassifierConfig):
-    hidden: list[int] = MISSING
-
-
-@dataclass
-class MLPGeneratorConfig(GeneratorConfig):
-    hidden: list[int] = MISSING
-    output: str = key(MISSING, "nonlinearity of the output", choices=("sigmoid", "softplus"))
-
-
-@dataclass
-class DCGANClassifierConfig(NoisyClassifierConfig):
-    width: int = key(MISSING, "channels after the first halving", at_least=1)
-
-
-@dataclass
-class DCGANGeneratorConfig(GeneratorConfig):
-    width: int = key(MISSING, "channels before the last doubling", at_least=1)
-    init_std: float = key(MISSING, "of initial weights", above=0)
-
-
-@dataclass
-class ConvClassifierConfig(ClassifierConfig):
-    rows: list[Any] = MISSING
-    output_std: float = key(MISSING, "sd of initial logits", above=0)
-
-
-@dataclass
-class ResNetClassifierConfig(ClassifierConfig):
-    stem: int = key(MISSING, "channels of the first convolution", at_least=1)
-    stages: list[Any] = MISSING
-    dropout: float = MISSING
-
-
-@dataclass
-class AirClassifierConfig:
-    _target_: str = MISSING
-    widths: list[int] = MISSING
-
-
-@dataclass
-class ConvGeneratorConfig(GeneratorConfig):
-    channels: list[int] = MISSING
-    size: int = key(MISSING, "of a kernel", at_least=1)
-    init_std: float = key(MISSING, "of initial weights", above=0)
-
-
-@dataclass
-class NetConfig:
-    """A classifier and the generator that goes with it."""
-
-
-@dataclass
-class MLPNetConfig(NetConfig):
-    classifier: MLPClassifierConfig = field(default_factory=MLPClassifierConfig)
-    generator: MLPGeneratorConfig = field(default_factory=MLPGeneratorConfig)
-
-
-@dataclass
-class DCGANNetConfig(NetConfig):
-    classifier: DCGANClassifierConfig = field(default_factory=DCGANClassifierConfig)
-    generator: DCGANGeneratorConfig = field(default_factory=DCGANGeneratorConfig)
-
-
-@dataclass
-class ConvNetConfig(NetConfig):
-    classifier: ConvClassifierConfig = field(default_factory=ConvClassifierConfig)
-    generator: ConvGeneratorConfig = field(default_factory=ConvGeneratorConfig)
-
-
-@dataclass
-class AirNetConfig(NetConfig):
-    classifier: AirClassifierConfig = field(default_factory=AirClassifierConfig)
-    generator: ConvGeneratorConfig = field(default_factory=ConvGeneratorConfig)
-
-
-@dataclass
-class ResNetConfig(NetConfig):
-    classifier: ResNetClassifierConfig = field(default_factory=ResNetClassifierConfig)
-    generator: ConvGeneratorConfig = field(default_factory=ConvGeneratorConfig)
-
-
-@dataclass
 class CollapseWatchConfig:
     window: int = key(300, "steps; half an epoch of MNIST", at_least=1)
     unsupervised_below: float = key(0.05, "healthy runs: 0.30-0.40; dead ones fall through it in two epochs")
@@ -174,7 +65,7 @@ class TrainerConfig:
 @dataclass
 class FitConfig:
     dataset: DatasetConfig = MISSING
-    net: NetConfig = MISSING
+    net: Any = MISSING
     method: Any = MISSING
     supervised: Any = MISSING
     augmentation: Any = MISSING

@@ -255,7 +255,7 @@ def test_a_baseline_killed_while_it_is_tested(ssgan: Command, tmp_path: Path, mo
     """Kills a file that is there before its error is, and checkpoints that nobody removes any more."""
     arguments = [*TINY, "baseline=true", f"runs_dir={tmp_path}"]
     with monkeypatch.context() as patch:
-        patch.setattr("ssgan.training.run.evaluate", lambda *_: die())
+        patch.setattr("ssgan.training.fit_and_export.evaluate", lambda *_: die())
         with pytest.raises(Killed):
             ssgan("fit", *arguments)
     folder = folder_of(tmp_path)

@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 from test_configs import CONF, compose
 
-from ssgan.training.run_dir import command_line
+from ssgan.training.environment import command_line
 
 SWEEPS = sorted((CONF / "sweep").glob("*.yaml"))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from ssgan.training.run_dir import machine
+from ssgan.training.environment import machine
 
 RESULT = Path(__file__).parents[1] / "results" / "reliability.json"
 SETTINGS = ["method.epochs=100", "trainer.checkpoint_minutes=0"]

@@ -1,37 +1,33 @@
 """A whole run: data, split, training or its resumption, export, test, metrics."""
 
-import signal
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
 from ssgan.data.splits import draw_split
-from ssgan.distributed import is_lost_connection, world_size
-from ssgan.errors import SsganError, print_error, warn
-from ssgan.evaluation.classification import evaluate
+from ssgan.errors import print_error, warn
 from ssgan.evaluation.curves import draw_curves
-from ssgan.inference.classifier_file import load_classifier, save_classifier
+from ssgan.inference.classifier_file import load_classifier
 from ssgan.precision import emulated, resolve_precision
 from ssgan.schema import trained
 from ssgan.training.build import Built, build, check, make_trainer
-from ssgan.training.callbacks.checkpoints import Checkpoints, Stopped, StopSignal
+from ssgan.training.callbacks.checkpoints import Checkpoints
 from ssgan.training.callbacks.collapse_watch import CollapseWatch
 from ssgan.training.callbacks.metrics_csv import RunRecord
 from ssgan.training.callbacks.progress import RunProgress
 from ssgan.training.callbacks.sample_grid import SampleGrid
 from ssgan.training.callbacks.time_limit import TimeEstimate, TimeLimit, parse_duration, time_left
 from ssgan.training.dry_run import count_images, dry_run
+from ssgan.training.environment import command_line
+from ssgan.training.fit_and_export import NOT_TESTED, export, train_from_checkpoint
 from ssgan.training.launch import launch, launched_world_size, limit_threads, resolve_batch_sizes
-from ssgan.training.run_dir import RunFolder, command_line
+from ssgan.training.run_dir import RunFolder
 
 COLLAPSED = 3
-NOT_TESTED: dict[str, Any] = {"error": None, "ece": None, "nll": None}
 
 
 @dataclass
@@ -122,7 +118,7 @@ def run_baseline(config: DictConfig, built: Built, folder: RunFolder) -> float |
         trainer = make_trainer(
             config, config.supervised, [RunProgress("supervised only"), checkpoints], folder=folder.path
         )
-        train(trainer, module, data, checkpoints)
+        train_from_checkpoint(trainer, module, data, checkpoints)
         if not trainer.is_global_zero:
             return None
         export(config, config.supervised, module, data, path)
@@ -165,7 +161,7 @@ def run_method(
         )
     callbacks.append(checkpoints)  # after all others: what they did of an epoch is then done
     trainer = make_trainer(config, method, callbacks, logger, folder.path)
-    train(trainer, module, data, checkpoints)
+    train_from_checkpoint(trainer, module, data, checkpoints)
     status = "finished" if watch.reason is None else "collapsed"
     if not trainer.is_global_zero:
         return {"status": status}
@@ -198,52 +194,3 @@ def run_method(
     folder.finish(metrics)
     checkpoints.previous.unlink(missing_ok=True)
     return metrics
-
-
-def train(trainer: pl.Trainer, module: pl.LightningModule, data: SemiSupervisedData, checkpoints: Checkpoints) -> None:
-    """`Trainer.fit`, from the newest of ``checkpoints``, one of its callbacks, read without unpickling objects.
-
-    Raises `Stopped` when a signal ended it, and `SsganError` when another process did not go on.
-    """
-    path, complaints = checkpoints.find()
-    if path is not None and complaints and trainer.is_global_zero:
-        print_error(f"{'; '.join(complaints)}. Going on from {path}.")
-    with StopSignal() as checkpoints.stop:
-        try:
-            trainer.fit(module, datamodule=data, ckpt_path=path, weights_only=True)
-        except SystemExit as exit_:
-            if trainer.interrupted:
-                raise Stopped(checkpoints.stop.number or signal.SIGINT) from exit_
-            raise
-        except RuntimeError as error:
-            if world_size() > 1 and is_lost_connection(error):
-                raise SsganError(
-                    "another process of this run has ended, and this one cannot go on alone; the same command goes on "
-                    "from the last checkpoint"
-                ) from error
-            raise
-
-
-def export(config: DictConfig, method: DictConfig, module: Any, data: SemiSupervisedData, path: Path) -> dict[str, Any]:
-    """Write the averaged classifier as a file, with what `evaluate` says of it in the header; returns that.
-
-    What is tested is the file as it is read. ``path`` appears when that is done.
-    """
-    module.recalibrate()
-    network, images = module.ema_classifier.module, data.data
-    record = {
-        "dataset": images.name,
-        "method": method.name,
-        "labels": config.labels,
-        "split_seed": config.split_seed,
-        "seed": config.seed,
-        "split_digest": data.split.digest,
-    }
-    test = NOT_TESTED
-    if len(images.test_images):
-        untested = path.with_name(f".{path.name}.untested")
-        save_classifier(untested, network, images.class_names, **record)
-        test = evaluate(load_classifier(untested).predict_log_proba(images.test_images), images.test_targets)
-        untested.unlink()
-    save_classifier(path, network, images.class_names, **record, test=test)
-    return test

@@ -1,0 +1,125 @@
+"""python benchmarks/methods.py [DATASET ...]: every method with equal time, beside what costs nothing.
+
+Trains each method of ssgan/methods on digits (50 labels) and MNIST (100 labels) for at most `MINUTES` of wall-clock time on three
+label splits, with the settings of the data set's preset; on the same splits, label spreading and logistic regression on
+pixels (scikit-learn). Run it alone: time is what is held equal. Runs go to runs_methods/ and are resumed or read if they are
+there. Writes benchmarks/results/methods_<data set>.json and benchmarks/methods.md.
+"""
+
+import json
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.semi_supervised import LabelSpreading
+
+import ssgan
+from ssgan import methods
+from ssgan.data.datasets import ImageData
+from ssgan.data.registry import named_dataset
+from ssgan.data.splits import draw_split
+from ssgan.training.environment import machine
+
+HERE = Path(__file__).parent
+LABELS = {"digits": 50, "mnist": 100}
+SPLITS, MINUTES = 3, 3
+SPREAD_OVER = 10_000
+"""Images of the pool that label spreading sees at most; its graph grows with their square."""
+SETTINGS = {("mnist", name): ["method.epochs=30"] for name in ("improved_gan", "ct_gan", "mean_teacher", "fixmatch")}
+"""The schedule has to end: epochs that three minutes are about enough for; max_time anneals what they are not."""
+
+
+def flat(images: torch.Tensor) -> np.ndarray:
+    return (images.flatten(1).float() / 255).numpy()
+
+
+def on_pixels(data: ImageData, labels: int, split_seed: int) -> dict[str, tuple[float, float]]:
+    """Test error and seconds of label spreading (7 neighbors, alpha 0.2) and logistic regression on one split."""
+    split = draw_split(
+        data.train_targets.numpy(), len(data.class_names), labels, split_seed, 100 if data.name == "digits" else 0
+    )
+    pool = np.setdiff1d(np.arange(len(data.train_images)), split.validation)
+    unlabeled = np.setdiff1d(pool, split.labeled)
+    few = np.random.RandomState(split_seed).permutation(unlabeled)[: SPREAD_OVER - len(split.labeled)]
+    x_labeled, y_labeled = flat(data.train_images[list(split.labeled)]), data.train_targets[list(split.labeled)].numpy()
+    x_test, y_test = flat(data.test_images), data.test_targets.numpy()
+    results = {}
+    x = np.concatenate([x_labeled, flat(data.train_images[few])])
+    y = np.concatenate([y_labeled, np.full(len(few), -1)])
+    for name, model, arguments in (
+        ("label spreading", LabelSpreading("knn", n_neighbors=7, alpha=0.2, max_iter=100), (x, y)),
+        ("logistic regression", LogisticRegression(max_iter=2000), (x_labeled, y_labeled)),
+    ):
+        started = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            error = float((model.fit(*arguments).predict(x_test) != y_test).mean())
+        results[name] = error, time.perf_counter() - started
+    return results
+
+
+def measure(dataset: str) -> dict[str, Any]:
+    labels = LABELS[dataset]
+    data = named_dataset(dataset, os.environ.get("SSGAN_DATA", "data"), download=True)
+    rows: dict[str, list[tuple[float, float]]] = {}
+    for split_seed in range(SPLITS):
+        for name in methods.names():
+            if not methods.find(name).uses_labels:
+                continue
+            result = ssgan.train(
+                dataset,
+                name,
+                labels,
+                settings=SETTINGS.get((dataset, name), ()),
+                split_seed=split_seed,
+                seed=split_seed,
+                max_time=f"{MINUTES}m",
+                runs_dir="runs_methods",
+            )
+            rows.setdefault(name, []).append((result.metrics["test_error"], result.metrics["seconds"]))
+        for name, row in on_pixels(data, labels, split_seed).items():
+            rows.setdefault(name, []).append(row)
+    return {
+        "condition": f"{dataset}@{labels}",
+        "machine": machine(),
+        "threads": torch.get_num_threads(),
+        "command": f"python benchmarks/methods.py {dataset}",
+        "methods": {
+            name: {
+                "test_error": [round(error, 5) for error, _ in runs],
+                "mean": round(mean(error for error, _ in runs), 5),
+                "sd": round(stdev(error for error, _ in runs), 5),
+                "seconds": [round(seconds, 1) for _, seconds in runs],
+            }
+            for name, runs in rows.items()
+        },
+    }
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    lines = [
+        f"Test error (%), mean ± sample sd of {SPLITS} label splits, and seconds of training, at most {MINUTES} minutes each.",
+        "`python benchmarks/methods.py`; single runs: results/methods_*.json.\n",
+        "| |" + "".join(f" {result['condition']} | seconds |" for result in results),
+        "|---|" + "---|---|" * len(results),
+    ]
+    for name in results[0]["methods"]:
+        cells = [result["methods"][name] for result in results]
+        text = "".join(f" {100 * c['mean']:.2f} ± {100 * c['sd']:.2f} | {mean(c['seconds']):.1f} |" for c in cells)
+        lines.append(f"| {name} |{text}")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    for dataset in sys.argv[1:] or LABELS:
+        path = HERE / "results" / f"methods_{dataset}.json"
+        path.write_text(json.dumps(measure(dataset), indent=2) + "\n")
+    files = [HERE / "results" / f"methods_{dataset}.json" for dataset in LABELS]
+    (HERE / "methods.md").write_text(table([json.loads(file.read_text()) for file in files if file.exists()]))

@@ -1,0 +1,68 @@
+"""The two halves of a run: training from its newest checkpoint, and the classifier file that comes out."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig
+
+from ssgan.data.datamodule import SemiSupervisedData
+from ssgan.distributed import is_lost_connection, world_size
+from ssgan.errors import SsganError, print_error
+from ssgan.evaluation.classification import evaluate
+from ssgan.inference.classifier_file import load_classifier, save_classifier
+from ssgan.training.callbacks.checkpoints import Checkpoints, Stopped, StopSignal
+
+NOT_TESTED: dict[str, Any] = {"error": None, "ece": None, "nll": None}
+
+
+def train_from_checkpoint(
+    trainer: pl.Trainer, module: pl.LightningModule, data: SemiSupervisedData, checkpoints: Checkpoints
+) -> None:
+    """`Trainer.fit`, from the newest of ``checkpoints``, one of its callbacks, read without unpickling objects.
+
+    Raises `Stopped` when a signal ended it, and `SsganError` when another process did not go on.
+    """
+    path, complaints = checkpoints.find()
+    if path is not None and complaints and trainer.is_global_zero:
+        print_error(f"{'; '.join(complaints)}. Going on from {path}.")
+    with StopSignal() as checkpoints.stop:
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=path, weights_only=True)
+        except SystemExit as exit_:
+            if trainer.interrupted:
+                raise Stopped(checkpoints.stop.number or signal.SIGINT) from exit_
+            raise
+        except RuntimeError as error:
+            if world_size() > 1 and is_lost_connection(error):
+                raise SsganError(
+                    "another process of this run has ended, and this one cannot go on alone; the same command goes on "
+                    "from the last checkpoint"
+                ) from error
+            raise
+
+
+def export(config: DictConfig, method: DictConfig, module: Any, data: SemiSupervisedData, path: Path) -> dict[str, Any]:
+    """Write the averaged classifier as a file, with what `evaluate` says of it in the header; returns that.
+
+    What is tested is the file as it is read. ``path`` appears when that is done.
+    """
+    module.recalibrate()
+    network, images = module.ema_classifier.module, data.data
+    record = {
+        "dataset": images.name,
+        "method": method.name,
+        "labels": config.labels,
+        "split_seed": config.split_seed,
+        "seed": config.seed,
+        "split_digest": data.split.digest,
+    }
+    test = NOT_TESTED
+    if len(images.test_images):
+        untested = path.with_name(f".{path.name}.untested")
+        save_classifier(untested, network, images.class_names, **record)
+        test = evaluate(load_classifier(untested).predict_log_proba(images.test_images), images.test_targets)
+        untested.unlink()
+    save_classifier(path, network, images.class_names, **record, test=test)
+    return test

@@ -46,8 +46,8 @@ def test_train_on_arrays(digits: ImageData, tmp_path: Path, kind: Callable[[Tens
     targets = digits.train_targets.clone()
     targets[::2] = -1
     data = (kind(digits.train_images), kind(targets), kind(digits.test_images), kind(digits.test_targets))
-    result = train(data, "mean_teacher", 50, settings=["net=digits", *TINY], runs_dir=tmp_path)
-    assert result.folder == tmp_path / "arrays@50/mean_teacher/split0-seed0"
+    result = train(data, "supervised", 50, settings=["net=digits", *TINY], runs_dir=tmp_path)
+    assert result.folder == tmp_path / "arrays@50/supervised/split0-seed0"
     classes = result.classifier.predict(kind(digits.test_images))
     assert (classes != digits.test_targets).float().mean().item() == pytest.approx(result.metrics["test_error"])
 

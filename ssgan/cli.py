@@ -1,24 +1,23 @@
 """From a command line to an exit code: 0 done, 1 a mistake that the message explains, 3 collapsed, 130 or 143 stopped."""
 
-import difflib
 import io
 import os
 import re
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from uuid import uuid4
 
 import hydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from ssgan import schema
-from ssgan.configuration import register, require_keys
+from ssgan.configuration import explain, no_such_key, register, require_keys
 from ssgan.errors import SsganError, first_line, print_error
 from ssgan.schema import CONFIG_DIR
 
@@ -84,23 +83,6 @@ def run(config_name: str, job: Callable[[DictConfig], int], help_text: str | Non
     sys.exit(code)
 
 
-def explain(error: Exception, config_name: str) -> str:
-    """One message with the key, the value and the remedy from what Hydra or OmegaConf raised."""
-    text = str(error)
-    unknown = re.match(r"Could not override '([^']+)'", text) or re.match(r"Key '([^']+)' is not in struct", text)
-    if unknown:
-        key = str(unknown[1]).partition("@")[0]
-        return no_such_key(key, known_keys(config_name))
-    causes = [first_line(error)]
-    while error.__cause__ is not None:
-        error = error.__cause__  # type: ignore[assignment]
-        causes += [line for line in str(error).splitlines()[:1] if line not in causes[-1]]
-    if isinstance(error, OmegaConfBaseException) and error.full_key:
-        causes.append(f"key: {error.full_key}")
-    lines = [line.strip() for line in text.splitlines()[1:]]
-    return "; ".join([causes[0], *causes[1:], *(line for line in lines if line and line not in causes)])
-
-
 def unknown_keys(config_name: str) -> list[str]:
     """A message for each override whose first word is neither a key nor a group of conf/."""
     owner = getattr(schema, f"{'Fit' if config_name == 'config' else config_name.capitalize()}Config")
@@ -110,28 +92,7 @@ def unknown_keys(config_name: str) -> list[str]:
     return [no_such_key(word, known) for word in words if word not in (*known, *groups, "hydra")]
 
 
-def no_such_key(key: str, known: Iterable[str]) -> str:
-    similar = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean {similar[0]}? " if similar else ""
-    return f"{key}: there is no such key; {hint}--cfg job lists them all"
-
-
 def group_overrides() -> list[str]:
     """What the command line says of groups of conf/."""
     groups = {path.name for path in Path(CONFIG_DIR).iterdir() if path.is_dir()}
     return [argument for argument in sys.argv[1:] if re.split("[=@]", argument.lstrip("+~"))[0] in groups]
-
-
-def known_keys(config_name: str) -> list[str]:
-    """All keys of a command's configuration, with dots."""
-    keys: list[str] = []
-
-    def walk(node: DictConfig, prefix: str) -> None:
-        for key in node:
-            keys.append(f"{prefix}{key!s}")
-            if not OmegaConf.is_missing(node, key) and isinstance(node._get_node(key), DictConfig):
-                walk(node[key], f"{prefix}{key!s}.")
-
-    with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
-        walk(hydra.compose(config_name), "")
-    return keys

@@ -211,6 +211,10 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
             ["method.classifier_optimizer", "unexpected keyword argument 'momentum'"],
         ),
         ((*FIT, "+method.schedule.cycles=2"), ["method.schedule", "unexpected keyword argument 'cycles'"]),
+        (
+            (*FIT, "method=supervised", "method.terms.pull_away.weight=1"),
+            ["method.terms.pull_away.weight=1.0: method=supervised has no generator; use 0"],
+        ),
         ((*FIT, "method=improved_gna"), ["method/improved_gna", "improved_gan", "supervised"]),
         ((*FIT, "method.initialization_images=1"), ["method.initialization_images=1: use 2 or more"]),
         ((*FIT, "net.classifier.hidden=[]"), ["net.classifier.hidden=[]"]),

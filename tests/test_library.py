@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hydra
 import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
 from conftest import TINY, Outcome
+from hydra.core.global_hydra import GlobalHydra
 from torch import Tensor
 
 import ssgan
@@ -18,6 +20,7 @@ from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData, from_arrays
 from ssgan.methods.improved_gan import ImprovedGAN
 from ssgan.nets import MLPClassifier, MLPGenerator
+from ssgan.schema import CONFIG_DIR
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -65,6 +68,9 @@ def test_train_on_files(digits: ImageData, tmp_path: Path) -> None:
     [
         ({"labels": 55}, "labels=55: not divisible by the 10 classes"),
         ({"settings": ["method.epochs=0"]}, "method.epochs=0: use 1 or more"),
+        ({"settings": ["method.epoch=1"]}, "epoch: there is no such key; did you mean"),
+        ({"method": "improved_gna"}, "method/improved_gna"),
+        ({"settings": ["seed=abc"]}, "could not be converted to Integer"),
         ({"devices": 2, "settings": ["trainer=ddp"]}, "devices=2: start this program with torchrun"),
     ],
 )
@@ -72,6 +78,23 @@ def test_mistakes(arguments: dict[str, Any], message: str, tmp_path: Path) -> No
     with pytest.raises(ssgan.SsganError, match=message):
         train("digits", runs_dir=tmp_path, **arguments)
     assert not list(tmp_path.iterdir())
+
+
+def test_inside_of_a_program_of_hydras(tmp_path: Path) -> None:
+    """Catches a second initialization of Hydra's global state, and one that is not given back."""
+    with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+        outer = GlobalHydra.instance().hydra
+        with pytest.raises(ssgan.SsganError, match="labels=55"):
+            train("digits", labels=55, runs_dir=tmp_path)
+        assert GlobalHydra.instance().hydra is outer
+
+
+def test_sgd_in_place_of_adam(tmp_path: Path) -> None:
+    """The README's override: null leaves an argument at the optimizer's own default."""
+    sgd = "method.classifier_optimizer={_target_:torch.optim.SGD,lr:0.1,betas:null,eps:null,fused:null}"
+    assert sgd in README
+    result = train("digits", "supervised", settings=[*TINY, sgd], runs_dir=tmp_path)
+    assert result.metrics["status"] == "finished"
 
 
 class Steps(pl.Callback):

@@ -121,7 +121,8 @@ class ImprovedGAN(Method):
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()
-        if self.config.terms.consistency.weight and self.calibration_images is not None:
+        teaches = self.config.terms.consistency.weight or self.config.terms.pseudo_label.weight
+        if teaches and self.calibration_images is not None:
             recalibrate(self.classifier, self.calibration_images.to(self.device))  # the EMA copies these statistics
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:

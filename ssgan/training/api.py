@@ -7,9 +7,13 @@ from typing import Any
 
 import hydra
 import numpy as np
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
-from ssgan.configuration import register, require_keys
+from ssgan.configuration import explain, register, require_keys
 from ssgan.data.datasets import ImageData, from_arrays
 from ssgan.errors import SsganError
 from ssgan.inference.classifier import Classifier
@@ -66,10 +70,7 @@ def train(
     overrides = [*dataset_overrides(data, images), f"method={method}", f"runs_dir={quoted(runs_dir)}"]
     given = {"labels": labels, **keys}
     overrides += [f"{key}={quoted(value)}" for key, value in given.items() if value is not None]
-    register()
-    with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
-        config = hydra.compose("config", [*overrides, *settings])
-    require_keys(config)
+    config = compose([*overrides, *settings])
     processes = config.devices * config.num_nodes
     if processes > max(1, launched_world_size()):
         raise SsganError(f"devices={config.devices}: start this program with torchrun, or use `python -m ssgan.fit`")
@@ -81,6 +82,22 @@ def train(
     finally:
         folder.discard(config.runs_dir)
     return TrainingResult(folder.path, result.metrics or {})
+
+
+def compose(overrides: list[str]) -> DictConfig:
+    """The configuration of conf/ with ``overrides``, inside of a program of Hydra's too; raises `SsganError` for a mistake."""
+    register()
+    outer, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
+    try:
+        with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+            config = hydra.compose("config", overrides)
+            require_keys(config)
+            return config
+    except (HydraException, OmegaConfBaseException) as error:
+        GlobalHydra.instance().clear()
+        raise SsganError(explain(error, "config")) from error
+    finally:
+        GlobalHydra.instance().hydra = outer
 
 
 def dataset_overrides(data: Data, images: ImageData | None) -> list[str]:

@@ -50,6 +50,11 @@ def check(config: DictConfig) -> None:
                         f"{method}.{name}={config[method][name]}: minibatch discrimination compares the images of a batch; "
                         f"use 2 or more"
                     )
+    for name, term in OmegaConf.to_object(config.method.terms).active("generator"):  # type: ignore[union-attr]
+        if "generator_optimizer" not in config.method:
+            raise SsganError(
+                f"method.terms.{name}.weight={term.weight}: method={config.method.name} has no generator; use 0"
+            )
     uses_labels = methods.find(config.method.name).uses_labels
     if not uses_labels:
         terms: Any = OmegaConf.to_object(config.method.terms)

@@ -211,3 +211,11 @@ def test_a_generator_with_its_first_norm_per_channel_is_refused(tmp_path: Path) 
         SsganError, match=r"last.ckpt cannot be used: its generator's first norm is per channel.*move them away"
     ):
         Checkpoints(path, tmp_path / "previous.ckpt", "0" * 64, None).find()
+
+
+def test_a_checkpoint_of_0_1_is_refused(tmp_path: Path) -> None:
+    generator = DCGANGenerator((1, 8, 8), 4, 2, "weight", 0, 0.05)
+    state = {f"averaged_generator.module.{name}": tensor for name, tensor in generator.state_dict().items()}
+    torch.save({"state_dict": state, "generator": describe(generator)}, tmp_path / "last.ckpt")
+    with pytest.raises(SsganError, match=r"last\.ckpt: version 0\.1 wrote it.*; train it again$"):
+        load_generator(tmp_path / "last.ckpt")

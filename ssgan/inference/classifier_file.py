@@ -134,6 +134,8 @@ def why_outdated(checkpoint: dict[str, Any]) -> str | None:
     convolutional = described.get("class") in ("ConvGenerator", "DCGANGenerator")
     if convolutional and "generator.layers.2.bias" in checkpoint["state_dict"]:  # that of a norm after the reshape
         return "its generator's first norm is per channel, as an earlier version had it, and now is per unit"
+    if any(name.startswith("averaged_generator.") for name in checkpoint["state_dict"]):
+        return "version 0.1 wrote it, which named its weights otherwise"
     return None
 
 

@@ -70,6 +70,7 @@ def test_train_on_files(digits: ImageData, tmp_path: Path) -> None:
         ({"settings": ["method.epochs=0"]}, "method.epochs=0: use 1 or more"),
         ({"settings": ["method.epoch=1"]}, "epoch: there is no such key; did you mean"),
         ({"method": "improved_gna"}, "method/improved_gna"),
+        ({"settings": ["net=dcgan", "dataset=npz", "dataset.path=nowhere.npz"]}, "nowhere.npz"),
         ({"settings": ["seed=abc"]}, "could not be converted to Integer"),
         ({"devices": 2, "settings": ["trainer=ddp"]}, "devices=2: start this program with torchrun"),
     ],
@@ -112,7 +113,9 @@ def parts(digits: ImageData) -> tuple[ImprovedGAN, SemiSupervisedData]:
     return ImprovedGAN(classifier, MLPGenerator((1, 8, 8), 20, [32], "sigmoid")), data
 
 
-@pytest.mark.filterwarnings("ignore:.*(tensorboardX|does not have many workers|resumable|logging interval)")
+@pytest.mark.filterwarnings(
+    "ignore:.*(tensorboardX|does not have many workers|resumable|logging interval|across ranks is zero)"
+)
 def test_the_lightning_parts_work_in_a_trainer_of_the_user(digits: ImageData, tmp_path: Path) -> None:
     """Own logger, own callback, data-dependent initialization at the start, and a classifier file at the end."""
     module, data = parts(digits)
@@ -129,9 +132,12 @@ def test_the_lightning_parts_work_in_a_trainer_of_the_user(digits: ImageData, tm
     assert ssgan.load_classifier(tmp_path / "c.safetensors").predict(digits.test_images).shape == (500,)
 
 
-@pytest.mark.filterwarnings("ignore:.*(tensorboardX|does not have many workers|resumable|logging interval)")
-def test_fast_dev_run(digits: ImageData, tmp_path: Path) -> None:
-    module, data = parts(digits)
+@pytest.mark.filterwarnings(
+    "ignore:.*(tensorboardX|does not have many workers|resumable|logging interval|across ranks is zero)"
+)
+def test_fast_dev_run_without_validation_images(digits: ImageData, tmp_path: Path) -> None:
+    module, _ = parts(digits)
+    data = SemiSupervisedData.from_arrays(digits.train_images, digits.train_targets, labels=50)
     pl.Trainer(fast_dev_run=True, enable_progress_bar=False, default_root_dir=tmp_path).fit(module, datamodule=data)
 
 

@@ -181,7 +181,8 @@ class EvaluationBatches:
     """Pairs of images and targets, in order, each image once: the last batch is smaller, not padded."""
 
     def __init__(self, images: Tensor, targets: Tensor):
-        self.batches = list(zip(images.split(EVALUATION_BATCH), targets.split(EVALUATION_BATCH), strict=True))
+        pairs = zip(images.split(EVALUATION_BATCH), targets.split(EVALUATION_BATCH), strict=True)
+        self.batches = list(pairs) if len(images) else []
 
     def __len__(self) -> int:
         return len(self.batches)

@@ -242,6 +242,8 @@ class Method(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         self.weight_cache.clear()
         self.means = TermMeans()
+        if self.calibration_images is not None and any(term.uses_teacher for _, term in self.terms):
+            recalibrate(self.classifier, self.calibration_images.to(self.device))  # the EMA copies what is set here
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         epoch = self.trainer.current_epoch

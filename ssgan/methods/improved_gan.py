@@ -18,7 +18,6 @@ from ssgan.methods.base import Method, Objective, Output, Outputs
 from ssgan.methods.config import MethodConfig
 from ssgan.nets.base import ImageClassifier, ImageGenerator
 from ssgan.nets.ema import averaged
-from ssgan.nets.initialization import recalibrate
 from ssgan.nets.layers.batch_norm import frozen_bn_stats
 
 ADVERSARIAL_LOSSES = {
@@ -118,12 +117,6 @@ class ImprovedGAN(Method):
         """Describe the generator, so that it can be sampled from the checkpoint alone."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["generator"] = describe(self.generator)
-
-    def on_train_epoch_start(self) -> None:
-        super().on_train_epoch_start()
-        teaches = self.config.terms.consistency.weight or self.config.terms.pseudo_label.weight
-        if teaches and self.calibration_images is not None:
-            recalibrate(self.classifier, self.calibration_images.to(self.device))  # the EMA copies these statistics
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         generated = self.generate(len(batch["unlabeled"])).to(batch["unlabeled"].dtype)

@@ -30,6 +30,7 @@ class Term:
     student: ClassVar[tuple[str, ...]] = ()
     """Views whose features and logits of the classifier in training it needs."""
     needs_classes: ClassVar[bool] = True
+    uses_teacher: ClassVar[bool] = False
 
     def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
         raise NotImplementedError
@@ -39,6 +40,7 @@ class Term:
 class Consistency(Term):
     """Mean teacher (Tarvainen and Valpola 2017): agree with the EMA classifier on another weak view; `losses.consistency`."""
 
+    uses_teacher: ClassVar[bool] = True
     views: ClassVar[Views] = {"unlabeled": UNLABELED, "second_view": SECOND_VIEW}
     student: ClassVar[tuple[str, ...]] = ("unlabeled",)
 
@@ -52,6 +54,7 @@ class PseudoLabel(Term):
 
     threshold: float = key(0.95, "least probability of a pseudo-label; the paper's", at_least=0, at_most=1)
 
+    uses_teacher: ClassVar[bool] = True
     views: ClassVar[Views] = {"unlabeled": UNLABELED, "strong": STRONG}
     student: ClassVar[tuple[str, ...]] = ("strong",)
 

@@ -76,9 +76,14 @@ def train(
         raise SsganError(f"devices={config.devices}: start this program with torchrun, or use `python -m ssgan.fit`")
     run_name = f"split{config.split_seed}-seed{config.seed}"
     folder = RunFolder(Path(config.runs_dir) / f"{config.dataset.name}@{config.labels}" / config.name / run_name)
-    folder.path.mkdir(parents=True, exist_ok=True)
     try:
+        folder.path.mkdir(parents=True, exist_ok=True)
         result = run(config, folder, images, logger)
+    except (HydraException, OmegaConfBaseException) as error:
+        cause = error.__cause__
+        raise (cause if isinstance(cause, SsganError) else SsganError(explain(error, "config"))) from error
+    except OSError as error:
+        raise SsganError(f"{error.filename or 'a file'} cannot be written or read ({error.strerror})") from error
     finally:
         folder.discard(config.runs_dir)
     return TrainingResult(folder.path, result.metrics or {})

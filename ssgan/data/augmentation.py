@@ -40,13 +40,13 @@ class AugmentationConfig:
 
 
 class Augmentation:
-    """Params uint8 images of ``image_shape`` (C, H, W), each in a way drawn for it alone.
+    """Changes uint8 images of ``image_shape`` (C, H, W), each in a way drawn for it alone.
 
     ``shift``: up to so many pixels along each axis; reflection fills the gap, so that what lies inside of the border
     comes back outside of it. ``flip``: half of the images from left to right. All of these moves are equally likely;
-    two tables say where every row and every column comes from. ``cutout``: a square of this side (below 1, a fraction of the shorter side of the
-    image) about a random pixel becomes
-    gray, or what of it lies in the image (DeVries and Taylor 2017); 0 for none. ``brightness`` and ``contrast``, from 0 to 1:
+    two tables say where every row and every column comes from. ``cutout``: a square of this side (below 1, a
+    fraction of the shorter side of the image) about a random pixel becomes gray, or what of it lies in the image (DeVries
+    and Taylor 2017); 0 for none. ``brightness`` and ``contrast``, from 0 to 1:
     the image is scaled by a factor in 1 -+ ``brightness``, and its distance from its mean gray level by one in
     1 -+ ``contrast``, as torchvision's ColorJitter has it. ``rotation`` and ``shear``, up to so many degrees to either
     side, and ``zoom``, by a factor in 1 -+ ``zoom`` along each axis, warp the image about its center, before it is

@@ -24,8 +24,9 @@ import ssgan
 from ssgan import methods
 from ssgan.data.datasets import ImageData
 from ssgan.data.registry import named_dataset
-from ssgan.data.splits import draw_split
+from ssgan.data.splits import Split
 from ssgan.training.environment import machine
+from ssgan.training.run_dir import RunFolder
 
 HERE = Path(__file__).parent
 LABELS = {"digits": 50, "mnist": 100}
@@ -40,14 +41,11 @@ def flat(images: torch.Tensor) -> np.ndarray:
     return (images.flatten(1).float() / 255).numpy()
 
 
-def on_pixels(data: ImageData, labels: int, split_seed: int) -> dict[str, tuple[float, float]]:
+def on_pixels(data: ImageData, split: Split) -> dict[str, tuple[float, float]]:
     """Test error and seconds of label spreading (7 neighbors, alpha 0.2) and logistic regression on one split."""
-    split = draw_split(
-        data.train_targets.numpy(), len(data.class_names), labels, split_seed, 100 if data.name == "digits" else 0
-    )
     pool = np.setdiff1d(np.arange(len(data.train_images)), split.validation)
     unlabeled = np.setdiff1d(pool, split.labeled)
-    few = np.random.RandomState(split_seed).permutation(unlabeled)[: SPREAD_OVER - len(split.labeled)]
+    few = np.random.RandomState(split.split_seed).permutation(unlabeled)[: SPREAD_OVER - len(split.labeled)]
     x_labeled, y_labeled = flat(data.train_images[list(split.labeled)]), data.train_targets[list(split.labeled)].numpy()
     x_test, y_test = flat(data.test_images), data.test_targets.numpy()
     results = {}
@@ -84,7 +82,9 @@ def measure(dataset: str) -> dict[str, Any]:
                 runs_dir="runs_methods",
             )
             rows.setdefault(name, []).append((result.metrics["test_error"], result.metrics["seconds"]))
-        for name, row in on_pixels(data, labels, split_seed).items():
+        split = RunFolder(result.folder).split(data.digest)  # that of every method
+        assert split is not None
+        for name, row in on_pixels(data, split).items():
             rows.setdefault(name, []).append(row)
     return {
         "condition": f"{dataset}@{labels}",

@@ -29,6 +29,7 @@ from ssgan.precision import PRECISIONS, resolve_precision
 from ssgan.schema import CONFIG_DIR
 from ssgan.training.build import build, make_trainer
 from ssgan.training.environment import machine
+from ssgan.training.launch import resolve_batch_sizes
 
 RECIPE = ("experiment=mnist_100", "method.batch_size=100")
 EPOCHS, PROFILED_STEPS = 5, 60
@@ -105,6 +106,7 @@ def measure(overrides: list[str]) -> dict[str, Any]:
     with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
         config = hydra.compose("config", [*(overrides or RECIPE), f"method.epochs={EPOCHS}"])
     resolve_precision(config, {})
+    resolve_batch_sizes(config)
     data = instantiate(config.dataset)
     split = draw_split(data.train_targets.numpy(), len(data.class_names), config.labels, 0, config.validation)
     module, datamodule = build(config, config.method, data, split)

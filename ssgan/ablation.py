@@ -15,7 +15,7 @@ from rich.progress import track
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from ssgan import cli
+from ssgan import cli, configuration
 from ssgan.data.registry import named_dataset, require_own_data
 from ssgan.errors import SsganError, print_error
 from ssgan.evaluation.generation import compare, look, require_enough
@@ -141,7 +141,7 @@ class AblationReport(Callback):
                 sys.exit(code)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        condition = Path(config.runs_dir) / f"{config.dataset.name}@{config.labels}"
+        condition = Path(config.runs_dir) / configuration.condition(config)
         folders, output = sorted(condition.glob("ablation_*/*")), condition / "ablation"
         judge = str(self.judge(config))
         try:

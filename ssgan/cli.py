@@ -87,12 +87,16 @@ def unknown_keys(config_name: str) -> list[str]:
     """A message for each override whose first word is neither a key nor a group of conf/."""
     owner = getattr(schema, f"{'Fit' if config_name == 'config' else config_name.capitalize()}Config")
     known = [field.name for field in fields(owner)]
-    groups = [path.name for path in Path(CONFIG_DIR).iterdir() if path.is_dir()]
     words = [match[1] for word in sys.argv[1:] if (match := re.match(r"(\w+)[^\s=]*=", word))]
-    return [no_such_key(word, known) for word in words if word not in (*known, *groups, "hydra")]
+    return [no_such_key(word, known) for word in words if word not in (*known, *groups(), "hydra")]
 
 
 def group_overrides() -> list[str]:
     """What the command line says of groups of conf/."""
-    groups = {path.name for path in Path(CONFIG_DIR).iterdir() if path.is_dir()}
-    return [argument for argument in sys.argv[1:] if re.split("[=@]", argument.lstrip("+~"))[0] in groups]
+    names = groups()
+    return [argument for argument in sys.argv[1:] if re.split("[=@]", argument.lstrip("+~"))[0] in names]
+
+
+def groups() -> set[str]:
+    """The groups of conf/."""
+    return {path.name for path in Path(CONFIG_DIR).iterdir() if path.is_dir()}

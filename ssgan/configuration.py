@@ -49,6 +49,18 @@ def register(trains: bool = True) -> None:
         store(group=f"schema/{name}", name="default", node=AugmentationConfig, package=name)
 
 
+def trained(config: DictConfig) -> list[str]:
+    """The groups of keys of what a run trains: its method and, if there is one to compare it with, the baseline."""
+    name = config.method.name
+    compares = config.baseline and name != "supervised" and methods.find(name).uses_labels
+    return ["method", "supervised"] if compares else ["method"]
+
+
+def condition(config: DictConfig) -> str:
+    """The name of a data set and a number of labels: svhn@1000."""
+    return f"{config.dataset.name}@{config.labels}"
+
+
 def require_keys(config: DictConfig) -> None:
     """Raise `SsganError` if a mandatory key has no value."""
     missing = sorted(OmegaConf.missing_keys(config))

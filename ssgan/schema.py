@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import MISSING, DictConfig
+from omegaconf import MISSING
 
 from ssgan.fields import key
 
@@ -162,9 +162,3 @@ class DivergencesConfig:
     p: float = MISSING
     draws: list[int] = MISSING
     points: int = MISSING
-
-
-def trained(config: DictConfig) -> list[str]:
-    """The groups of keys of what a run trains: its method and, if there is one to compare it with, the baseline."""
-    compares = config.baseline and config.method.name not in ("supervised", "gan")
-    return ["method", "supervised"] if compares else ["method"]

@@ -25,7 +25,7 @@ def main() -> None:
     print(json.dumps(outcomes, indent=2))
     if failed:
         sys.exit(1)
-    from ssgan.training.run_dir import environment  # it imports Hydra, which pytest wants to import first
+    from ssgan.training.environment import environment  # it imports Hydra, which pytest wants to import first
 
     result = {
         "cases": sum(outcomes.values()),

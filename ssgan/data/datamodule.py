@@ -152,16 +152,14 @@ class TrainingBatches:
         epoch, done = 0, 0
         if source.trainer:
             epoch, done = source.trainer.current_epoch, source.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        draws = {name: source.draws(name, epoch) for name in source.views}
         plans = {}  # by strength: the names of views, their sizes, and what is drawn for all of them side by side
         for strength in ("weak", "strong"):
-            drawn = {
-                name: source.draws(name, epoch) for name, view in source.views.items() if view.strength == strength
-            }
+            drawn = {name: draws[name] for name, view in source.views.items() if view.strength == strength}
             if drawn:
                 sizes = {name: indices.shape[1] for name, (indices, *_) in drawn.items()}
                 plans[strength] = sizes, [torch.cat(parts, 1) for parts in zip(*drawn.values(), strict=True)]
-        labeled = source.draws("labeled", epoch)[0] if "labeled" in source.views else None
-        targets = None if labeled is None else source.data.train_targets[labeled]
+        targets = source.data.train_targets[draws["labeled"][0]] if "labeled" in draws else None
         for step in range(done, len(self)):
             batch: Batch = {}
             for strength, (sizes, plan) in plans.items():

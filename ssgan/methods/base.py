@@ -107,18 +107,13 @@ class Method(pl.LightningModule):
         self.classifier.initialize(images)
         initialize_from_data(self.classifier, images)
         self.initialize_generator(images)
-        self.start_from(images)
+        self.calibration_images, self.needs_initialization = images, False
+        for ema, network in self.ema_pairs():  # it starts from the networks as they are now
+            ema.module.load_state_dict(network.state_dict())
+        self.recalibrate()
 
     def initialize_generator(self, images: Tensor) -> None:
         """A method with a generator does so here."""
-
-    def start_from(self, images: Tensor) -> None:
-        """Keep ``images`` for `recalibrate`, and let the EMA start anew from the networks as they are."""
-        self.calibration_images = images
-        self.needs_initialization = False
-        for ema, network in self.ema_pairs():
-            ema.module.load_state_dict(network.state_dict())
-        self.recalibrate()
 
     def attach(self, data: SemiSupervisedData) -> None:
         """Let ``data`` draw this method's views, and initialize from its images if that was not done before."""
@@ -155,15 +150,17 @@ class Method(pl.LightningModule):
     def classifier_loss(self, batch: Batch) -> Objective:
         """L_supervised and the terms that are on; gradients reach the classifier only."""
         out = self.outputs(batch, self.student_views)
-        return {"supervised": (1.0, self.supervised(batch, out)), **self.optional(self.terms, batch, out)}
+        return {**self.supervised(batch, out), **self.optional(self.terms, batch, out)}
 
     @property
     def student_views(self) -> tuple[str, ...]:
         needed = [*self.student, *(name for _, term in self.terms for name in term.student)]
         return tuple(dict.fromkeys(needed))
 
-    def supervised(self, batch: Batch, out: Outputs) -> Tensor:
-        return losses.supervised(out["labeled"].logits, batch["targets"], self.config.label_smoothing)
+    def supervised(self, batch: Batch, out: Outputs) -> Objective:
+        """The labeled images' term."""
+        loss = losses.supervised(out["labeled"].logits, batch["targets"], self.config.label_smoothing)
+        return {"supervised": (1.0, loss)}
 
     def optional(self, terms: Sequence[tuple[str, Any]], batch: Batch, out: Outputs) -> Objective:
         ramp_up = self.ramp_up()

@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-
 from ssgan.data.datamodule import Batch
 from ssgan.data.views import UNLABELED, Views
 from ssgan.fields import key
 from ssgan.methods import improved_gan
-from ssgan.methods.base import Objective
+from ssgan.methods.base import Objective, Outputs
 from ssgan.methods.improved_gan import GENERATOR_LOSSES, ImprovedGAN
 
 
@@ -28,11 +26,6 @@ class GAN(ImprovedGAN):
     views: ClassVar[Views] = {"unlabeled": UNLABELED}
     student: ClassVar[tuple[str, ...]] = ("unlabeled",)
 
-    def classifier_loss(self, batch: Batch) -> Objective:
-        terms = super().classifier_loss(batch)
-        del terms["supervised"]
-        return terms
-
-    def supervised(self, batch: Batch, out: object) -> Tensor:
-        """Nothing: there are no classes."""
-        return batch["unlabeled"].new_zeros(())
+    def supervised(self, batch: Batch, out: Outputs) -> Objective:
+        """No term: there are no classes."""
+        return {}

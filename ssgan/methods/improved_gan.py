@@ -131,7 +131,7 @@ class ImprovedGAN(Method):
         out = self.outputs(batch, (*self.student_views, "generated"))
         self.classifier_outputs = out
         return {
-            "supervised": (1.0, self.supervised(batch, out)),
+            **self.supervised(batch, out),
             "unsupervised": (self.config.unlabeled_weight * self.ramp_up(), self.unsupervised(out)),
             **self.historical("classifier"),
             **self.optional(self.terms, batch, out),

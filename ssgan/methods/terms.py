@@ -29,7 +29,6 @@ class Term:
     views: ClassVar[Views] = {}
     student: ClassVar[tuple[str, ...]] = ()
     """Views whose features and logits of the classifier in training it needs."""
-    needs_classes: ClassVar[bool] = True
     uses_teacher: ClassVar[bool] = False
 
     def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
@@ -89,7 +88,6 @@ class PullAway(Term):
     """Different generated images have different features (Zhao et al. 2017; Dai et al. 2017: 0.8 on SVHN); `losses.pull_away`."""
 
     player: ClassVar[str] = "generator"
-    needs_classes: ClassVar[bool] = False
 
     def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
         return losses.pull_away(out["generated"].features)

@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from ssgan.fields import key
+from ssgan.nets.base import NORMS
 
 
 @dataclass
@@ -24,7 +25,7 @@ class GeneratorConfig:
 
     _target_: str = MISSING
     latent: int = key(MISSING, "numbers in z", at_least=1)
-    norm: str = key(MISSING, "of hidden layers", choices=("batch", "weight", "virtual"))
+    norm: str = key(MISSING, "of hidden layers", choices=NORMS)
     reference: int = key(MISSING, "z in the reference batch of virtual batch norm", at_least=1)
 
 

@@ -6,15 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-import numpy as np
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
-from torch import Tensor
 
-from ssgan.configuration import explain, register, require_keys
-from ssgan.data.datasets import ImageData, from_arrays
+from ssgan.configuration import condition, explain, register, require_keys
+from ssgan.data.datasets import Array, ImageData, from_arrays
 from ssgan.errors import SsganError
 from ssgan.inference.classifier import Classifier
 from ssgan.inference.classifier_file import load_classifier
@@ -23,7 +21,6 @@ from ssgan.training.launch import launched_world_size
 from ssgan.training.run import run
 from ssgan.training.run_dir import RunFolder
 
-Array = Tensor | np.ndarray[Any, Any]
 Data = str | Path | ImageData | tuple[Array, ...]
 
 
@@ -75,7 +72,7 @@ def train(
     if processes > max(1, launched_world_size()):
         raise SsganError(f"devices={config.devices}: start this program with torchrun, or use `python -m ssgan.fit`")
     run_name = f"split{config.split_seed}-seed{config.seed}"
-    folder = RunFolder(Path(config.runs_dir) / f"{config.dataset.name}@{config.labels}" / config.name / run_name)
+    folder = RunFolder(Path(config.runs_dir) / condition(config) / config.name / run_name)
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
         result = run(config, folder, images, logger)

@@ -14,6 +14,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from ssgan import methods
+from ssgan.configuration import trained
 from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
@@ -22,7 +23,6 @@ from ssgan.errors import SsganError, first_line
 from ssgan.fields import check_ranges
 from ssgan.methods.base import Method
 from ssgan.methods.schedule import make_optimizer
-from ssgan.schema import trained
 from ssgan.seeds import derive_seed
 from ssgan.training.launch import ManualDDPStrategy, check_processes, slurm
 
@@ -50,17 +50,15 @@ def check(config: DictConfig) -> None:
                         f"{method}.{name}={config[method][name]}: minibatch discrimination compares the images of a batch; "
                         f"use 2 or more"
                     )
-    for name, term in OmegaConf.to_object(config.method.terms).active("generator"):  # type: ignore[union-attr]
-        if "generator_optimizer" not in config.method:
-            raise SsganError(
-                f"method.terms.{name}.weight={term.weight}: method={config.method.name} has no generator; use 0"
-            )
     uses_labels = methods.find(config.method.name).uses_labels
-    if not uses_labels:
-        terms: Any = OmegaConf.to_object(config.method.terms)
-        for name, term in terms.active("classifier"):
+    terms: Any = OmegaConf.to_object(config.method.terms)
+    for player, needed, there in (
+        ("generator", "generator", "generator_optimizer" in config.method),
+        ("classifier", "classes", uses_labels),
+    ):
+        for name, term in () if there else terms.active(player):
             raise SsganError(
-                f"method.terms.{name}.weight={term.weight}: method={config.method.name} has no classes; use 0"
+                f"method.terms.{name}.weight={term.weight}: method={config.method.name} has no {needed}; use 0"
             )
     if config.validation and not uses_labels:
         raise SsganError(

@@ -18,8 +18,8 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from ssgan.configuration import trained
 from ssgan.errors import SsganError
-from ssgan.schema import trained
 from ssgan.training.callbacks.checkpoints import Stopped
 
 

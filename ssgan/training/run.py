@@ -7,13 +7,13 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from ssgan.configuration import condition, trained
 from ssgan.data.datasets import ImageData
 from ssgan.data.splits import draw_split
 from ssgan.errors import print_error, warn
 from ssgan.evaluation.curves import draw_curves
 from ssgan.inference.classifier_file import load_classifier
 from ssgan.precision import emulated, resolve_precision
-from ssgan.schema import trained
 from ssgan.training.build import Built, build, check, make_trainer
 from ssgan.training.callbacks.checkpoints import Checkpoints
 from ssgan.training.callbacks.collapse_watch import CollapseWatch
@@ -141,7 +141,6 @@ def run_method(
     Other processes than the first return no more of it than the status.
     """
     method, (module, data) = config.method, built
-    condition = f"{config.dataset.name}@{config.labels}"
     watch = CollapseWatch(**config.collapse_watch)
     record = RunRecord(folder.path)
     checkpoints = Checkpoints(
@@ -152,7 +151,7 @@ def run_method(
         healthy=lambda: watch.reason is None,
     )
     estimate = TimeEstimate(lambda seconds, module: print(time_left(seconds, module, limit), flush=True))
-    callbacks: list[pl.Callback] = [watch, RunProgress(condition), estimate, record]
+    callbacks: list[pl.Callback] = [watch, RunProgress(condition(config)), estimate, record]
     if limit:
         callbacks.insert(0, TimeLimit(limit))
     if hasattr(module, "ema_generator"):
@@ -174,7 +173,7 @@ def run_method(
     if module.uses_labels:
         test = export(config, method, module, data, folder / "classifier.safetensors")
     if record.rows:
-        draw_curves(record.rows, folder / "curves.png", condition)
+        draw_curves(record.rows, folder / "curves.png", condition(config))
     metrics = {
         "status": status,
         "test_error": test["error"],
@@ -183,7 +182,7 @@ def run_method(
         "nll": test["nll"],
         "epochs": len(record.rows),
         "seconds": round(record.seconds, 1),
-        "condition": condition,
+        "condition": condition(config),
         "method": method.name,
         "name": config.name,
         "split_seed": config.split_seed,

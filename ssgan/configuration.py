@@ -78,6 +78,8 @@ def explain(error: Exception, config_name: str) -> str:
     causes = [first_line(error)]
     while error.__cause__ is not None:
         error = error.__cause__  # type: ignore[assignment]
+        if isinstance(error, SsganError):  # a data set or a network says it in one sentence
+            return str(error)
         causes += [line for line in str(error).splitlines()[:1] if line not in causes[-1]]
     if isinstance(error, OmegaConfBaseException) and error.full_key:
         causes.append(f"key: {error.full_key}")

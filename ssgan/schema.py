@@ -18,7 +18,7 @@ CONFIG_DIR = str(_CHECKOUT / "conf" if _IN_CHECKOUT else Path(__file__).resolve(
 @dataclass
 class DatasetConfig:
     _target_: str = MISSING
-    name: str = MISSING
+    name: str = key(MISSING, "names the run's folder and the data set in files")
 
 
 @dataclass
@@ -75,7 +75,9 @@ class FitConfig:
     logger: Any = None
     devices: int = key(MISSING, "processes on each machine", at_least=1)
     num_nodes: int = key(MISSING, "machines", at_least=1)
-    labels: int | str = MISSING
+    labels: int | str = key(
+        MISSING, "training images that carry a label, as many of each class; all: every one that has a label"
+    )
     balanced: bool = MISSING
     validation: int = key(MISSING, "training images held out", at_least=0)
     split_seed: int = MISSING
@@ -99,32 +101,32 @@ class ReadsDataConfig:
 
 @dataclass
 class EvaluateConfig(ReadsDataConfig):
-    classifier: str = MISSING
+    classifier: str = key(MISSING, "a classifier file, or a pattern with * that matches several: their mean")
     dataset: DatasetConfig = MISSING
 
 
 @dataclass
 class PredictConfig:
-    classifier: str = MISSING
-    images: str = MISSING
-    output: str = MISSING
+    classifier: str = key(MISSING, "a classifier file, or a pattern with * that matches several: their mean")
+    images: str = key(MISSING, "a picture, or a folder of pictures")
+    output: str = key(MISSING, "the .csv file: path, class, probability")
 
 
 @dataclass
 class SampleConfig:
-    checkpoint: str = MISSING
-    output: str = MISSING
+    checkpoint: str = key(MISSING, "last.ckpt of a run folder")
+    output: str = key(MISSING, "the .png file")
     count: int = MISSING
-    per_row: int = MISSING
+    per_row: int = key(MISSING, "images in a row of the picture")
     scale: int = MISSING
-    seed: int = MISSING
+    seed: int = key(MISSING, "of z")
 
 
 @dataclass
 class TuringConfig(ReadsDataConfig):
-    checkpoint: str = MISSING
+    checkpoint: str = key(MISSING, "last.ckpt of a run folder")
     dataset: DatasetConfig = MISSING
-    output: str = MISSING
+    output: str = key(MISSING, "the .html file")
     count: int = MISSING
     seed: int = MISSING
     feedback: bool = MISSING
@@ -132,33 +134,33 @@ class TuringConfig(ReadsDataConfig):
 
 @dataclass
 class ScoreConfig(ReadsDataConfig):
-    checkpoint: str = MISSING
-    judge: str = MISSING
+    checkpoint: str = key(MISSING, "last.ckpt of a run folder")
+    judge: str = key(MISSING, "a classifier file, or inception")
     dataset: Any = None
     samples: int = MISSING
     splits: int = MISSING
-    seed: int = MISSING
+    seed: int = key(MISSING, "of z and of the order in splits")
 
 
 @dataclass
 class AblationConfig(ReadsDataConfig):
-    runs: str = MISSING
-    judge: str = MISSING
-    output: str = MISSING
+    runs: str = key(MISSING, "a pattern of run folders, in quotes")
+    judge: str = key(MISSING, "a classifier file")
+    output: str = key(MISSING, "the folder of table and picture")
     samples: int = MISSING
     splits: int = MISSING
 
 
 @dataclass
 class ReportConfig(ReadsDataConfig):
-    runs: str = MISSING
-    output: str = MISSING
+    runs: str = key(MISSING, "a pattern of run folders, in quotes")
+    output: str = key(MISSING, "the folder of report.html, report.md and figures")
     readme: str | None = None
 
 
 @dataclass
 class DivergencesConfig:
-    output: str = MISSING
+    output: str = key(MISSING, "the folder of figures and numbers")
     p: float = MISSING
     draws: list[int] = MISSING
     points: int = MISSING

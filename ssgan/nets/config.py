@@ -78,7 +78,9 @@ class AirClassifierConfig:
 
 @dataclass
 class ConvGeneratorConfig(GeneratorConfig):
-    channels: list[int] = MISSING
+    channels: list[int] = key(
+        MISSING, "before each doubling of the sides, the first of which is of what z is mapped to"
+    )
     size: int = key(MISSING, "of a kernel", at_least=1)
     init_std: float = key(MISSING, "of initial weights", above=0)
 

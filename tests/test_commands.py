@@ -215,6 +215,8 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
             (*FIT, "method=supervised", "method.terms.pull_away.weight=1"),
             ["method.terms.pull_away.weight=1.0: method=supervised has no generator; use 0"],
         ),
+        (("fit", "dataset=folder", "dataset.path=/nowhere"), ["error: dataset.path=/nowhere: no such folder\n"]),
+        (("fit", "dataset=npz", "dataset.path=/nowhere.npz"), ["error: /nowhere.npz: no such file\n"]),
         ((*FIT, "method=improved_gna"), ["method/improved_gna", "improved_gan", "supervised"]),
         ((*FIT, "method.initialization_images=1"), ["method.initialization_images=1: use 2 or more"]),
         ((*FIT, "net.classifier.hidden=[]"), ["net.classifier.hidden=[]"]),

@@ -84,6 +84,8 @@ def read_arrays(path: Path, keys: Iterable[str]) -> dict[str, Array]:
                     arrays[key] = np.lib.format.read_array(member, allow_pickle=False)
                     member.read()  # to its end, where the check sum is looked at
             return arrays
+    except FileNotFoundError as error:
+        raise SsganError(f"{path}: no such file") from error
     except DAMAGED as error:
         raise SsganError(f"{path}: not a whole .npz file ({first_line(error)}). Copy or unpack it again.") from error
 

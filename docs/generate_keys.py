@@ -331,7 +331,7 @@ def of_other_commands() -> Iterator[Section]:
                 named = ", ".join(f"`{choice}`" for choice in choices(field.name))
                 found.append(Row(field.name, "group", shown(listed[field.name]), named, texts.get(field.name, "")))
             elif not dataclasses.is_dataclass(hints[field.name]):
-                found += rows(owner, "", texts, values=values, only=lambda key, name=field.name: key == name)  # type: ignore[misc]
+                found += rows(owner, "", texts, values=values, only=field.name.__eq__)
         yield Section(f"`ssgan.{command}`", f"`{about(file)}`", found, level=3)
 
 
@@ -360,17 +360,6 @@ def page() -> str:
         parts += [f"{'#' * section.level} {section.title}", section.introduction]
         parts += [table(section.rows, section.values)] if section.rows else []
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def undocumented() -> list[str]:
-    """The keys that have neither a meaning nor a comment, each behind its section."""
-    register()
-    return [
-        f"{section.title}: {row.key}"
-        for section in sections()
-        for row in section.rows
-        if not row.meaning and row.type != "group"
-    ]
 
 
 def write(path: Path) -> None:

@@ -77,8 +77,7 @@ def train(
         folder.path.mkdir(parents=True, exist_ok=True)
         result = run(config, folder, images, logger)
     except (HydraException, OmegaConfBaseException) as error:
-        cause = error.__cause__
-        raise (cause if isinstance(cause, SsganError) else SsganError(explain(error, "config"))) from error
+        raise SsganError(explain(error, "config")) from error
     except OSError as error:
         raise SsganError(f"{error.filename or 'a file'} cannot be written or read ({error.strerror})") from error
     finally:

@@ -49,6 +49,12 @@ def pytest_configure() -> None:
         torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """The same numbers for a test whichever tests its process ran before."""
+    torch.manual_seed(0)
+
+
 class Bomb:
     """Unpickled, it would touch ``path``."""
 

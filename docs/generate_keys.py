@@ -263,9 +263,8 @@ def of_variants(group: str, title: str) -> Iterator[Section]:
 
 def of_methods() -> Iterator[Section]:
     """The keys that every method has, then what each adds to those of the class that it is derived from."""
-    introduction = "Those of the baseline are `supervised.epochs` and so on, in place of `method.epochs`."
     shared = rows(MethodConfig, "method.", {}, only=lambda name: name != "terms")
-    introduction += " Presets and recipes set some of them."
+    introduction = "Presets and recipes set some of them."
     yield Section("Methods")
     yield Section("Keys of every method", introduction, list(shared), "default", 3)
     terms = [row for row in rows(MethodConfig, "method.", {}) if row.key.startswith("method.terms.")]

@@ -2,12 +2,15 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, OmegaConf
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from ssgan import methods, schema
@@ -49,16 +52,52 @@ def register(trains: bool = True) -> None:
         store(group=f"schema/{name}", name="default", node=AugmentationConfig, package=name)
 
 
-def trained(config: DictConfig) -> list[str]:
-    """The groups of keys of what a run trains: its method and, if there is one to compare it with, the baseline."""
-    name = config.method.name
-    compares = config.baseline and name != "supervised" and methods.find(name).uses_labels
-    return ["method", "supervised"] if compares else ["method"]
+def compose(overrides: Iterable[str]) -> tuple[DictConfig, dict[str, str]]:
+    """The configuration of a run with ``overrides``, inside of a program of Hydra's too, and which file of each group it has.
+
+    Raises `SsganError` for a mistake.
+    """
+    register()
+    outer, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
+    try:
+        with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+            config = hydra.compose("config", list(overrides), return_hydra_config=True)
+            choices = dict(config.hydra.runtime.choices)
+            with open_dict(config):
+                del config.hydra
+            return config, choices
+    except (HydraException, OmegaConfBaseException) as error:
+        GlobalHydra.instance().clear()
+        raise SsganError(explain(error, "config")) from error
+    finally:
+        GlobalHydra.instance().hydra = outer
+
+
+def supervised_beside(config: DictConfig, choices: Mapping[str, str]) -> DictConfig:
+    """The run that learns from the labeled images of ``config`` alone, with network, images and seeds of ``config``.
+
+    Its ``method`` is what the preset, or the experiment's folder of recipes, has for ``method=supervised``.
+    """
+    overrides = ["method=supervised", f"dataset={choices['dataset']}"]
+    if choices["preset"] != choices["dataset"]:
+        overrides.append(f"preset={choices['preset']}")
+    recipe = f"{choices.get('recipe@method', '').rpartition('/')[0]}/supervised"
+    if (Path(CONFIG_DIR) / "recipe" / f"{recipe}.yaml").is_file():
+        overrides.append(f"recipe@method={recipe}")
+    beside = config.copy()
+    beside.method = compose(overrides)[0].method
+    beside.name, beside.baseline, beside.max_time = f"{config.name}_supervised", False, None
+    return beside
 
 
 def condition(config: DictConfig) -> str:
     """The name of a data set and a number of labels: svhn@1000."""
     return f"{config.dataset.name}@{config.labels}"
+
+
+def run_path(config: DictConfig) -> Path:
+    """Where a run's folder is, as conf/config.yaml says it to Hydra."""
+    return Path(config.runs_dir) / condition(config) / config.name / f"split{config.split_seed}-seed{config.seed}"
 
 
 def require_keys(config: DictConfig) -> None:
@@ -88,7 +127,10 @@ def explain(error: Exception, config_name: str) -> str:
 
 
 def no_such_key(key: str, known: Iterable[str]) -> str:
+    """``known`` are the keys of the default choices of net, method and data set."""
     similar = difflib.get_close_matches(key, known, n=1)
+    if similar == [key]:
+        return f"{key}: what is chosen here has no such key, another net=, method= or dataset= has; --cfg job lists them all"
     hint = f"did you mean {similar[0]}? " if similar else ""
     return f"{key}: there is no such key; {hint}--cfg job lists them all"
 

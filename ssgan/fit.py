@@ -21,7 +21,7 @@ ssgan trains an image classifier on a few labeled and many unlabeled images, and
   labels=      images that carry a label, or all
   split_seed=  which images these are; seed= everything else
   validation=  labeled images held out, whose error is shown after every epoch
-  baseline=    true: train on the labeled images alone first, to compare
+  baseline=    true: then train on the labeled images alone too, to compare
   max_time=    30m, 1h30m: the learning rate falls to 0 by then
   dry_run=     true: say what it would cost, and stop
   name=        of the run; runs_dir= where it is written
@@ -33,17 +33,15 @@ evaluate, predict, sample, score, report, turing, ablation, divergences. More: R
 
 def fit(config: DictConfig) -> int:
     """Run, resume or report the run of ``config`` in the folder that Hydra has made; returns the exit code."""
-    from ssgan.training.run import run
-    from ssgan.training.run_dir import RunFolder
+    from ssgan.training.run import run_with_baseline
+    from ssgan.training.run_dir import print_table
 
-    folder = RunFolder(HydraConfig.get().runtime.output_dir)
-    try:
-        result = run(config, folder)
-    finally:
-        folder.discard(config.runs_dir)
-    if result.metrics is not None:
-        folder.print_table(result.metrics)
-    return result.code
+    runtime = HydraConfig.get().runtime
+    results = run_with_baseline(config, runtime.choices, runtime.output_dir)
+    finished = [(result.folder, result.metrics) for result in results if result.metrics is not None]
+    if finished:
+        print_table(finished)
+    return max(result.code for result in results)
 
 
 def main() -> None:

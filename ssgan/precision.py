@@ -23,17 +23,16 @@ def has_bfloat16(accelerator: str) -> bool:
 
 
 def resolve_precision(config: DictConfig, previous_config: Mapping[str, Any]) -> None:
-    """Replace ``precision=auto`` of both methods, in place.
+    """Replace ``method.precision=auto``, in place.
 
     By that of ``previous_config``, {dotted key: value} of the run's earlier start, here or on another machine; of a new run
     by the one that this machine is faster in.
     """
     faster = "bf16-mixed" if has_bfloat16(config.trainer.accelerator) else "32-true"
-    for method in ("method", "supervised"):
-        if config[method].precision == AUTO:
-            config[method].precision = previous_config.get(f"{method}.precision", faster)
+    if config.method.precision == AUTO:
+        config.method.precision = previous_config.get("method.precision", faster)
 
 
-def emulated(config: DictConfig, method: DictConfig) -> bool:
-    """Whether ``method`` trains in bfloat16 on a machine without instructions for it."""
-    return bool(method.precision == "bf16-mixed") and not has_bfloat16(config.trainer.accelerator)
+def emulated(config: DictConfig) -> bool:
+    """Whether the run trains in bfloat16 on a machine without instructions for it."""
+    return bool(config.method.precision == "bf16-mixed") and not has_bfloat16(config.trainer.accelerator)

@@ -67,7 +67,6 @@ class FitConfig:
     dataset: DatasetConfig = MISSING
     net: Any = MISSING
     method: Any = MISSING
-    supervised: Any = MISSING
     augmentation: Any = MISSING
     strong_augmentation: Any = MISSING
     collapse_watch: CollapseWatchConfig = field(default_factory=CollapseWatchConfig)

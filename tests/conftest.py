@@ -24,7 +24,6 @@ TINY = (
     "net.generator.hidden=[24]",
     "method.batch_size=100",
     "method.epochs=2",
-    "supervised.epochs=2",
     "trainer.samples_count=4",
 )
 """Overrides that make a run on digits take about a second."""

@@ -17,7 +17,6 @@ SMALL = (
     *TINY,
     "method.epochs=1",
     "trainer.limit_train_batches=2",
-    "supervised.epochs=1",
     "net.classifier.minibatch_kernels=4",
     "hydra.callbacks.ablation.samples=20",
     "hydra.callbacks.ablation.splits=2",

@@ -162,10 +162,6 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
             (*FIT, "net.classifier.minibatch_kernels=5", "method.initialization_images=50"),
             ["method.initialization_images", "evaluates against 99 images, but has 50"],
         ),
-        (
-            (*FIT, "net.classifier.minibatch_kernels=5", "baseline=true", "supervised.labeled_batch_size=1"),
-            ["supervised.labeled_batch_size=1: minibatch discrimination compares"],
-        ),
         ((*FIT, "net.classifier.init_std=0"), ["net.classifier.init_std=0.0: use a number above 0"]),
         (("fit", "net=dcgan", "net.generator.init_std=-1"), ["net.generator.init_std=-1.0: use a number above 0"]),
         (("fit", "net=lean", "net.generator.channels=[]"), ["net.generator.channels=[]: name the width"]),
@@ -175,6 +171,10 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
         ),
         ((*FIT, "net.generator.norm=group"), ["net.generator.norm=group: use batch or weight or virtual"]),
         ((*FIT, "net.generator.norm=virtual", "net.generator.reference=1"), ["net.generator.reference=1", "2 or more"]),
+        (
+            ("fit", "net=dcgan", "net.classifier.hidden=[8]"),
+            ["net.classifier.hidden: what is chosen here has no such key, another net="],
+        ),
         ((*FIT, "dataset=0"), ["dataset=0: a group takes the name of a file"]),
         ((*FIT, "trainer=[1,2]"), ["trainer=[1,2]: a group takes the name of a file"]),
         ((*FIT, "net.generator.hidden=[[1]]"), ["net.generator.hidden=[[1]]: name the width"]),
@@ -186,10 +186,6 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
         ),
         ((*FIT, "net.generator.output=relu"), ["net.generator.output=relu: use sigmoid or softplus"]),
         ((*CPU, "method.precision=16-mixed"), ["method.precision=16-mixed: wants a GPU; use method.precision=auto"]),
-        (
-            (*CPU, "baseline=true", "supervised.precision=16-mixed"),
-            ["supervised.precision=16-mixed: wants a GPU; use supervised.precision=auto"],
-        ),
         ((*FIT, "method.precision=int3"), ["method.precision=int3", "32-true"]),
         ((*FIT, "trainer.accelerator=abacus"), ["trainer.accelerator=abacus", "auto"]),
         (

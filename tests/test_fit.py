@@ -9,7 +9,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 from conftest import EVERY_TECHNIQUE, TINY, Outcome
+from omegaconf import OmegaConf
 from test_improved_gan import fit, make_method
+from test_resume import beside
 
 from ssgan import load_classifier
 from ssgan.data.datasets import ImageData
@@ -28,7 +30,7 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 
 def test_run_folder(ssgan: Command, tmp_path: Path) -> None:
-    outcome = ssgan("fit", *TINY, f"runs_dir={tmp_path}", "baseline=true", "trainer.samples_every=1")
+    outcome = ssgan("fit", *TINY, f"runs_dir={tmp_path}", "trainer.samples_every=1")
     assert outcome.code == 0, outcome.err
     folder = folder_of(tmp_path)
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
@@ -43,15 +45,12 @@ def test_run_folder(ssgan: Command, tmp_path: Path) -> None:
         "samples/epoch_0001.png",
         "samples/epoch_0002.png",
         "split.json",
-        "supervised.safetensors",
     }
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["status"] == "finished"
     assert metrics["epochs"] == 2
     assert 0 < metrics["test_error"] < 1
-    assert 0 < metrics["supervised_error"] < 1
     assert f"{metrics['test_error']:.2%}" in outcome.out
-    assert f"{metrics['supervised_error']:.2%}" in outcome.out
     split = json.loads((folder / "split.json").read_text())
     header = load_classifier(folder / "classifier.safetensors").header
     assert header["split_digest"] == split["digest"] == metrics["split_digest"]
@@ -62,10 +61,37 @@ def test_run_folder(ssgan: Command, tmp_path: Path) -> None:
     assert 0 <= float(rows[-1]["val/error"]) <= 1
 
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    again = ssgan("fit", *TINY, f"runs_dir={tmp_path}", "baseline=true", "trainer.samples_every=1")
+    again = ssgan("fit", *TINY, f"runs_dir={tmp_path}", "trainer.samples_every=1")
     assert again.code == 0
     assert f"{metrics['test_error']:.2%}" in again.out
     assert before == {path: path.read_bytes() for path in before}
+
+
+def test_the_baseline_is_a_run_of_its_own(ssgan: Command, tmp_path: Path) -> None:
+    """Kills a baseline with the method's settings, on another split, or trained again at every start."""
+    arguments = [*TINY, "trainer.limit_train_batches=2", "split_seed=3", "max_time=10m", f"runs_dir={tmp_path}"]
+    outcome = ssgan("fit", *arguments, "baseline=true")
+    assert outcome.code == 0, outcome.err
+    one = tmp_path / "digits@50/improved_gan/split3-seed0"
+    supervised = beside(one)
+    for folder in (one, supervised):
+        error = json.loads((folder / "metrics.json").read_text())["test_error"]
+        assert f"{error:.2%}" in outcome.out
+    assert (one / "split.json").read_bytes() == (supervised / "split.json").read_bytes()
+    ours, theirs = (OmegaConf.load(folder / "config.yaml") for folder in (one, supervised))
+    assert ours.net.classifier == theirs.net.classifier
+    assert theirs.method == OmegaConf.load(alone(ssgan, tmp_path) / "config.yaml").method
+    assert (theirs.max_time, theirs.baseline, theirs.name) == (None, False, "improved_gan_supervised")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert ssgan("fit", *arguments, "baseline=true").code == 0
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def alone(ssgan: Command, tmp_path: Path) -> Path:
+    """The folder of `method=supervised` as it stands."""
+    outcome = ssgan("fit", "method=supervised", "trainer.limit_train_batches=2", f"runs_dir={tmp_path}")
+    assert outcome.code == 0, outcome.err
+    return folder_of(tmp_path, "supervised")
 
 
 def test_another_configuration_in_the_same_folder_is_refused(ssgan: Command, tmp_path: Path) -> None:
@@ -177,8 +203,7 @@ def test_divergence_is_told_at_once(ssgan: Command, tmp_path: Path) -> None:
 def test_what_a_collapse_leaves_is_what_is_said(ssgan: Command, tmp_path: Path, method: str, advice: str) -> None:
     """Kills advice on keys that a method does not have, and files that are named and not there."""
     settings = ["method.classifier_optimizer.lr=1e30", "collapse_watch.window=3", "validation=0", "method.epochs=2"]
-    small = [setting for setting in TINY if "supervised" not in setting]
-    outcome = ssgan("fit", f"method={method}", *small, *settings, f"runs_dir={tmp_path}")
+    outcome = ssgan("fit", f"method={method}", *TINY, *settings, f"runs_dir={tmp_path}")
     assert outcome.code == 3, outcome.err
     assert advice in outcome.err
     assert ("are exported" in outcome.err) == (method == "supervised") == bool(list(tmp_path.rglob("*.safetensors")))
@@ -230,7 +255,7 @@ def test_gan_without_labels(ssgan: Command, tmp_path: Path) -> None:
     assert outcome.code == 0, outcome.err
     folder = folder_of(tmp_path, "gan")
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert (metrics["test_error"], metrics["supervised_error"], metrics["ece"]) == (None, None, None)
+    assert (metrics["test_error"], metrics["ece"]) == (None, None)
     assert "train/supervised" not in rows_of(folder)[0]
     assert not (folder / "classifier.safetensors").exists()
     assert ssgan("sample", f"checkpoint={folder / 'last.ckpt'}", f"output={tmp_path / 's.png'}").code == 0
@@ -257,7 +282,8 @@ def test_supervised_method(ssgan: Command, tmp_path: Path) -> None:
     assert outcome.code == 0, outcome.err
     folder = tmp_path / "digits@all" / "supervised" / "split0-seed0"
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert metrics["supervised_error"] is None
+    assert metrics["method"] == "supervised"
+    assert not folder.with_name("supervised_supervised").exists()
     assert len(json.loads((folder / "split.json").read_text())["labeled"]) == 1197
 
 

@@ -155,7 +155,7 @@ def test_a_folder_of_pictures_trains_from_one_command(ssgan: Command, digits: Im
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image[0].numpy()).save(path)
     source = ["dataset=folder", f"dataset.path={tmp_path / 'pictures'}", "dataset.size=16", "dataset.channels=1"]
-    short = ["method.epochs=1", "trainer.limit_train_batches=3", "supervised.epochs=1", "trainer.samples_count=4"]
+    short = ["method.epochs=1", "trainer.limit_train_batches=3", "trainer.samples_count=4"]
     overrides = [*source, *short, "labels=100", "baseline=true", f"runs_dir={tmp_path / 'runs'}"]
     outcome = ssgan("fit", *overrides)
     assert outcome.code == 0, outcome.err

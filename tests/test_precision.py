@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from ssgan.precision import has_bfloat16
 
 Command = Callable[..., Outcome]
-AUTO = ("method.precision=auto", "supervised.precision=auto")
+AUTO = ("method.precision=auto",)
 
 
 @pytest.fixture
@@ -28,11 +28,11 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
 @pytest.mark.parametrize(("has", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
 def test_auto(ssgan: Command, machine: Callable[[bool], None], tmp_path: Path, has: bool, expected: str) -> None:
     machine(has)
-    outcome = ssgan("fit", *TINY, *AUTO, "baseline=true", f"runs_dir={tmp_path}")
+    outcome = ssgan("fit", *TINY, *AUTO, f"runs_dir={tmp_path}")
     assert outcome.code == 0, outcome.err
     assert "warning" not in outcome.err
     [config] = tmp_path.rglob("config.yaml")
-    assert [OmegaConf.load(config)[method].precision for method in ("method", "supervised")] == [expected, expected]
+    assert OmegaConf.load(config).method.precision == expected
 
 
 def test_a_run_goes_on_elsewhere_as_it_began(ssgan: Command, machine: Callable[[bool], None], tmp_path: Path) -> None:

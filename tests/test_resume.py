@@ -39,6 +39,11 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
         return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
 
 
+def beside(folder: Path) -> Path:
+    """The folder of the baseline of the run in ``folder``."""
+    return folder.parent.with_name(f"{folder.parent.name}_supervised") / folder.name
+
+
 def assert_same_end(one: Path, other: Path) -> None:
     """Both folders hold the same weights, averages, optimizers, schedules, rows and errors, to the last bit."""
     ends = [torch.load(folder / "last.ckpt", weights_only=True) for folder in (one, other)]
@@ -134,22 +139,19 @@ def test_a_second_signal_acts_at_once() -> None:
 
 
 def test_the_baseline_goes_on_too(ssgan: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kills minutes of a baseline that are lost, and checkpoints of it that stay."""
-    arguments = [*TINY, "baseline=true"]
+    """Kills minutes of a baseline that are lost, and a second start that trains the method again."""
+    arguments = [*TINY, "baseline=true", "method.epochs=1", "trainer.limit_train_batches=2"]
     assert ssgan("fit", *arguments, f"runs_dir={tmp_path / 'straight'}").code == 0
     with monkeypatch.context() as patch:
-        at_step(patch, STEPS + 2, lambda: signal.raise_signal(signal.SIGTERM))
+        at_step(patch, 2 + 7, lambda: signal.raise_signal(signal.SIGTERM))
         assert ssgan("fit", *arguments, f"runs_dir={tmp_path}").code == 143
-    folder = folder_of(tmp_path)
-    assert (folder / "supervised.ckpt").exists()
-    assert not (folder / "last.ckpt").exists()
+    folder, straight = (beside(folder_of(place)) for place in (tmp_path, tmp_path / "straight"))
+    assert torch.load(folder / "last.ckpt", weights_only=True)["global_step"] == 7
+    assert not (folder / "metrics.json").exists()
+    written = (folder_of(tmp_path) / "classifier.safetensors").stat().st_mtime_ns
     assert ssgan("fit", *arguments, f"runs_dir={tmp_path}").code == 0
-    assert not list(folder.glob("supervised*.ckpt"))
-    one, other = (
-        json.loads((f / "metrics.json").read_text())["supervised_error"]
-        for f in (folder_of(tmp_path / "straight"), folder)
-    )
-    assert one == other
+    assert_same_end(straight, folder)
+    assert (folder_of(tmp_path) / "classifier.safetensors").stat().st_mtime_ns == written
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -251,18 +253,18 @@ def test_a_full_disk_leaves_what_was_there(
     assert_same_end(straight, folder)
 
 
-def test_a_baseline_killed_while_it_is_tested(ssgan: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kills a file that is there before its error is, and checkpoints that nobody removes any more."""
-    arguments = [*TINY, "baseline=true", f"runs_dir={tmp_path}"]
+def test_a_run_killed_while_it_is_tested(ssgan: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kills a file that is there before its error is."""
+    arguments = [*TINY, f"runs_dir={tmp_path}"]
     with monkeypatch.context() as patch:
         patch.setattr("ssgan.training.fit_and_export.evaluate", lambda *_: die())
         with pytest.raises(Killed):
             ssgan("fit", *arguments)
     folder = folder_of(tmp_path)
-    assert not (folder / "supervised.safetensors").exists()
+    assert not (folder / "classifier.safetensors").exists()
     assert ssgan("fit", *arguments).code == 0
-    assert json.loads((folder / "metrics.json").read_text())["supervised_error"] < 0.8
-    assert not [path for path in folder.iterdir() if path.suffix == ".untested" or path.match("supervised*.ckpt")]
+    assert json.loads((folder / "metrics.json").read_text())["test_error"] < 0.8
+    assert not [path for path in folder.iterdir() if path.suffix == ".untested"]
 
 
 def test_a_run_belongs_to_its_data(ssgan: Command, tmp_path: Path) -> None:

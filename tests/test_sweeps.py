@@ -37,7 +37,7 @@ def test_every_job_composes(path: Path) -> None:
 @pytest.mark.slow
 def test_a_sweep_that_is_started_again_runs_what_is_left(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
     """Kills a second start that trains finished runs anew, or skips those that never ended."""
-    sweep = ["-m", "sweep=seeds", *TINY, "method.epochs=1", "supervised.epochs=1", f"runs_dir={tmp_path}"]
+    sweep = ["-m", "sweep=seeds", *TINY, "method.epochs=1", "trainer.limit_train_batches=2", f"runs_dir={tmp_path}"]
     assert ssgan("fit", *sweep, "hydra.sweeper.params.split_seed='0,1'").code == 0
     folders = sorted(tmp_path.glob("digits@50/improved_gan/*"))
     assert [folder.name for folder in folders] == ["split0-seed0", "split1-seed1"]

@@ -1,25 +1,20 @@
 """`ssgan.train`: a whole run from Python."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from ssgan.configuration import condition, explain, register, require_keys
+from ssgan.configuration import compose, explain, require_keys, run_path
 from ssgan.data.datasets import Array, ImageData, from_arrays
 from ssgan.errors import SsganError
 from ssgan.inference.classifier import Classifier
 from ssgan.inference.classifier_file import load_classifier
-from ssgan.schema import CONFIG_DIR
 from ssgan.training.launch import launched_world_size
-from ssgan.training.run import run
-from ssgan.training.run_dir import RunFolder
+from ssgan.training.run import Result, run_with_baseline
 
 Data = str | Path | ImageData | tuple[Array, ...]
 
@@ -32,6 +27,8 @@ class TrainingResult:
     """Everything that the run wrote, as `python -m ssgan.fit` does."""
     metrics: dict[str, Any]
     """metrics.json: test_error, ece, nll, seconds, status and so on; errors are fractions."""
+    baseline: "TrainingResult | None" = None
+    """With ``baseline=True``: the supervised run beside it."""
 
     @property
     def classifier(self) -> Classifier:
@@ -67,38 +64,23 @@ def train(
     overrides = [*dataset_overrides(data, images), f"method={method}", f"runs_dir={quoted(runs_dir)}"]
     given = {"labels": labels, **keys}
     overrides += [f"{key}={quoted(value)}" for key, value in given.items() if value is not None]
-    config = compose([*overrides, *settings])
+    config, choices = compose([*overrides, *settings])
+    require_keys(config)
     processes = config.devices * config.num_nodes
     if processes > max(1, launched_world_size()):
         raise SsganError(f"devices={config.devices}: start this program with torchrun, or use `python -m ssgan.fit`")
-    run_name = f"split{config.split_seed}-seed{config.seed}"
-    folder = RunFolder(Path(config.runs_dir) / condition(config) / config.name / run_name)
     try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        result = run(config, folder, images, logger)
+        results = run_with_baseline(config, choices, run_path(config), images, logger)
     except (HydraException, OmegaConfBaseException) as error:
         raise SsganError(explain(error, "config")) from error
     except OSError as error:
         raise SsganError(f"{error.filename or 'a file'} cannot be written or read ({error.strerror})") from error
-    finally:
-        folder.discard(config.runs_dir)
-    return TrainingResult(folder.path, result.metrics or {})
+    method, baseline = as_returned(results[0]), [as_returned(result) for result in results[1:]]
+    return replace(method, baseline=baseline[0]) if baseline else method
 
 
-def compose(overrides: list[str]) -> DictConfig:
-    """The configuration of conf/ with ``overrides``, inside of a program of Hydra's too; raises `SsganError` for a mistake."""
-    register()
-    outer, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
-    try:
-        with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
-            config = hydra.compose("config", overrides)
-            require_keys(config)
-            return config
-    except (HydraException, OmegaConfBaseException) as error:
-        GlobalHydra.instance().clear()
-        raise SsganError(explain(error, "config")) from error
-    finally:
-        GlobalHydra.instance().hydra = outer
+def as_returned(result: Result) -> TrainingResult:
+    return TrainingResult(result.folder.path, result.metrics or {})
 
 
 def dataset_overrides(data: Data, images: ImageData | None) -> list[str]:

@@ -14,7 +14,6 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from ssgan import methods
-from ssgan.configuration import trained
 from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
@@ -33,23 +32,21 @@ def check(config: DictConfig) -> None:
     """Raise `SsganError` for values that no type can refuse: ranges first, then what keys ask of each other."""
     check_ranges(OmegaConf.to_object(config))
     check_processes(config)
-    for method in trained(config):
-        for player in ("classifier_optimizer", "generator_optimizer"):
-            if player in config[method]:
-                _check_optimizer(f"{method}.{player}", config[method][player])
-        _check_schedule(f"{method}.schedule", config[method].schedule)
+    for player in ("classifier_optimizer", "generator_optimizer"):
+        if player in config.method:
+            _check_optimizer(f"method.{player}", config.method[player])
+    _check_schedule("method.schedule", config.method.schedule)
     for key in ("net.classifier.hidden", "net.generator.hidden", "net.generator.channels"):
         widths = OmegaConf.select(config, key, default=[1])
         if not widths or any(not isinstance(width, int) or width < 1 for width in widths):
             raise SsganError(f"{key}={widths}: name the width, 1 or more, of at least one layer")
     if config.net.classifier.get("minibatch_kernels"):
-        for method in trained(config):
-            for name in ("batch_size", "labeled_batch_size"):
-                if config[method][name] < 2:
-                    raise SsganError(
-                        f"{method}.{name}={config[method][name]}: minibatch discrimination compares the images of a batch; "
-                        f"use 2 or more"
-                    )
+        for name in ("batch_size", "labeled_batch_size"):
+            if config.method[name] < 2:
+                raise SsganError(
+                    f"method.{name}={config.method[name]}: minibatch discrimination compares the images of a batch; "
+                    f"use 2 or more"
+                )
     uses_labels = methods.find(config.method.name).uses_labels
     terms: Any = OmegaConf.to_object(config.method.terms)
     for player, needed, there in (
@@ -65,16 +62,15 @@ def check(config: DictConfig) -> None:
             f"validation={config.validation}: method={config.method.name} has no classes; use validation=0"
         )
     try:
-        trainers = {method: make_trainer(config, config[method], []) for method in trained(config)}
+        trainer = make_trainer(config, [])
     except (ValueError, MisconfigurationException) as error:
         raise SsganError(
             f"trainer.accelerator={config.trainer.accelerator}, devices={config.devices}: cannot be had ({error}). "
             f"Use trainer.accelerator=auto or cpu, or fewer devices."
         ) from error
-    for method, trainer in trainers.items():
-        precision = config[method].precision
-        if trainer.precision != precision:
-            raise SsganError(f"{method}.precision={precision}: wants a GPU; use {method}.precision=auto or 32-true")
+    precision = config.method.precision
+    if trainer.precision != precision:
+        raise SsganError(f"method.precision={precision}: wants a GPU; use method.precision=auto or 32-true")
 
 
 def _check_optimizer(key: str, settings: DictConfig) -> None:
@@ -106,8 +102,9 @@ def listed(settings: Any) -> str:
     return ", ".join(f"{name}={value}" for name, value in settings.items() if name != "_partial_")
 
 
-def build(config: DictConfig, method: DictConfig, data: ImageData, split: Split) -> Built:
+def build(config: DictConfig, data: ImageData, split: Split) -> Built:
     """Networks with data-dependent initialization, in their method, and the data that it trains on."""
+    method = config.method
     torch.manual_seed(derive_seed("weights", config.seed))
     kind = methods.find(method.name)
     classes = len(data.class_names) if kind.uses_labels else 1
@@ -128,7 +125,6 @@ def build(config: DictConfig, method: DictConfig, data: ImageData, split: Split)
 
 def make_trainer(
     config: DictConfig,
-    method: DictConfig,
     callbacks: list[pl.Callback],
     logger: Any = False,
     folder: Path | None = None,
@@ -148,8 +144,8 @@ def make_trainer(
         strategy=ManualDDPStrategy() if config.devices * config.num_nodes > 1 else "auto",
         plugins=[*slurm()],
         default_root_dir=folder,
-        precision=method.precision,
-        max_epochs=method.epochs,
+        precision=config.method.precision,
+        max_epochs=config.method.epochs,
         limit_train_batches=config.trainer.limit_train_batches,
         limit_val_batches=1.0 if config.validation else 0,
         num_sanity_val_steps=0,

@@ -39,7 +39,7 @@ def dry_run(config: DictConfig, data: ImageData, split: Split, built: Built, lim
     first = FirstSteps()
     told: list[str] = []
     estimate = TimeEstimate(lambda seconds, module: told.append(time_left(seconds, module, limit)))
-    trainer = make_trainer(config, config.method, [estimate, first])
+    trainer = make_trainer(config, [estimate, first])
     trainer.limit_val_batches = 0
     trainer.fit(module, datamodule=datamodule)
     if not trainer.is_global_zero:

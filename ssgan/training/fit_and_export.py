@@ -43,7 +43,7 @@ def train_from_checkpoint(
             raise
 
 
-def export(config: DictConfig, method: DictConfig, module: Any, data: SemiSupervisedData, path: Path) -> dict[str, Any]:
+def export(config: DictConfig, module: Any, data: SemiSupervisedData, path: Path) -> dict[str, Any]:
     """Write the averaged classifier as a file, with what `evaluate` says of it in the header; returns that.
 
     What is tested is the file as it is read. ``path`` appears when that is done.
@@ -52,7 +52,7 @@ def export(config: DictConfig, method: DictConfig, module: Any, data: SemiSuperv
     network, images = module.ema_classifier.module, data.data
     record = {
         "dataset": images.name,
-        "method": method.name,
+        "method": config.method.name,
         "labels": config.labels,
         "split_seed": config.split_seed,
         "seed": config.seed,

@@ -18,7 +18,6 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from ssgan.configuration import trained
 from ssgan.errors import SsganError
 from ssgan.training.callbacks.checkpoints import Stopped
 
@@ -76,17 +75,14 @@ def resolve_batch_sizes(config: DictConfig) -> list[str]:
     Returns a line for each that was rounded.
     """
     processes, rounded = config.devices * config.num_nodes, []
-    for method in trained(config):
-        settings = config[method]
-        if settings.labeled_batch_size is None:
-            settings.labeled_batch_size = settings.batch_size
-        for name in ("batch_size", "labeled_batch_size"):
-            given = settings[name]
-            settings[name] = -(-given // processes) * processes if processes > 1 else given
-            if settings[name] != given:
-                rounded.append(
-                    f"{method}.{name}={given}: {processes} processes share a batch; trains with {settings[name]}"
-                )
+    method = config.method
+    if method.labeled_batch_size is None:
+        method.labeled_batch_size = method.batch_size
+    for name in ("batch_size", "labeled_batch_size"):
+        given = method[name]
+        method[name] = -(-given // processes) * processes if processes > 1 else given
+        if method[name] != given:
+            rounded.append(f"method.{name}={given}: {processes} processes share a batch; trains with {method[name]}")
     return rounded
 
 

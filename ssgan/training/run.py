@@ -1,18 +1,20 @@
 """A whole run: data, split, training or its resumption, export, test, metrics."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from ssgan.configuration import condition, trained
+from ssgan import methods
+from ssgan.configuration import condition, run_path, supervised_beside
 from ssgan.data.datasets import ImageData
 from ssgan.data.splits import draw_split
 from ssgan.errors import print_error, warn
 from ssgan.evaluation.curves import draw_curves
-from ssgan.inference.classifier_file import load_classifier
 from ssgan.precision import emulated, resolve_precision
 from ssgan.training.build import Built, build, check, make_trainer
 from ssgan.training.callbacks.checkpoints import Checkpoints
@@ -36,8 +38,38 @@ class Result:
     but the first.
     """
 
+    folder: RunFolder
     code: int
     metrics: dict[str, Any] | None = None
+    launched: bool = False
+    """Other processes ran it, and all that the command asks for."""
+
+
+def run_with_baseline(
+    config: DictConfig, choices: Mapping[str, str], path: str | Path, data: ImageData | None = None, logger: Any = None
+) -> list[Result]:
+    """`run`, and with ``baseline=true`` the supervised run of the same split after it, in a folder of its own.
+
+    ``choices`` are the files of conf/ that ``config`` is made of, ``path`` the first run's folder.
+    """
+    wanted = config.baseline and config.method.name != "supervised" and methods.find(config.method.name).uses_labels
+    beside = supervised_beside(config, choices) if wanted else None
+    if beside is not None:  # its mistakes are told before hours of training
+        prepare(beside.copy(), {})
+    with RunFolder.made(path, config.runs_dir) as folder:
+        results = [run(config, folder, data, logger)]
+    if beside is not None and not results[0].launched and not config.dry_run:
+        with RunFolder.made(run_path(beside), beside.runs_dir) as folder:
+            results.append(run(beside, folder, data))
+    return results
+
+
+def prepare(config: DictConfig, previous_config: Mapping[str, Any]) -> list[str]:
+    """Write out what ``config`` leaves to the machine, in place, and check it; returns a line for each batch that was rounded."""
+    resolve_precision(config, previous_config)
+    rounded = resolve_batch_sizes(config)
+    check(config)
+    return rounded
 
 
 def run(config: DictConfig, folder: RunFolder, data: ImageData | None = None, logger: Any = None) -> Result:
@@ -46,9 +78,7 @@ def run(config: DictConfig, folder: RunFolder, data: ImageData | None = None, lo
     ``data`` are the images, if they are not those that ``config.dataset`` names, and ``logger`` is one of Lightning's. Of
     several processes, the first one writes and prints; the others train with it.
     """
-    resolve_precision(config, folder.previous_config())
-    rounded = resolve_batch_sizes(config)
-    check(config)
+    rounded = prepare(config, folder.previous_config())
     limit_threads()
     if data is None:
         data = instantiate(config.dataset)
@@ -63,69 +93,39 @@ def run(config: DictConfig, folder: RunFolder, data: ImageData | None = None, lo
     )
     # Everything that can refuse the configuration has been built before anything is written.
     limit = parse_duration(config.max_time) if config.max_time else None
-    method = build(config, config.method, data, split)
+    method = build(config, data, split)
     processes = config.devices * config.num_nodes
     to_launch = processes if launched_world_size() < processes else 0
     if config.dry_run:
         if to_launch:
-            return Result(launch(to_launch))
+            return Result(folder, launch(to_launch), launched=True)
         dry_run(config, data, split, method, limit)
-        return Result(0)
-    baseline = build(config, config.supervised, data, split) if "supervised" in trained(config) else None
+        return Result(folder, 0)
     logger = logger or (instantiate(config.logger) if config.logger else False)
-    is_first = make_trainer(config, config.method, []).is_global_zero
+    is_first = make_trainer(config, []).is_global_zero
     try:
         if is_first:
             folder.claim(config, split, data.digest)
         metrics = folder.finished()
         if metrics is None and to_launch:
             folder.unlock()
-            return Result(launch(to_launch))
+            return Result(folder, launch(to_launch), launched=True)
         if metrics is None:
             if is_first:
                 for line in rounded:
                     warn(line)
                 print(count_images(data, split), flush=True)
-                if emulated(config, config.method):
+                if emulated(config):
                     warn(
                         f"method.precision={config.method.precision}: this machine has no instructions for bfloat16; "
                         f"a new run with method.precision=auto is many times as fast"
                     )
-            supervised_error = run_baseline(config, baseline, folder) if baseline else None
-            metrics = run_method(config, method, folder, logger, supervised_error, limit)
+            metrics = run_method(config, method, folder, logger, limit)
     finally:
         folder.unlock()
     if not is_first:
-        return Result(0)  # another code would end the first one, which still tests and writes
-    return Result(COLLAPSED if metrics["status"] == "collapsed" else 0, metrics)
-
-
-def run_baseline(config: DictConfig, built: Built, folder: RunFolder) -> float | None:
-    """Test error of the same classifier taught by the labeled images alone, kept in supervised.safetensors.
-
-    None without test images, and in other processes than the first.
-    """
-    path = folder / "supervised.safetensors"
-    last, previous = folder / "supervised.ckpt", folder / "supervised_previous.ckpt"
-    if not path.exists():
-        module, data = built
-        checkpoints = Checkpoints(
-            last,
-            previous,
-            folder.digest(config, data.split),
-            config.trainer.checkpoint_minutes,
-        )
-        trainer = make_trainer(
-            config, config.supervised, [RunProgress("supervised only"), checkpoints], folder=folder.path
-        )
-        train_from_checkpoint(trainer, module, data, checkpoints)
-        if not trainer.is_global_zero:
-            return None
-        export(config, config.supervised, module, data, path)
-    for checkpoint in (last, previous):
-        checkpoint.unlink(missing_ok=True)
-    error: float | None = load_classifier(path).header["test"]["error"]
-    return error
+        return Result(folder, 0)  # another code would end the first one, which still tests and writes
+    return Result(folder, COLLAPSED if metrics["status"] == "collapsed" else 0, metrics)
 
 
 def run_method(
@@ -133,14 +133,13 @@ def run_method(
     built: Built,
     folder: RunFolder,
     logger: Any,
-    supervised_error: float | None,
     limit: float | None,
 ) -> dict[str, Any]:
     """Train, or go on training, export the averaged weights, test them once; returns and writes metrics.json.
 
     Other processes than the first return no more of it than the status.
     """
-    method, (module, data) = config.method, built
+    module, data = built
     watch = CollapseWatch(**config.collapse_watch)
     record = RunRecord(folder.path)
     checkpoints = Checkpoints(
@@ -151,7 +150,7 @@ def run_method(
         healthy=lambda: watch.reason is None,
     )
     estimate = TimeEstimate(lambda seconds, module: print(time_left(seconds, module, limit), flush=True))
-    callbacks: list[pl.Callback] = [watch, RunProgress(condition(config)), estimate, record]
+    callbacks: list[pl.Callback] = [watch, RunProgress(f"{condition(config)} {config.name}"), estimate, record]
     if limit:
         callbacks.insert(0, TimeLimit(limit))
     if hasattr(module, "ema_generator"):
@@ -159,7 +158,7 @@ def run_method(
             SampleGrid(folder / "samples", config.trainer.samples_every, config.trainer.samples_count, config.seed)
         )
     callbacks.append(checkpoints)  # after all others: what they did of an epoch is then done
-    trainer = make_trainer(config, method, callbacks, logger, folder.path)
+    trainer = make_trainer(config, callbacks, logger, folder.path)
     train_from_checkpoint(trainer, module, data, checkpoints)
     status = "finished" if watch.reason is None else "collapsed"
     if not trainer.is_global_zero:
@@ -171,19 +170,18 @@ def run_method(
         print_error(watch.message(module, exports=module.uses_labels))
     test = NOT_TESTED
     if module.uses_labels:
-        test = export(config, method, module, data, folder / "classifier.safetensors")
+        test = export(config, module, data, folder / "classifier.safetensors")
     if record.rows:
         draw_curves(record.rows, folder / "curves.png", condition(config))
     metrics = {
         "status": status,
         "test_error": test["error"],
-        "supervised_error": supervised_error,
         "ece": test["ece"],
         "nll": test["nll"],
         "epochs": len(record.rows),
         "seconds": round(record.seconds, 1),
         "condition": condition(config),
-        "method": method.name,
+        "method": config.method.name,
         "name": config.name,
         "split_seed": config.split_seed,
         "seed": config.seed,

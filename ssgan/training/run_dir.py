@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig, OmegaConf
@@ -39,6 +41,17 @@ class RunFolder:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self.locked: int | None = None
+
+    @classmethod
+    @contextmanager
+    def made(cls, path: str | Path, runs_dir: str | Path) -> Iterator[Self]:
+        """The folder, which is there while it is used, and after that if anything was written to it."""
+        folder = cls(path)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        try:
+            yield folder
+        finally:
+            folder.discard(runs_dir)
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -164,28 +177,31 @@ class RunFolder:
             ) from error
         return metrics
 
-    def print_table(self, metrics: dict[str, Any]) -> None:
-        table = Table(title=f"{metrics['condition']}  {metrics['name']}  ({metrics['status']})", title_justify="left")
-        table.add_column("test error", justify="right")
-        table.add_column("supervised only", justify="right")
-        table.add_column("ECE", justify="right")
-        table.add_column("epochs", justify="right")
-        table.add_column("seconds", justify="right")
-        product = self / "classifier.safetensors"
-        error, supervised, ece = metrics["test_error"], metrics["supervised_error"], metrics["ece"]
+
+def print_table(runs: Sequence[tuple[RunFolder, dict[str, Any]]]) -> None:
+    """A row of each run's metrics, and the file that came out of the first."""
+    table = Table(title=runs[0][1]["condition"], title_justify="left")
+    table.add_column("run")
+    for heading in ("test error", "ECE", "epochs", "seconds"):
+        table.add_column(heading, justify="right")
+    for folder, metrics in runs:
+        error, ece = metrics["test_error"], metrics["ece"]
+        status = "" if metrics["status"] == "finished" else f" ({metrics['status']})"
+        missing = "no test images" if (folder / "classifier.safetensors").exists() else "no classes"
         table.add_row(
-            ("no test images" if product.exists() else "no classes") if error is None else f"{error:.2%}",
-            "not run" if supervised is None else f"{supervised:.2%}",
+            metrics["name"] + status,
+            missing if error is None else f"{error:.2%}",
             "-" if ece is None else f"{ece:.3f}",
             str(metrics["epochs"]),
             f"{metrics['seconds']:.0f}",
         )
-        console = Console()
-        console.print(table)
-        for kind, path in (("classifier", product), ("checkpoint", self / "last.ckpt")):
-            if path.exists():
-                console.print(f"{kind}: {path}", soft_wrap=True, highlight=False)
-                break
+    console = Console()
+    console.print(table)
+    for kind, name in (("classifier", "classifier.safetensors"), ("checkpoint", "last.ckpt")):
+        path = runs[0][0] / name
+        if path.exists():
+            console.print(f"{kind}: {path}", soft_wrap=True, highlight=False)
+            break
 
 
 def entering(config: Any) -> dict[str, Any]:

@@ -75,8 +75,8 @@ def train(
         raise SsganError(explain(error, "config")) from error
     except OSError as error:
         raise SsganError(f"{error.filename or 'a file'} cannot be written or read ({error.strerror})") from error
-    method, baseline = as_returned(results[0]), [as_returned(result) for result in results[1:]]
-    return replace(method, baseline=baseline[0]) if baseline else method
+    first, *beside = [as_returned(result) for result in results]
+    return replace(first, baseline=beside[0]) if beside else first
 
 
 def as_returned(result: Result) -> TrainingResult:

@@ -1,10 +1,8 @@
 """python -m ssgan.ablation: what each technique does to the pictures, from the runs of `sweep=ablation`."""
 
 import glob
-import json
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from ssgan.files import require_writable, write_atomically, write_figure
 from ssgan.inference.classifier_file import load_classifier, load_generator
 from ssgan.inference.sampling import BATCH, draw_images
 from ssgan.reporting.results import summarize
+from ssgan.reporting.runs import find_runs
 from ssgan.training.run_dir import as_json
 
 VARIANTS = {
@@ -41,51 +40,42 @@ PICTURES_PER_ROW = 16
 
 def ablation(config: DictConfig) -> int:
     """Score every run of ``runs`` and write table.json, table.md and samples.png into ``output``."""
-    folders = [Path(path) for path in sorted(glob.glob(config.runs))]
     output = Path(config.output)
     require_enough(config.samples, config.splits)
     require_writable(output / "table.json")
-    write_table(folders, config.judge, output, config.samples, config.splits, config.data_dir, config.download)
+    write_table(config.runs, config.judge, output, config.samples, config.splits, config.data_dir, config.download)
     return 0
 
 
 def write_table(
-    folders: Iterable[Path], judge: str, output: Path, samples: int, splits: int, data_dir: str, download: bool
+    pattern: str, judge: str, output: Path, samples: int, splits: int, data_dir: str, download: bool
 ) -> None:
-    """Raises `SsganError` if there is no finished run among ``folders``."""
-    runs = [(folder, read_metrics(folder)) for folder in folders]
-    finished = [(metrics["name"].removeprefix("ablation_"), folder, metrics) for folder, metrics in runs if metrics]
-    if not finished:
-        raise SsganError("runs=...: no finished run of an ablation among them; train them with -m sweep=ablation")
+    """Raises `SsganError` if there is no finished run among the folders that ``pattern`` matches."""
+    finished = [(run.metrics["name"].removeprefix("ablation_"), run) for run in find_runs(pattern)[0]]
     order = {variant: place for place, variant in enumerate(VARIANTS)}
-    finished.sort(key=lambda run: order.get(run[0], len(order)))
+    finished.sort(key=lambda named: order.get(named[0], len(order)))
     classifier = load_classifier(judge)
     data = named_dataset(classifier.header.get("dataset"), data_dir, download)
     sees = ClassifierJudge(classifier)
     real, _ = look(sees, data.test_images.split(BATCH))
     table: dict[str, dict[str, list[Any]]] = {}
     rows: dict[str, Tensor] = {}
-    for variant, folder, metrics in track(finished, description="scores", transient=True):
-        generator = load_generator(folder / "last.ckpt")
-        require_own_data(folder / "last.ckpt", generator, data)
-        seen = look(sees, draw_images(generator, samples, metrics["seed"]))
-        quality = compare(real, *seen, splits, metrics["seed"])
+    for variant, run in track(finished, description="scores", transient=True):
+        generator = load_generator(run.folder / "last.ckpt")
+        require_own_data(run.folder / "last.ckpt", generator, data)
+        seen = look(sees, draw_images(generator, samples, run.metrics["seed"]))
+        quality = compare(real, *seen, splits, run.metrics["seed"])
         entry = table.setdefault(variant, {"seed": [], "score": [], "fid": [], "test_error": []})
-        entry["seed"].append(metrics["seed"])
+        entry["seed"].append(run.metrics["seed"])
         entry["score"].append(round(quality["score"], 4))
         entry["fid"].append(round(quality["fid"], 4))
-        entry["test_error"].append(metrics["test_error"])
+        entry["test_error"].append(run.metrics["test_error"])
         if variant not in rows:
             rows[variant] = torch.cat(list(draw_images(generator, PICTURES_PER_ROW, 0)))
     write_atomically(output / "table.json", as_json(table))
     write_atomically(output / "table.md", as_markdown(table).encode())
     draw_rows(rows, output / "samples.png")
     print(f"{len(finished)} runs of {len(table)} variants: {output / 'table.md'}  {output / 'samples.png'}")
-
-
-def read_metrics(folder: Path) -> dict[str, Any] | None:
-    path = folder / "metrics.json"
-    return json.loads(path.read_text()) if path.is_file() else None
 
 
 def as_markdown(table: dict[str, dict[str, list[Any]]]) -> str:
@@ -142,10 +132,10 @@ class AblationReport(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         condition = Path(config.runs_dir) / configuration.condition(config)
-        folders, output = sorted(condition.glob("ablation_*/*")), condition / "ablation"
+        pattern, output = f"{glob.escape(str(condition))}/ablation_*/*", condition / "ablation"
         judge = str(self.judge(config))
         try:
-            write_table(folders, judge, output, self.samples, self.splits, config.data_dir, config.download)
+            write_table(pattern, judge, output, self.samples, self.splits, config.data_dir, config.download)
         except SsganError as error:
             print_error(str(error))
             sys.exit(1)

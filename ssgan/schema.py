@@ -152,9 +152,15 @@ class AblationConfig(ReadsDataConfig):
 
 @dataclass
 class ReportConfig(ReadsDataConfig):
-    runs: str = key(MISSING, "a pattern of run folders, in quotes")
-    output: str = key(MISSING, "the folder of report.html, report.md and figures")
-    readme: str | None = None
+    runs: str | None = key(None, "a pattern of run folders, in quotes")
+    output: str | None = key(None, "the folder of report.html, report.md and figures, with runs=")
+    results: str | None = key(
+        None, "a folder of JSON files, one for each condition and recipe, to which the runs are added"
+    )
+    readme: str | None = key(
+        None, "a Markdown file between whose report markers the table is written: of results=, else of runs="
+    )
+    pixels: bool = key(True, "label spreading and logistic regression on each run's split")
 
 
 @dataclass

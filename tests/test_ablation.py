@@ -84,4 +84,4 @@ def test_table_gives_mean_and_sample_sd() -> None:
 def test_no_runs(ssgan: Command, tmp_path: Path) -> None:
     outcome = ssgan("ablation", f"runs={tmp_path}/nothing*", "judge=j", f"output={tmp_path}")
     assert outcome.code == 1
-    assert "no finished run of an ablation" in outcome.err
+    assert "matches no run folder" in outcome.err

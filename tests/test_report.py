@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ from conftest import TINY, Outcome, make_classifier
 from PIL import Image
 
 from ssgan.data.datasets import ImageData
+from ssgan.data.splits import draw_split
 from ssgan.evaluation.classification import BINS, evaluate
+from ssgan.evaluation.pixels import LEARNERS, errors_on_pixels
 from ssgan.inference.classifier_file import save_classifier
 from ssgan.nets import MLPClassifier
+from ssgan.reporting.content import COLUMNS
 from ssgan.reporting.figures import calibration_bins, confusion_matrix
 from ssgan.reporting.markdown import BEGIN, END
 from ssgan.reporting.pictures import PICTURE_BYTES, small_png
@@ -209,7 +213,7 @@ def test_names_are_text(write_run: Callable[..., Path], make_report: Any, classi
     assert "<b>" not in page
     assert "&lt;b&gt;" in page
     assert "<img src=x" not in page
-    assert all(len(row) == 8 for row in markdown_rows(text) + html_rows(page))
+    assert all(len(row) == len(COLUMNS) for row in markdown_rows(text) + html_rows(page))
     assert "<b>" not in re.sub(r"`[^`\n]*`|^    .*$|\\<", "", text, flags=re.MULTILINE)
 
 
@@ -475,3 +479,95 @@ def test_the_page_in_a_browser(
         assert not problems
         assert all(url.startswith((path.as_uri(), "data:")) for url in requests)
         page.close()
+
+
+def test_a_run_is_paired_with_the_supervised_run_of_its_split(write_run: Callable[..., Path], make_report: Any) -> None:
+    """Kills errors of another split or network beside a run, and a baseline that is a row of its own."""
+    net = {"net": {"classifier": {"hidden": [8]}}}
+    for split, (error, supervised) in enumerate(ERRORS):
+        write_run(split, test_error=error, config=net)
+        write_run(split, recipe="gan_supervised", test_error=supervised, method="supervised", config=net)
+        write_run(split, recipe="other", test_error=error, config=net)
+        write_run(split, recipe="wider", test_error=error, config={"net": {"classifier": {"hidden": [16]}}})
+    write_run(1, recipe="supervised", test_error=0.5, method="supervised", config=net)
+    text, _ = make_report()
+    rows = {row["recipe"]: row for row in (cells(text, n) for n in range(4))}
+    gain = 100 * np.array([supervised - error for error, supervised in ERRORS])
+    assert rows.keys() == {"gan", "other", "supervised", "wider"}
+    assert rows["gan"]["difference (%)"] == f"{gain.mean():.2f} ± {gain.std(ddof=1) / 3**0.5:.2f} (3)"
+    assert rows["other"]["supervised only (%)"] == "50.00 (1)"
+    assert rows["other"]["difference (%)"] == "42.00 (1)"
+    assert rows["wider"]["supervised only (%)"] == rows["supervised"]["supervised only (%)"] == "not run"
+
+
+def test_results_are_kept(ssgan: Command, tmp_path: Path, make_report: Any, digits: ImageData) -> None:
+    """Kills a run that is lost or counted twice, another split's neighbors, and a table of other numbers than the files'."""
+    short = [*TINY, "trainer.limit_train_batches=2", "validation=0", f"runs_dir={tmp_path / 'runs'}"]
+    for split in (0, 1):
+        assert ssgan("fit", *short, "baseline=true", f"split_seed={split}").code == 0
+    results, readme = tmp_path / "results", tmp_path / "README.md"
+    readme.write_text(f"# A\n{BEGIN}\n{END}\n")
+    make_report(f"results={results}", pattern="*/*/split0*")
+    [path] = results.iterdir()
+    assert path.name == "digits@50_improved_gan.json"
+    before = json.loads(path.read_text())
+    assert (before["n"], before["sd"], len(before["runs"])) == (1, None, 1)
+    shutil.rmtree(tmp_path / "runs/digits@50/improved_gan_supervised/split0-seed0")
+    make_report(f"results={results}", f"readme={readme}")
+    after = json.loads(path.read_text())
+    assert after["n"] == 2
+    assert after["runs"][0] == before["runs"][0]  # the baseline that is gone too
+    [first, second] = after["runs"]
+    for entry, split_seed in ((first, 0), (second, 1)):
+        folder = f"split{split_seed}-seed0/metrics.json"
+        assert (
+            entry["test_error"]
+            == json.loads((tmp_path / "runs/digits@50/improved_gan" / folder).read_text())["test_error"]
+        )
+        assert "runs_dir" not in entry["command"]
+        assert "method=supervised" not in entry["command"]
+        assert entry["threads"] >= 1
+        split = draw_split(digits.train_targets.numpy(), 10, 50, split_seed)
+        assert {name: entry[f"{name}_error"] for name in LEARNERS} == errors_on_pixels(digits, split)
+    assert first["label_spreading_error"] != second["label_spreading_error"]
+    [row] = [cells(readme.read_text())]
+    mean = 50 * (first["test_error"] + second["test_error"])
+    assert row["test error (%)"].startswith(f"{mean:.2f} ± ")
+    assert row["label spreading (%)"].endswith("(2)")
+    shutil.rmtree(tmp_path / "runs")
+    written = readme.read_text()
+    readme.write_text(f"# A\n{BEGIN}\n{END}\n")
+    assert ssgan("report", f"results={results}", f"readme={readme}").code == 0
+    assert readme.read_text() == written
+
+
+def test_learners_on_pixels(digits: ImageData) -> None:
+    """Kills unlabeled images that are not seen, or whose labels are."""
+    split = draw_split(digits.train_targets.numpy(), 10, 50, 0)
+    found = errors_on_pixels(digits, split)
+    assert 0.03 < found["label_spreading"] < found["logistic_regression"] < 0.2
+    shuffled = replace(digits, train_targets=digits.train_targets.clone())
+    rest = np.setdiff1d(np.arange(len(digits.train_targets)), split.labeled)
+    shuffled.train_targets[rest] = 0
+    assert errors_on_pixels(shuffled, split) == found
+    few = replace(digits, train_images=digits.train_images[: max(split.labeled) + 1])
+    assert errors_on_pixels(few, split)["logistic_regression"] == found["logistic_regression"]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("{", "Expecting"),
+        ("[]", "holds no results"),
+        ('{"runs": [{"seed": 1}]}', "a run without seeds"),
+        (None, "holds no results"),
+    ],
+)
+def test_results_that_are_none(ssgan: Command, tmp_path: Path, content: str | None, why: str) -> None:
+    (tmp_path / "README.md").write_text(f"{BEGIN}\n{END}\n")
+    if content:
+        (tmp_path / "a@1_b.json").write_text(content)
+    outcome = ssgan("report", f"results={tmp_path}", f"readme={tmp_path / 'README.md'}")
+    assert outcome.code == 1
+    assert why in outcome.err
+    assert (tmp_path / "README.md").read_text() == f"{BEGIN}\n{END}\n"

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ssgan.reporting.results import Group, Summary
+from ssgan.evaluation.pixels import LEARNERS
+from ssgan.reporting.results import Group, Results, Summary
 
 COLUMNS = (
     "condition",
@@ -13,6 +14,8 @@ COLUMNS = (
     "test error (%)",
     "supervised only (%)",
     "difference (%)",
+    "label spreading (%)",
+    "logistic regression (%)",
     "paper (%)",
     "ECE",
     "minutes a run",
@@ -21,6 +24,7 @@ EXPLANATION = (
     "Errors on the test images as mean ± sample standard deviation (number of runs); a collapsed run counts.",
     "Supervised only: the same network, taught by the same labeled images alone.",
     "Difference: supervised only minus test error, run by run; ± is the standard error of its mean.",
+    "Label spreading and logistic regression: scikit-learn's on pixels, with the same labels; the first sees unlabeled images too.",
     "Paper: a single model, as published (Salimans et al. 2016, tables 1 and 2, figure 5).",
     "ECE: expected calibration error, from 0 (the classifier's probabilities can be trusted) to 1.",
 )
@@ -57,6 +61,10 @@ class Section:
         return "split seed {}, seed {}".format(*self.group.runs[0].seeds)
 
     @property
+    def has_classes(self) -> bool:
+        return any((run.folder / "classifier.safetensors").exists() for run in self.group.runs)
+
+    @property
     def commands(self) -> list[str]:
         return list(dict.fromkeys(run.command for run in self.group.runs))
 
@@ -73,7 +81,7 @@ class Report:
 
     @property
     def rows(self) -> list[list[str]]:
-        return [row(section.group) for section in self.sections]
+        return [row(section.group, section.has_classes) for section in self.sections]
 
     @property
     def summary(self) -> str:
@@ -88,11 +96,10 @@ def plural(n: int, one: str, many: str | None = None) -> str:
     return f"{n} {one if n == 1 else many or one + 's'}"
 
 
-def row(group: Group) -> list[str]:
+def row(group: Results, has_classes: bool = True) -> list[str]:
     """The cells under `COLUMNS`."""
     error, supervised = group.summary("test_error"), group.summary("supervised_error")
     ece, seconds = group.summary("ece"), group.summary("seconds")
-    has_classes = any((run.folder / "classifier.safetensors").exists() for run in group.runs)
     gain = group.gain()
     return [
         group.condition,
@@ -100,6 +107,7 @@ def row(group: Group) -> list[str]:
         percent(error, group.collapsed()) if error else "no test images" if has_classes else "no classes",
         percent(supervised) if supervised else "not run",
         gain.text(2, gain.standard_error, scale=100) if gain else "-",
+        *(percent(found) if (found := group.summary(f"{name}_error")) else "-" for name in LEARNERS),
         group.published() or "-",
         f"{ece.mean:.3f}" if ece else "-",
         f"{seconds.mean / 60:.1f}" if seconds else "-",

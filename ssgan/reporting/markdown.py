@@ -1,7 +1,7 @@
 """A report as Markdown, and its table within a README."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from textwrap import indent
 
@@ -13,7 +13,7 @@ BEGIN, END = "<!-- report: begin -->", "<!-- report: end -->"
 
 def as_markdown(report: Report, folder: Path) -> str:
     """``folder`` is where the file will lie: pictures are named relative to it."""
-    parts = ["# Results", report.summary, table(report), bullets(EXPLANATION)]
+    parts = ["# Results", report.summary, table(report.rows), bullets(EXPLANATION)]
     if report.unfinished:
         parts.append(f"Unfinished:\n\n{bullets(code(str(path)) for path in report.unfinished)}")
     parts += [figure(picture, folder) for picture in report.budgets]
@@ -33,9 +33,10 @@ def bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def table(report: Report) -> str:
+def table(rows: Iterable[Sequence[str]]) -> str:
+    """Of `COLUMNS`."""
     lines = [f"| {' | '.join(COLUMNS)} |", "|---|---" + "|---:" * (len(COLUMNS) - 2) + "|"]
-    lines += [f"| {' | '.join([code(cells[0]), code(cells[1]), *cells[2:]])} |" for cells in report.rows]
+    lines += [f"| {' | '.join([code(cells[0]), code(cells[1]), *cells[2:]])} |" for cells in rows]
     return "\n".join(lines)
 
 

@@ -19,17 +19,22 @@ READERS = ("ssgan.data.datasets", "ssgan.data.folder")
 
 def predict_test_images(run: Run, data_dir: str, download: bool) -> tuple[Tensor, ImageData]:
     """log p(y | x), (N, K), of all test images, and the data set; raises `SsganError` if either cannot be had."""
-    described = run.config().get("dataset")
-    if not isinstance(described, dict) or str(described.get("_target_")).rpartition(".")[0] not in READERS:
-        raise SsganError(f"{run.folder / 'config.yaml'} names no data set of ssgan")
-    own = {"data_dir": data_dir, "download": download}
-    data = load_data(json.dumps({key: own.get(key, value) for key, value in described.items()}))
+    data = data_of(run, data_dir, download)
     classifier = load_classifier(run.folder / "classifier.safetensors")
     if (classifier.image_shape, classifier.class_names) != (data.image_shape, data.class_names):
         raise SsganError(f"{data.name} has other images or classes now than those that this classifier knows")
     if not len(data.test_images):
         raise SsganError(f"{data.name} has no test images")
     return classifier.predict_log_proba(data.test_images), data
+
+
+def data_of(run: Run, data_dir: str, download: bool) -> ImageData:
+    """The data set of a run; raises `SsganError` if it cannot be had."""
+    described = run.config().get("dataset")
+    if not isinstance(described, dict) or str(described.get("_target_")).rpartition(".")[0] not in READERS:
+        raise SsganError(f"{run.folder / 'config.yaml'} names no data set of ssgan")
+    own = {"data_dir": data_dir, "download": download}
+    return load_data(json.dumps({key: own.get(key, value) for key, value in described.items()}))
 
 
 @lru_cache(maxsize=1)

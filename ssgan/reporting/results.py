@@ -1,9 +1,10 @@
 """What the runs of one condition and recipe say together."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
+from typing import Any, TypeVar
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -47,12 +48,12 @@ def summarize(values: Sequence[float]) -> Summary | None:
 
 
 @dataclass(frozen=True)
-class Group:
-    """The runs of one condition and recipe, by split seed and seed."""
+class Results:
+    """What is known of the runs of one condition and recipe: entries of metrics.json, and the errors of other learners."""
 
     condition: str
     recipe: str
-    runs: tuple[Run, ...]
+    entries: tuple[dict[str, Any], ...]
 
     @property
     def dataset(self) -> str:
@@ -65,19 +66,26 @@ class Group:
         return int(labels) if labels.isdecimal() else None
 
     def summary(self, key: str) -> Summary | None:
-        """Of the runs in which ``key`` is not null."""
-        return summarize([run.metrics[key] for run in self.runs if run.metrics[key] is not None])
+        """Of the runs in which ``key`` is there and not null."""
+        return summarize([entry[key] for entry in self.entries if entry.get(key) is not None])
 
     def gain(self) -> Summary | None:
         """Supervised-only error minus test error, run by run: the two share a split, and its luck cancels."""
-        pairs = [(run.metrics["supervised_error"], run.metrics["test_error"]) for run in self.runs]
+        pairs = [(entry.get("supervised_error"), entry["test_error"]) for entry in self.entries]
         return summarize([without - error for without, error in pairs if without is not None and error is not None])
 
     def collapsed(self) -> int:
-        return sum(run.metrics["status"] == "collapsed" for run in self.runs)
+        return sum(entry.get("status") == "collapsed" for entry in self.entries)
 
     def published(self) -> str | None:
         return PUBLISHED.get(self.dataset, {}).get(self.budget or 0)
+
+
+@dataclass(frozen=True)
+class Group(Results):
+    """Runs with their folders, by split seed and seed."""
+
+    runs: tuple[Run, ...]
 
     def warnings(self) -> list[str]:
         """What a reader of the mean should know of the runs in it."""
@@ -114,5 +122,12 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     members: dict[tuple[str, str], list[Run]] = {}
     for run in sorted(runs, key=lambda run: (run.seeds, run.folder)):
         members.setdefault((run.metrics["condition"], run.metrics["name"]), []).append(run)
-    groups = [Group(*key, tuple(grouped)) for key, grouped in members.items()]
+    return in_order(Group(*key, tuple(run.metrics for run in runs), tuple(runs)) for key, runs in members.items())
+
+
+R = TypeVar("R", bound=Results)
+
+
+def in_order(groups: Iterable[R]) -> list[R]:
+    """By data set, budget (``all`` last) and recipe."""
     return sorted(groups, key=lambda g: (g.dataset, math.inf if g.budget is None else g.budget, g.condition, g.recipe))

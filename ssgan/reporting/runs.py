@@ -12,12 +12,13 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
+from ssgan.data.splits import Split
 from ssgan.errors import SsganError
 
 KINDS: dict[str, Any] = {
     **dict.fromkeys(("condition", "name", "status", "command"), str),
     **dict.fromkeys(("split_seed", "seed"), int),
-    **dict.fromkeys(("test_error", "supervised_error", "ece"), int | float | None),
+    **dict.fromkeys(("test_error", "ece"), int | float | None),
     "seconds": int | float,
 }
 """The entries of metrics.json that are used here, and of what type they are."""
@@ -25,7 +26,7 @@ KINDS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Run:
-    """A run that ended; ``metrics`` is its metrics.json."""
+    """A run that ended; ``metrics`` is its metrics.json, and what a report adds to that."""
 
     folder: Path
     metrics: dict[str, Any]
@@ -50,6 +51,23 @@ class Run:
         except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
             raise SsganError(f"{self.folder / 'config.yaml'} is missing or broken") from error
         return config if isinstance(config, dict) else {}
+
+    def split(self) -> Split:
+        """split.json; raises `SsganError` if it is missing or damaged."""
+        path = self.folder / "split.json"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise SsganError(f"{path} is missing or damaged") from error
+        return Split.from_json(content, str(path))
+
+    def environment(self) -> dict[str, Any]:
+        """environment.json, with the last start's values where starts differ; {} if it is missing or broken."""
+        try:
+            found = json.loads((self.folder / "environment.json").read_text(encoding="utf-8"))
+            return {**found, **(found.get("resumed") or [{}])[-1]}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
 
     def epochs(self) -> list[dict[str, float]]:
         """The rows of metrics.csv; empty if that file is missing or broken."""

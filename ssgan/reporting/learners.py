@@ -1,0 +1,72 @@
+"""The other learners on the split of a run: the supervised run beside it, and scikit-learn's on pixels."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.progress import track
+
+from ssgan.errors import SsganError
+from ssgan.evaluation.pixels import LEARNERS, errors_on_pixels
+from ssgan.files import write_atomically
+from ssgan.reporting.predictions import data_of
+from ssgan.reporting.runs import Run
+
+
+def pair(runs: Sequence[Run]) -> list[Run]:
+    """``runs`` with the error of the supervised run of their split, and the command of that.
+
+    It is the run of the same condition and seeds named ``<name>_supervised``, which then is no run of its own any more, or
+    else ``supervised`` if it has the same network; None where there is none.
+    """
+    named = {(run.metrics["condition"], run.metrics["name"], run.seeds): run for run in runs}
+    beside: dict[Path, Run] = {}
+    for (condition, name, seeds), run in named.items():
+        own, shared = named.get((condition, f"{name}_supervised", seeds)), named.get((condition, "supervised", seeds))
+        if own is not None:
+            beside[run.folder] = own
+        elif shared is not None and shared is not run and classifier_of(shared) == classifier_of(run):
+            beside[run.folder] = shared
+    belong = {run.folder for run in beside.values() if run.metrics["name"] != "supervised"}
+    paired = []
+    for run in runs:
+        if run.folder in belong:
+            continue
+        other = beside.get(run.folder)
+        added = {
+            "supervised_error": other.metrics["test_error"] if other else run.metrics.get("supervised_error"),
+            "supervised_command": other.command if other else None,
+        }
+        paired.append(replace(run, metrics={**run.metrics, **added}))
+    return paired
+
+
+def classifier_of(run: Run) -> object:
+    return (run.config().get("net") or {}).get("classifier")
+
+
+def add_pixels(runs: Sequence[Run], memory: Path, data_dir: str, download: bool) -> list[Run]:
+    """``runs`` with the errors of `errors_on_pixels` on their split, None where data set or split.json cannot be had.
+
+    ``memory`` is a JSON file that keeps those of each split, found before.
+    """
+    try:
+        known: dict[str, dict[str, float]] = json.loads(memory.read_text())
+    except (OSError, ValueError):
+        known = {}
+    added = []
+    for run in track(runs, description="label spreading, logistic regression", transient=True):
+        key = run.metrics["condition"], run.metrics.get("split_digest")
+        name = " ".join(map(str, key))
+        if name not in known:
+            try:
+                split = run.split()
+                known[name] = errors_on_pixels(data_of(run, data_dir, download), split)
+                write_atomically(memory, (json.dumps(known, indent=2) + "\n").encode())
+            except SsganError:
+                known[name] = {}
+        found = known[name]
+        errors = {f"{learner}_error": found.get(learner) for learner in LEARNERS}
+        added.append(replace(run, metrics={**run.metrics, **errors}))
+    return added

@@ -1,0 +1,100 @@
+"""Results that outlive their run folders: one JSON file for each condition and recipe, to which new runs are added."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ssgan.errors import SsganError
+from ssgan.files import write_atomically
+from ssgan.reporting.results import Group, Results, in_order, summarize
+from ssgan.training.run_dir import as_json
+
+KEYS = (
+    "split_seed",
+    "seed",
+    "test_error",
+    "supervised_error",
+    "label_spreading_error",
+    "logistic_regression_error",
+    "ece",
+    "nll",
+    "status",
+    "epochs",
+    "seconds",
+    "threads",
+    "command",
+    "supervised_command",
+)
+"""What is kept of a run; errors are fractions."""
+
+FROM_BEFORE = (
+    ("supervised_error", "supervised_command"),
+    ("label_spreading_error",),
+    ("logistic_regression_error",),
+)
+"""What a run that is given again has from its entry before, where it has none of its own: they are of the split."""
+
+
+def add_runs(folder: Path, group: Group) -> Path:
+    """Write ``group`` to its file in ``folder``; runs that are there stay, but those of the same seeds. Returns its path.
+
+    Mean and sample standard deviation are over all of them, collapsed ones included.
+    """
+    path = folder / f"{group.condition}_{group.recipe}.json"
+    entries = {(entry["split_seed"], entry["seed"]): entry for entry in read(path)["runs"]} if path.exists() else {}
+    for run in group.runs:
+        made = run.environment()
+        known = {**run.metrics, "command": run.command, "threads": made.get("threads")}
+        entry, before = {key: known.get(key) for key in KEYS}, entries.get(run.seeds, {})
+        for keys in FROM_BEFORE:
+            if entry[keys[0]] is None:
+                entry.update({key: before.get(key) for key in keys})
+        entries[run.seeds] = entry
+    made = group.runs[-1].environment()
+    results = Results(group.condition, group.recipe, tuple(entries[seeds] for seeds in sorted(entries)))
+    content = {
+        "condition": group.condition,
+        "method": group.runs[-1].metrics["method"],
+        "recipe": group.recipe,
+        "runs": list(results.entries),
+        **(summary(results, "test_error") or {"mean": None, "sd": None}),
+        "n": len(results.entries),
+        **{key.removesuffix("_error"): summary(results, key) for key in KEYS[3:6]},
+        "collapsed": results.collapsed(),
+        "machine": made.get("machine"),
+        "versions": made.get("versions"),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, as_json(content))
+    return path
+
+
+def summary(results: Results, key: str) -> dict[str, float | None] | None:
+    found = summarize([entry[key] for entry in results.entries if entry.get(key) is not None])
+    if found is None:
+        return None
+    return {"mean": round(found.mean, 8), "sd": round(found.sd, 8) if found.n > 1 else None}
+
+
+def read_results(folder: Path) -> list[Results]:
+    """All that are in ``folder``, as a report orders them; files without @ in their names are passed over.
+
+    Raises `SsganError` if there are none, or for a file that is not JSON.
+    """
+    contents = [read(path) for path in sorted(folder.glob("*@*.json"))]
+    found = [Results(content["condition"], content["recipe"], tuple(content["runs"])) for content in contents]
+    if not found:
+        raise SsganError(f"results={folder}: holds no results; write some with runs=...")
+    return in_order(found)
+
+
+def read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not all(entry.keys() >= {"split_seed", "seed", "test_error"} for entry in content["runs"]):
+            raise ValueError("a run without seeds or error")
+        if not {"condition", "recipe"} <= content.keys():
+            raise ValueError("without condition or recipe")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SsganError(f"{path}: holds no results ({error}). Move it away, or repair it.") from error
+    return dict(content)

@@ -9,64 +9,30 @@ there. Writes benchmarks/results/methods_<data set>.json and benchmarks/methods.
 import json
 import os
 import sys
-import time
-import warnings
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.semi_supervised import LabelSpreading
 
 import ssgan
 from ssgan import methods
-from ssgan.data.datasets import ImageData
 from ssgan.data.registry import named_dataset
-from ssgan.data.splits import Split
+from ssgan.evaluation.pixels import errors_on_pixels
 from ssgan.training.environment import machine
 from ssgan.training.run_dir import RunFolder
 
 HERE = Path(__file__).parent
 LABELS = {"digits": 50, "mnist": 100}
 SPLITS, MINUTES = 3, 3
-SPREAD_OVER = 10_000
-"""Images of the pool that label spreading sees at most; its graph grows with their square."""
 SETTINGS = {("mnist", name): ["method.epochs=30"] for name in ("improved_gan", "ct_gan", "mean_teacher", "fixmatch")}
 """The schedule has to end: epochs that three minutes are about enough for; max_time anneals what they are not."""
-
-
-def flat(images: torch.Tensor) -> np.ndarray:
-    return (images.flatten(1).float() / 255).numpy()
-
-
-def on_pixels(data: ImageData, split: Split) -> dict[str, tuple[float, float]]:
-    """Test error and seconds of label spreading (7 neighbors, alpha 0.2) and logistic regression on one split."""
-    pool = np.setdiff1d(np.arange(len(data.train_images)), split.validation)
-    unlabeled = np.setdiff1d(pool, split.labeled)
-    few = np.random.RandomState(split.split_seed).permutation(unlabeled)[: SPREAD_OVER - len(split.labeled)]
-    x_labeled, y_labeled = flat(data.train_images[list(split.labeled)]), data.train_targets[list(split.labeled)].numpy()
-    x_test, y_test = flat(data.test_images), data.test_targets.numpy()
-    results = {}
-    x = np.concatenate([x_labeled, flat(data.train_images[few])])
-    y = np.concatenate([y_labeled, np.full(len(few), -1)])
-    for name, model, arguments in (
-        ("label spreading", LabelSpreading("knn", n_neighbors=7, alpha=0.2, max_iter=100), (x, y)),
-        ("logistic regression", LogisticRegression(max_iter=2000), (x_labeled, y_labeled)),
-    ):
-        started = time.perf_counter()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            error = float((model.fit(*arguments).predict(x_test) != y_test).mean())
-        results[name] = error, time.perf_counter() - started
-    return results
 
 
 def measure(dataset: str) -> dict[str, Any]:
     labels = LABELS[dataset]
     data = named_dataset(dataset, os.environ.get("SSGAN_DATA", "data"), download=True)
-    rows: dict[str, list[tuple[float, float]]] = {}
+    rows: dict[str, list[tuple[float, float | None]]] = {}
     for split_seed in range(SPLITS):
         for name in methods.names():
             if not methods.find(name).uses_labels:
@@ -84,8 +50,8 @@ def measure(dataset: str) -> dict[str, Any]:
             rows.setdefault(name, []).append((result.metrics["test_error"], result.metrics["seconds"]))
         split = RunFolder(result.folder).split(data.digest)  # that of every method
         assert split is not None
-        for name, row in on_pixels(data, split).items():
-            rows.setdefault(name, []).append(row)
+        for name, error in errors_on_pixels(data, split).items():
+            rows.setdefault(name.replace("_", " "), []).append((error, None))
     return {
         "condition": f"{dataset}@{labels}",
         "machine": machine(),
@@ -96,11 +62,15 @@ def measure(dataset: str) -> dict[str, Any]:
                 "test_error": [round(error, 5) for error, _ in runs],
                 "mean": round(mean(error for error, _ in runs), 5),
                 "sd": round(stdev(error for error, _ in runs), 5),
-                "seconds": [round(seconds, 1) for _, seconds in runs],
+                "seconds": [seconds and round(seconds, 1) for _, seconds in runs],
             }
             for name, runs in rows.items()
         },
     }
+
+
+def seconds(cell: dict[str, Any]) -> str:
+    return "-" if None in cell["seconds"] else f"{mean(cell['seconds']):.0f}"
 
 
 def table(results: list[dict[str, Any]]) -> str:
@@ -112,7 +82,7 @@ def table(results: list[dict[str, Any]]) -> str:
     ]
     for name in results[0]["methods"]:
         cells = [result["methods"][name] for result in results]
-        text = "".join(f" {100 * c['mean']:.2f} ± {100 * c['sd']:.2f} | {mean(c['seconds']):.1f} |" for c in cells)
+        text = "".join(f" {100 * c['mean']:.2f} ± {100 * c['sd']:.2f} | {seconds(c)} |" for c in cells)
         lines.append(f"| {name} |{text}")
     return "\n".join(lines) + "\n"
 

@@ -55,16 +55,16 @@ def plain(text: str) -> str:
 
 
 def read_readme(path: str) -> str:
-    """Raises `SsganError` unless `BEGIN` and, after it, `END` stand in the file once each."""
+    """Raises `SsganError` unless `BEGIN` and, after it, `END` are lines of the file, once each."""
     try:
         text = Path(path).read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise SsganError(f"readme={path}: cannot be read as text ({error}). Name a Markdown file.") from error
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+    if [line for line in text.splitlines() if line in (BEGIN, END)] != [BEGIN, END]:
         raise SsganError(f"readme={path}: add the lines {BEGIN} and {END}, once each, where the table shall stand")
     return text
 
 
 def fill_readme(text: str, content: str) -> str:
     """``text`` with ``content`` in place of what stands between the markers."""
-    return f"{text.partition(BEGIN)[0]}{BEGIN}\n{content}\n{END}{text.partition(END)[2]}"
+    return re.sub(f"^{BEGIN}$.*?^{END}$", lambda _: f"{BEGIN}\n{content}\n{END}", text, flags=re.MULTILINE | re.DOTALL)

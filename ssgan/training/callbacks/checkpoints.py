@@ -110,7 +110,7 @@ class Checkpoints(pl.Callback):
         if highest != -lowest:
             raise SsganError(
                 "the processes of this run have different configurations, splits or images. Give all of them the same "
-                "command, with method.precision= (and supervised.precision=) if their machines differ."
+                "command, with method.precision= if their machines differ."
             )
         if most != -least:
             raise SsganError(

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,9 @@ import torch
 from conftest import Outcome
 from test_configs import compose
 
+from ssgan.reporting.content import row
+from ssgan.reporting.markdown import fill_readme, table
+from ssgan.reporting.results_file import read_results
 from ssgan.training.launch import check_processes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,8 +20,6 @@ README = (ROOT / "README.md").read_text()
 COMMANDS = sorted(set(re.findall(r"^    +(?:.*&& )?(?:python )?-m ssgan\.(.+)$", README, re.MULTILINE)))
 
 RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*@*.json"))
-
-sys.path.append(str(ROOT / "benchmarks"))
 
 
 def test_there_are_commands() -> None:
@@ -53,10 +53,10 @@ def test_commands_compose(command: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_every_technique_of_the_table_is_an_override() -> None:
-    rows = re.findall(r"^\| .+\[.+\]\(ssgan/.+\) \|$", README, re.MULTILINE)
-    assert len(rows) >= 8
-    for row in rows:
-        for code in re.findall(r"`([^`]+=[^`]+)`", row):
+    techniques = re.findall(r"^\| .+\[.+\]\(ssgan/.+\) \|$", README, re.MULTILINE)
+    assert len(techniques) >= 8
+    for technique in techniques:
+        for code in re.findall(r"`([^`]+=[^`]+)`", technique):
             compose(*code.split(), name="config")
 
 
@@ -80,10 +80,9 @@ def test_the_two_commands_stand_in_it() -> None:
 
 
 def test_the_results_table_is_the_one_of_the_results() -> None:
-    import table
-
-    assert table.BEGIN + table.table() + table.END in README
-    assert len(RESULTS) >= 4
+    rows = [row(results) for results in read_results(ROOT / "benchmarks" / "results")]
+    assert fill_readme(README, table(rows)) == README
+    assert len(rows) == len(RESULTS) >= 4
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)

@@ -3,27 +3,24 @@
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics.classification import MulticlassAccuracy
 
 from ssgan import losses
-from ssgan.data.datamodule import Batch, SemiSupervisedData
+from ssgan.data.datamodule import Batch
 from ssgan.data.views import LABELED, Views
 from ssgan.distributed import average_gradients
 from ssgan.methods.config import MethodConfig
+from ssgan.methods.lifecycle import Lifecycle
 from ssgan.methods.schedule import lr_factor, make_optimizer
 from ssgan.methods.term_means import TermMeans
 from ssgan.nets.base import ImageClassifier, forward_concatenated
 from ssgan.nets.ema import averaged
-from ssgan.nets.initialization import initialize_from_data, recalibrate
 from ssgan.nets.layers.batch_norm import batch_norms
-from ssgan.nets.layers.noise import NoisePool, set_noise_pool
-from ssgan.nets.layers.weight_norm import WeightCache, cache_weights
-from ssgan.precision import PRECISIONS
-from ssgan.seeds import derive_seed
+from ssgan.nets.layers.noise import NoisePool
+from ssgan.nets.layers.weight_norm import WeightCache
 
 Objective = dict[str, tuple[float, Tensor]]
 """The terms of a loss by name: the weight of each, and its value without it, which is what is logged."""
@@ -39,7 +36,7 @@ class Output(NamedTuple):
 Outputs = dict[str, Output]
 
 
-class Method(pl.LightningModule):
+class Method(Lifecycle):
     """A classifier and its EMA, trained on the sum of named terms.
 
     classifier: a network of `ssgan.nets`
@@ -96,36 +93,6 @@ class Method(pl.LightningModule):
     def ema_pairs(self) -> list[tuple[Any, nn.Module]]:
         """Pairs of an EMA and the network that it follows."""
         return [(self.ema_classifier, self.classifier)]
-
-    # Setting up
-
-    def initialize(self, images: Tensor) -> None:
-        """Initialize weight-normed layers, and what compares with real images, from ``images`` of the unlabeled pool.
-
-        (N, C, H, W), in the classifier's pixel range. Raises `SsganError` for too few of them.
-        """
-        self.classifier.initialize(images)
-        initialize_from_data(self.classifier, images)
-        self.initialize_generator(images)
-        self.calibration_images, self.needs_initialization = images, False
-        for ema, network in self.ema_pairs():  # it starts from the networks as they are now
-            ema.module.load_state_dict(network.state_dict())
-        self.recalibrate()
-
-    def initialize_generator(self, images: Tensor) -> None:
-        """A method with a generator does so here."""
-
-    def attach(self, data: SemiSupervisedData) -> None:
-        """Let ``data`` draw this method's views, and initialize from its images if that was not done before."""
-        if not data.batch_sizes:
-            data.set_batch_sizes(self.config.batch_size, self.config.labeled_batch_size)
-        data.serve(self.all_views, self.classifier.pixel_range, PRECISIONS.get(self.config.precision, torch.float32))
-        if self.needs_initialization:
-            self.initialize(data.initialization_images(self.config.initialization_images))
-
-    def setup(self, stage: str) -> None:
-        if stage == "fit":
-            self.attach(self.trainer.datamodule)  # type: ignore[attr-defined]
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]
         optimizers = [
@@ -214,62 +181,3 @@ class Method(pl.LightningModule):
         schedulers = self.lr_schedulers()
         for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
             scheduler.step()  # type: ignore[union-attr]
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save each rank's means of the epoch so far, for a resume in its midst."""
-        checkpoint["means"] = self.means.state_dict()
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.means.load_state_dict(checkpoint["means"])
-
-    # Lightning's hooks
-
-    def on_fit_start(self) -> None:
-        on_cpu = self.device.type == "cpu"
-        set_noise_pool(self.classifier, self.pool if on_cpu else None)
-
-    def on_train_start(self) -> None:
-        cache_weights(self.classifier, self.weight_cache)
-        self.means.to(self.device)
-
-    def on_fit_end(self) -> None:
-        cache_weights(self.classifier, None)
-        self.weight_cache.clear()
-
-    def on_train_epoch_start(self) -> None:
-        self.weight_cache.clear()
-        self.means = TermMeans()
-        if self.calibration_images is not None and any(term.uses_teacher for _, term in self.terms):
-            recalibrate(self.classifier, self.calibration_images.to(self.device))  # the EMA copies what is set here
-
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        epoch = self.trainer.current_epoch
-        self.step_number = epoch * int(self.trainer.num_training_batches) + batch_idx
-        seeds = (self.seed, self.global_rank, self.step_number)
-        # Not torch.manual_seed: where CUDA is built in but not in use, each call adds to a list that nothing empties.
-        torch.default_generator.manual_seed(derive_seed("noise", *seeds))
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(derive_seed("noise", *seeds))
-        if self.pool is not None:
-            self.pool.refill("pool", self.seed, self.global_rank, epoch)
-            self.pool.seek("places", *seeds)
-        self.latent_rng.manual_seed(derive_seed("latent", self.seed, self.step_number))
-
-    def on_train_epoch_end(self) -> None:
-        self.log_dict({f"train/{name}": mean for name, mean in self.means.all_reduced().items()}, sync_dist=True)
-
-    def recalibrate(self) -> None:
-        """Recompute the EMA classifier's batch-norm statistics and reference features, before it is used."""
-        if self.calibration_images is not None:
-            recalibrate(self.ema_classifier.module, self.calibration_images.to(self.device))
-
-    def on_validation_start(self) -> None:
-        self.recalibrate()
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        images, targets = batch
-        self.validation_accuracy.update(self.ema_classifier(images), targets)
-
-    def on_validation_epoch_end(self) -> None:
-        self.log("val/error", 1 - self.validation_accuracy.compute(), sync_dist=True)
-        self.validation_accuracy.reset()

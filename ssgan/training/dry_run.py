@@ -18,18 +18,19 @@ class FirstSteps(pl.Callback):
     ``flops`` are those of the first one, both players' turns, forward and backward: matrix products and convolutions.
     """
 
-    flops = 0
+    flops = steps = 0
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        if batch_idx == 0:
+        if self.steps == 0:
             self.counter = FlopCounterMode(display=False)
             self.counter.__enter__()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if batch_idx == 0:
+        self.steps += 1
+        if self.steps == 1:
             self.counter.__exit__(None, None, None)
             self.flops = self.counter.get_total_flops()
-        if batch_idx + 1 == WARM_UP + TIMED:
+        if self.steps == WARM_UP + TIMED:
             trainer.should_stop = True
 
 

@@ -240,20 +240,24 @@ def test_torchrun_starts_it_too(straight: Path, tmp_path: Path) -> None:
     assert_same_end(straight, tmp_path / FOLDER)
 
 
+SLURM_JOB = {
+    "SLURM_JOB_ID": "4242",
+    "SLURM_JOB_NAME": "ssgan",
+    "SLURM_NTASKS": "2",
+    "SLURM_NTASKS_PER_NODE": "2",
+    "SLURM_NNODES": "1",
+    "SLURM_NODEID": "0",
+    "SLURM_NODELIST": "localhost",
+    "SLURM_PROCID": "0",
+    "SLURM_LOCALID": "0",
+}
+"""What a batch script's own process sees."""
+
+
 def slurm_task(task: int, *overrides: str) -> subprocess.Popen[str]:
     """As srun starts it: one process per task, told by the environment which one it is."""
-    return start(
-        *("-m", "ssgan.fit", *DDP, *TINY, *LONG, *overrides),
-        SLURM_JOB_ID="4242",
-        SLURM_JOB_NAME="ssgan",
-        SLURM_NTASKS="2",
-        SLURM_NTASKS_PER_NODE="2",
-        SLURM_NNODES="1",
-        SLURM_NODEID="0",
-        SLURM_NODELIST="localhost",
-        SLURM_PROCID=str(task),
-        SLURM_LOCALID=str(task),
-    )
+    of_srun = {"SLURM_STEP_ID": "0", "SLURM_PROCID": str(task), "SLURM_LOCALID": str(task)}
+    return start(*("-m", "ssgan.fit", *DDP, *TINY, *LONG, *overrides), **SLURM_JOB | of_srun)
 
 
 def test_slurm_starts_it_too(straight: Path, tmp_path: Path) -> None:
@@ -261,6 +265,32 @@ def test_slurm_starts_it_too(straight: Path, tmp_path: Path) -> None:
     for task in tasks:
         ended(task)
     assert_same_end(straight, tmp_path / FOLDER)
+
+
+@pytest.mark.parametrize(
+    ("changed", "overrides", "told"),
+    [
+        ({}, (), "SLURM_NTASKS=2: this job has that many tasks, but srun did not start this one"),
+        ({}, DDP, "SLURM_NTASKS=2: this job has that many tasks, but srun did not start this one"),
+        ({"SLURM_NTASKS_PER_NODE": "", "SLURM_STEP_ID": "0"}, DDP, "SLURM: You set `--ntasks=2`"),
+        ({"SLURM_NTASKS": "1", "SLURM_NTASKS_PER_NODE": "1"}, (), None),
+    ],
+)
+def test_slurm_without_srun(
+    changed: dict[str, str],
+    overrides: tuple[str, ...],
+    told: str | None,
+    ssgan: Callable[..., Outcome],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Kills a traceback, and a process that waits for others that nobody starts."""
+    for name, value in {**SLURM_JOB, **changed}.items():
+        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
+    outcome = ssgan("fit", *TINY, *overrides, f"runs_dir={tmp_path}")
+    assert outcome.code == (1 if told else 0), outcome.err
+    assert (told or "") in outcome.err
+    assert outcome.err.count("error:") == bool(told)
 
 
 def test_processes_of_different_runs_do_not_train_together(tmp_path: Path) -> None:

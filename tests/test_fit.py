@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -85,6 +86,24 @@ def test_the_baseline_is_a_run_of_its_own(ssgan: Command, tmp_path: Path) -> Non
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert ssgan("fit", *arguments, "baseline=true").code == 0
     assert before == {path: path.read_bytes() for path in before}
+
+
+def test_a_baseline_is_added_to_a_finished_run(ssgan: Command, tmp_path: Path) -> None:
+    """Kills a method trained for hours before a baseline's folder is found to hold another run."""
+    arguments = [*TINY, "trainer.limit_train_batches=2", f"runs_dir={tmp_path}"]
+    assert ssgan("fit", *arguments).code == 0
+    other = ["method=supervised", "method.epochs=1", "trainer.limit_train_batches=2", f"runs_dir={tmp_path}"]
+    for name in ("improved_gan_supervised", "fresh_supervised"):
+        assert ssgan("fit", *other, f"name={name}", "trainer.samples_count=4", *TINY[:2]).code == 0
+    for name in ("improved_gan", "fresh"):
+        outcome = ssgan("fit", *arguments, "baseline=true", f"name={name}")
+        assert outcome.code == 1
+        assert f"{name}_supervised" in outcome.err
+        assert "method.epochs was 1, is 100" in outcome.err
+    assert not (tmp_path / "digits@50/fresh").exists()
+    shutil.rmtree(tmp_path / "digits@50/improved_gan_supervised")
+    assert ssgan("fit", *arguments, "baseline=true").code == 0
+    assert beside(folder_of(tmp_path)).exists()
 
 
 def alone(ssgan: Command, tmp_path: Path) -> Path:

@@ -30,13 +30,13 @@ def errors_on_pixels(data: ImageData, split: Split) -> dict[str, float]:
     everything = np.concatenate([labeled, flat(data.train_images[sample])])
     spreading = LabelSpreading("knn", n_neighbors=min(7, len(everything)), alpha=0.2, max_iter=100)
     regression = LogisticRegression(max_iter=2000)
+    test, truth = flat(data.test_images), data.test_targets.numpy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an image whose neighbors know no label; a step that is not the last
         spreading.fit(everything, np.concatenate([targets, np.full(len(sample), -1)]))
         regression.fit(labeled, targets)
-    test, truth = flat(data.test_images), data.test_targets.numpy()
-    found = zip(LEARNERS, (spreading, regression), strict=True)
-    return {name: float((model.predict(test) != truth).mean()) for name, model in found}
+        found = zip(LEARNERS, (spreading, regression), strict=True)
+        return {name: float((model.predict(test) != truth).mean()) for name, model in found}
 
 
 def flat(images: Tensor) -> np.ndarray:

@@ -23,7 +23,7 @@ from ssgan.fields import check_ranges
 from ssgan.methods.base import Method
 from ssgan.methods.schedule import make_optimizer
 from ssgan.seeds import derive_seed
-from ssgan.training.launch import ManualDDPStrategy, check_processes, slurm
+from ssgan.training.launch import ManualDDPStrategy, check_processes, cluster
 
 Built = tuple[Method, SemiSupervisedData]
 
@@ -142,7 +142,7 @@ def make_trainer(
         devices=config.devices,
         num_nodes=config.num_nodes,
         strategy=ManualDDPStrategy() if config.devices * config.num_nodes > 1 else "auto",
-        plugins=[*slurm()],
+        plugins=[*cluster()],
         default_root_dir=folder,
         precision=config.method.precision,
         max_epochs=config.method.epochs,

@@ -10,6 +10,8 @@ import torch
 import torch.distributed as dist
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from omegaconf import DictConfig
@@ -18,7 +20,7 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from ssgan.errors import SsganError
+from ssgan.errors import SsganError, first_line
 from ssgan.training.callbacks.checkpoints import Stopped
 
 
@@ -37,25 +39,43 @@ class ManualDDPStrategy(DDPStrategy):
 
 
 def launched_world_size() -> int:
-    """How many processes `launch`, torchrun or SLURM has started as one run, this one among them; else 1."""
-    for environment in (TorchElasticEnvironment, SLURMEnvironment):
-        if environment.detect():
-            return environment().world_size()
-    return 1
+    """How many processes `launch`, torchrun or srun has started as one run, this one among them; else 1."""
+    if TorchElasticEnvironment.detect():
+        return TorchElasticEnvironment().world_size()
+    return sum(environment.world_size() for environment in cluster() if isinstance(environment, SLURMEnvironment)) or 1
 
 
-def slurm() -> list[SLURMEnvironment]:
-    """SLURM, where it has started this process, without Lightning's checkpoints and requeueing at its signals.
+def cluster() -> list[ClusterEnvironment]:
+    """What Lightning is to take for the starter of this process, where it would take SLURM.
 
-    These lie in the working directory, and whatever run starts there next would go on from them.
+    Without Lightning's checkpoints and requeueing at SLURM's signals: these lie in the working directory, and whatever run
+    starts there next would go on from them. In a job of SLURM's that srun did not start, Lightning would wait for the others.
+    Raises `SsganError` for tasks that it cannot place.
     """
-    here = SLURMEnvironment.detect() and not TorchElasticEnvironment.detect()
-    return [SLURMEnvironment(auto_requeue=False)] if here else []
+    if not SLURMEnvironment.detect() or TorchElasticEnvironment.detect():
+        return []
+    if not by_srun():
+        return [LightningEnvironment()]
+    try:
+        return [SLURMEnvironment(auto_requeue=False)]
+    except RuntimeError as error:
+        raise SsganError(f"SLURM: {first_line(error)}") from error
+
+
+def by_srun() -> bool:
+    """Whether srun started this process: a batch script's own process has no step."""
+    return "SLURM_STEP_ID" in os.environ
 
 
 def check_processes(config: DictConfig) -> None:
     """Raise `SsganError` for a number of processes that cannot share the batches, or is not the one there is."""
     wanted, started = config.devices * config.num_nodes, launched_world_size()
+    tasks = os.environ.get("SLURM_NTASKS", "1")
+    if tasks != "1" and SLURMEnvironment.detect() and not (by_srun() or TorchElasticEnvironment.detect()):
+        raise SsganError(
+            f"SLURM_NTASKS={tasks}: this job has that many tasks, but srun did not start this one; put srun before the "
+            f"command, or ask SLURM for --ntasks=1"
+        )
     given = f"devices={config.devices}, num_nodes={config.num_nodes}"
     if wanted > 1 and config.trainer.strategy == "auto":
         raise SsganError(f"{given}: one process trains without trainer=ddp; add it, or use devices=1 num_nodes=1")

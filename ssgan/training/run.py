@@ -53,10 +53,12 @@ def run_with_baseline(
     ``choices`` are the files of conf/ that ``config`` is made of, ``path`` the first run's folder.
     """
     wanted = config.baseline and config.method.name != "supervised" and methods.find(config.method.name).uses_labels
-    beside = supervised_beside(config, choices) if wanted else None
-    if beside is not None:  # its mistakes are told before hours of training
-        prepare(beside.copy(), {})
     with RunFolder.made(path, config.runs_dir) as folder:
+        beside = supervised_beside(config, choices) if wanted else None
+        if beside is not None:  # its mistakes are told before hours of training
+            there, resolved = RunFolder(run_path(beside)), beside.copy()
+            prepare(resolved, there.previous_config())
+            there.require_same(resolved)
         results = [run(config, folder, data, logger)]
     if beside is not None and not results[0].launched and not config.dry_run:
         with RunFolder.made(run_path(beside), beside.runs_dir) as folder:

@@ -20,6 +20,7 @@ from ssgan.files import lock, write_atomically
 from ssgan.training.environment import environment
 
 IGNORED_ON_RESUME = (
+    "baseline",
     "data_dir",
     "download",
     "dry_run",
@@ -66,23 +67,28 @@ class RunFolder:
         if self.finished() is None:
             self._lock()
         text = OmegaConf.to_yaml(config, resolve=True)
-        if (self / "config.yaml").exists():
-            was, now = entering(self._config()), entering(OmegaConf.create(text))
-            different = [
-                f"{key} was {was.get(key)!r}, is {now.get(key)!r}"
-                for key in sorted(was.keys() | now.keys())
-                if was.get(key) != now.get(key)
-            ]
-            if different:
-                raise SsganError(
-                    f"{self.path} holds a run with another configuration: {'; '.join(different)}. {USE_ANOTHER_NAME}"
-                )
-        else:
+        self.require_same(config)
+        if not (self / "config.yaml").exists():
             write_atomically(self / "config.yaml", text.encode())
         if not (self / "split.json").exists():
             write_atomically(self / "split.json", as_json(split.to_json() | {"data": data}, indent=None))
         if not (self / "metrics.json").exists():
             self._record_environment()
+
+    def require_same(self, config: DictConfig) -> None:
+        """Raise `SsganError` if the run that began here, if any, is another one than that of ``config``."""
+        if not (self / "config.yaml").exists():
+            return
+        was, now = entering(self._config()), entering(OmegaConf.create(OmegaConf.to_yaml(config, resolve=True)))
+        different = [
+            f"{key} was {was.get(key)!r}, is {now.get(key)!r}"
+            for key in sorted(was.keys() | now.keys())
+            if was.get(key) != now.get(key)
+        ]
+        if different:
+            raise SsganError(
+                f"{self.path} holds a run with another configuration: {'; '.join(different)}. {USE_ANOTHER_NAME}"
+            )
 
     def _record_environment(self) -> None:
         """Write environment.json, or add this start to its ``resumed`` if it differs from the one before."""

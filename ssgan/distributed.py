@@ -36,7 +36,7 @@ def local_only() -> Iterator[None]:
 
 
 SMALL = 1 << 14
-"""So many numbers of all processes together gloo gathers in a third of the time in which it sums them, or less."""
+"""Below this many elements, an all-gather and a local sum are three times as fast as an all-reduce on gloo."""
 
 
 def _parts(local: Tensor) -> list[Tensor]:
@@ -68,7 +68,7 @@ class _Sum(torch.autograd.Function):
 
 
 class _Gather(torch.autograd.Function):
-    """The batches of all processes one after the other; backward, the sum of what they all say of the own one."""
+    """All-gather of the batches along dimension 0; backward, a reduce-scatter of their gradients."""
 
     @staticmethod
     def forward(ctx: Any, local: Tensor) -> Tensor:
@@ -115,7 +115,7 @@ def local_shard(batch: Tensor, dim: int = 0) -> Tensor:
 
 
 def all_reduce_max(*numbers: float) -> list[float]:
-    """The largest of what each process gives, number by number. All processes have to ask."""
+    """Elementwise maximum over the processes. Collective: call it on every rank."""
     if world_size() == 1:
         return list(numbers)
     device = "cuda" if dist.get_backend() == "nccl" else "cpu"

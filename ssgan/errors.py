@@ -1,4 +1,4 @@
-"""What a user can mend."""
+"""Errors caused by user input."""
 
 import lzma
 import pickle

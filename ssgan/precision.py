@@ -1,4 +1,4 @@
-"""The number format of a training run: the names it goes by, and the one that this machine is fast in."""
+"""Precision names, and the default for this hardware."""
 
 from collections.abc import Mapping
 from typing import Any

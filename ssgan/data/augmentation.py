@@ -1,4 +1,4 @@
-"""Augmentation: every image of a batch is changed in its own way; what moves or hides pixels is one gather."""
+"""Augmentation: sampled independently for each image; translation, flip and cutout share one gather."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the gray level of ITU-R BT.601."""
 
 MOST_SHEAR, MOST_ZOOM = 60, 0.9
-"""Beyond them little is left to see."""
+"""Upper limits for images that can still be recognized."""
 
 Params = tuple[Tensor, ...]
 

@@ -1,4 +1,4 @@
-"""What the rest of the package asks of a network."""
+"""Interfaces of classifiers and generators."""
 
 import functools
 import inspect

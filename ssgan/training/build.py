@@ -29,7 +29,7 @@ Built = tuple[Method, SemiSupervisedData]
 
 
 def check(config: DictConfig) -> None:
-    """Raise `SsganError` for values that no type can refuse: ranges first, then what keys ask of each other."""
+    """Validate what the schema's types cannot express, or raise `SsganError`: ranges first, then what keys ask of each other."""
     check_ranges(OmegaConf.to_object(config))
     check_processes(config)
     for player in ("classifier_optimizer", "generator_optimizer"):

@@ -32,7 +32,7 @@ class ManualDDPStrategy(DDPStrategy):
     """
 
     def configure_ddp(self) -> None:
-        """Let all begin with the weights of the first: another kind of processor may have rounded them in another way."""
+        """Broadcast rank 0's weights: processors of another kind may round initial values differently."""
         assert self.lightning_module is not None
         for tensor in self.lightning_module.state_dict().values():
             dist.broadcast(tensor, src=0)
@@ -148,7 +148,7 @@ def launch(processes: int) -> int:
 
 
 def own_command() -> list[str]:
-    """What python is to run for this job: this command, or what is the like of it for one job of a sweep."""
+    """Arguments that run this job again; in a sweep, the job's own overrides."""
     job = HydraConfig.get()
     command = ["-m", "ssgan.fit"]  # a launcher of Hydra's may run jobs in a program of its own
     if job.mode == RunMode.RUN:

@@ -142,7 +142,7 @@ class RunFolder:
                 return
 
     def digest(self, config: DictConfig, split: Split) -> str:
-        """Names the run: of all that enters its result."""
+        """Hash of every setting that affects the result."""
         keys = entering(OmegaConf.create(OmegaConf.to_yaml(config, resolve=True)))
         return hashlib.sha256(json.dumps([dict(sorted(keys.items())), split.digest]).encode()).hexdigest()
 

@@ -26,7 +26,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class StopSignal:
-    """Inside of it, the first SIGINT (Ctrl-C) or SIGTERM is kept in ``number``; a second one acts at once.
+    """Defers the first SIGINT (Ctrl-C) or SIGTERM, in ``number``; a second one takes its default action.
 
     In a thread that may not handle signals it does nothing.
     """
@@ -73,7 +73,7 @@ class Checkpoints(pl.Callback):
         self.stop = StopSignal()
 
     def find(self) -> tuple[Path | None, list[str]]:
-        """The newest checkpoint to go on from, or None; and why newer ones are none.
+        """The latest usable checkpoint, or None; and why newer ones were rejected.
 
         Raises `SsganError` if there are checkpoints and none of them can be used.
         """

@@ -24,7 +24,7 @@ BOUND = 1e6
 
 
 def diverged(means: dict[str, float]) -> str | None:
-    """Which of these mean losses is none that a run could go on with, or None."""
+    """The first of these mean losses that is not finite or has exploded, or None."""
     for name, value in means.items():
         if not isfinite(value) or abs(value) > BOUND:
             return f"the {name.replace('_', ' ')} loss is {value:.3g}"

@@ -55,13 +55,13 @@ def test_minibatch_discrimination_means_the_same_in_a_batch_of_another_size() ->
 
 def test_minibatch_discrimination_in_parts_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Values and gradients do not depend on how many distances are held at a time, and no more are."""
-    layer, held, closeness = MinibatchDiscrimination(5, kernels=4, dims=3), [], minibatch_discrimination.closeness
+    layer, held, kernel = MinibatchDiscrimination(5, kernels=4, dims=3), [], minibatch_discrimination.kernel
 
     def recorded(a: Tensor, b: Tensor) -> Tensor:
         held.append(a.shape[0] * a.shape[2] * b.shape[2])
-        return closeness(a, b)
+        return kernel(a, b)
 
-    monkeypatch.setattr(minibatch_discrimination, "closeness", recorded)
+    monkeypatch.setattr(minibatch_discrimination, "kernel", recorded)
     results = []
     for bound in (1 << 17, 3 * 30 * 30, 7 * 30):
         monkeypatch.setattr(minibatch_discrimination, "DISTANCES_AT_ONCE", bound)
@@ -81,7 +81,7 @@ def test_minibatch_discrimination_gradient() -> None:
     """The hand-written gradient is that of the formula, towards both sides."""
     torch.manual_seed(0)
     a, b = (torch.randn(3, 2, n, dtype=torch.float64, requires_grad=True) for n in (5, 4))
-    assert torch.autograd.gradcheck(minibatch_discrimination._Closeness.apply, (a, b))
+    assert torch.autograd.gradcheck(minibatch_discrimination._KernelSums.apply, (a, b))
 
 
 def test_minibatch_discrimination_starts_from_data() -> None:

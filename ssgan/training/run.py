@@ -104,16 +104,16 @@ def run(config: DictConfig, folder: RunFolder, data: ImageData | None = None, lo
         dry_run(config, data, split, method, limit)
         return Result(folder, 0)
     logger = logger or (instantiate(config.logger) if config.logger else False)
-    is_first = make_trainer(config, []).is_global_zero
+    is_rank_zero = make_trainer(config, []).is_global_zero
     try:
-        if is_first:
-            folder.claim(config, split, data.digest)
+        if is_rank_zero:
+            folder.acquire(config, split, data.digest)
         metrics = folder.finished()
         if metrics is None and to_launch:
             folder.unlock()
             return Result(folder, launch(to_launch), launched=True)
         if metrics is None:
-            if is_first:
+            if is_rank_zero:
                 for line in rounded:
                     warn(line)
                 print(count_images(data, split), flush=True)
@@ -125,7 +125,7 @@ def run(config: DictConfig, folder: RunFolder, data: ImageData | None = None, lo
             metrics = run_method(config, method, folder, logger, limit)
     finally:
         folder.unlock()
-    if not is_first:
+    if not is_rank_zero:
         return Result(folder, 0)  # another code would end the first one, which still tests and writes
     return Result(folder, COLLAPSED if metrics["status"] == "collapsed" else 0, metrics)
 

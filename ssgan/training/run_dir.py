@@ -52,12 +52,12 @@ class RunFolder:
         try:
             yield folder
         finally:
-            folder.discard(runs_dir)
+            folder.remove_if_empty(runs_dir)
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
 
-    def claim(self, config: DictConfig, split: Split, data: str) -> None:
+    def acquire(self, config: DictConfig, split: Split, data: str) -> None:
         """Lock the folder of a run that has not ended, until `unlock`, and write config.yaml, split.json, with the digest
         of the ``data``, and environment.json, or check that the run there is this one.
 
@@ -79,7 +79,10 @@ class RunFolder:
         """Raise `SsganError` if the run that began here, if any, is another one than that of ``config``."""
         if not (self / "config.yaml").exists():
             return
-        was, now = entering(self._config()), entering(OmegaConf.create(OmegaConf.to_yaml(config, resolve=True)))
+        was, now = (
+            result_config(self._config()),
+            result_config(OmegaConf.create(OmegaConf.to_yaml(config, resolve=True))),
+        )
         different = [
             f"{key} was {was.get(key)!r}, is {now.get(key)!r}"
             for key in sorted(was.keys() | now.keys())
@@ -131,7 +134,7 @@ class RunFolder:
             os.close(self.locked)
         self.locked = None
 
-    def discard(self, runs_dir: str | Path) -> None:
+    def remove_if_empty(self, runs_dir: str | Path) -> None:
         """Remove the folder if nothing was written to it, and those between it and ``runs_dir`` that then are empty."""
         for path in (self.path, *self.path.parents):
             if Path(runs_dir).absolute() not in path.absolute().parents:
@@ -143,7 +146,7 @@ class RunFolder:
 
     def digest(self, config: DictConfig, split: Split) -> str:
         """Hash of every setting that affects the result."""
-        keys = entering(OmegaConf.create(OmegaConf.to_yaml(config, resolve=True)))
+        keys = result_config(OmegaConf.create(OmegaConf.to_yaml(config, resolve=True)))
         return hashlib.sha256(json.dumps([dict(sorted(keys.items())), split.digest]).encode()).hexdigest()
 
     def split(self, data: str) -> Split | None:
@@ -210,7 +213,7 @@ def print_table(runs: Sequence[tuple[RunFolder, dict[str, Any]]]) -> None:
             break
 
 
-def entering(config: Any) -> dict[str, Any]:
+def result_config(config: Any) -> dict[str, Any]:
     """The keys, with dots, that enter the result of a run, and their values."""
     return {key: value for key, value in flatten(config).items() if not key.startswith(IGNORED_ON_RESUME)}
 

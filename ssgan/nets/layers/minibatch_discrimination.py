@@ -13,7 +13,7 @@ DISTANCES_AT_ONCE = 1 << 17
 """Distances held at a time, 512 KiB in float32. A batch of N images has N x N x B of them: 400 MiB for 1000 and 100."""
 
 FAR = 80.0
-"""A distance beyond which closeness, below 1e-34, counts as no smaller: exp is 50 times slower where it underflows."""
+"""A distance beyond which the kernel, below 1e-34, counts as no smaller: exp is 50 times slower where it underflows."""
 
 
 class MinibatchDiscrimination(nn.Module):
@@ -41,8 +41,8 @@ class MinibatchDiscrimination(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         points = self.project(features)
-        closeness = self._among_themselves(points) if self.training else close(points, self.others_seen)
-        return torch.cat([features, (closeness + self.b).to(features.dtype)], 1)
+        sums = self._among_themselves(points) if self.training else kernel_sums(points, self.others_seen)
+        return torch.cat([features, (sums + self.b).to(features.dtype)], 1)
 
     def project(self, features: Tensor) -> Tensor:
         """M, (N, B, C), in float32 whatever the precision: distances cancel."""
@@ -54,7 +54,7 @@ class MinibatchDiscrimination(nn.Module):
         own, batch = 1.0, all_gather(points)  # own: c_b(i, i)
         if len(batch) < 2:
             raise SsganError("minibatch discrimination compares the images of a batch: use batches of 2 or more")
-        return (close(points, batch) - own) * (self.others / (len(batch) - 1))
+        return (kernel_sums(points, batch) - own) * (self.others / (len(batch) - 1))
 
     @torch.no_grad()
     def initialize(self, features: Tensor) -> None:
@@ -80,7 +80,7 @@ class MinibatchDiscrimination(nn.Module):
         return f"{len(self.v)}, {tuple(self.log_scale.shape)}, others={self.others}"
 
 
-class _Closeness(torch.autograd.Function):
+class _KernelSums(torch.autograd.Function):
     """sum_j exp(-|a_i - b_j|_1) for each kernel: (B, C, N), (B, C, M) -> (B, N).
 
     In blocks of kernels and rows, one dimension at a time, and again for the gradient: what is held does not grow with
@@ -92,7 +92,7 @@ class _Closeness(torch.autograd.Function):
         ctx.save_for_backward(a, b)
         sums = a.new_empty(a.shape[0], a.shape[2])
         for kernels, rows in blocks(a, b):
-            sums[kernels, rows] = closeness(a[kernels, :, rows], b[kernels]).sum(2)
+            sums[kernels, rows] = kernel(a[kernels, :, rows], b[kernels]).sum(2)
         return sums
 
     @staticmethod
@@ -101,7 +101,7 @@ class _Closeness(torch.autograd.Function):
         grad_a, grad_b = torch.empty_like(a), torch.zeros_like(b)
         for kernels, rows in blocks(a, b):
             one, other = a[kernels, :, rows], b[kernels]
-            weights = closeness(one, other).mul_(grad[kernels, rows, None])
+            weights = kernel(one, other).mul_(grad[kernels, rows, None])
             for dim in range(a.shape[1]):
                 pull = (other[:, dim, None, :] - one[:, dim, :, None]).sign_().mul_(weights)
                 grad_a[kernels, dim, rows] = pull.sum(2)
@@ -109,7 +109,7 @@ class _Closeness(torch.autograd.Function):
         return grad_a, grad_b
 
 
-def closeness(a: Tensor, b: Tensor) -> Tensor:
+def kernel(a: Tensor, b: Tensor) -> Tensor:
     """exp(-|a_i - b_j|_1): (B, C, N), (B, C, M) -> (B, N, M)."""
     distances = (a[:, 0, :, None] - b[:, 0, None, :]).abs_()
     for dim in range(1, a.shape[1]):
@@ -126,7 +126,7 @@ def blocks(a: Tensor, b: Tensor) -> Iterator[tuple[slice, slice]]:
             yield slice(kernel, kernel + kernels), slice(row, row + rows)
 
 
-def close(points: Tensor, to: Tensor) -> Tensor:
+def kernel_sums(points: Tensor, to: Tensor) -> Tensor:
     """sum_j exp(-|a_i - b_j|_1) for each kernel; (N, B, C), (M, B, C) -> (N, B)."""
-    sums: Tensor = _Closeness.apply(points.permute(1, 2, 0).contiguous(), to.permute(1, 2, 0).contiguous())
+    sums: Tensor = _KernelSums.apply(points.permute(1, 2, 0).contiguous(), to.permute(1, 2, 0).contiguous())
     return sums.t()

@@ -20,7 +20,7 @@ def test_every_operation_keeps_shape_and_type(channels: int) -> None:
 
 
 def test_operations_at_zero_magnitude_change_nothing_but_histograms() -> None:
-    image = torch.randint(40, 200, (3, 16, 16), dtype=torch.uint8)
+    image = torch.randint(40, 200, (3, 32, 32), dtype=torch.uint8)
     unchanged = [torch.equal(operation(image, 0.0), image) for operation in operations(3)]
     assert unchanged == [True, False, False, *[True] * 11]  # autocontrast and equalize have no magnitude
 

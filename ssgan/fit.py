@@ -33,8 +33,8 @@ evaluate, predict, sample, score, report, turing, ablation, divergences. More: R
 
 def fit(config: DictConfig) -> int:
     """Run, resume or report the run of ``config`` in the folder that Hydra has made; returns the exit code."""
+    from ssgan.training.result_table import print_table
     from ssgan.training.run import run_with_baseline
-    from ssgan.training.run_dir import print_table
 
     runtime = HydraConfig.get().runtime
     results = run_with_baseline(config, runtime.choices, runtime.output_dir)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from ssgan.evaluation.pixels import LEARNERS, errors_on_pixels
 from ssgan.files import write_atomically
 from ssgan.reporting.predictions import data_of
 from ssgan.reporting.runs import Run
+from ssgan.training.run_dir import as_json
 
 
 def pair(runs: Sequence[Run]) -> list[Run]:
@@ -57,16 +59,11 @@ def add_pixels(runs: Sequence[Run], memory: Path, data_dir: str, download: bool)
         known = {}
     added = []
     for run in track(runs, description="label spreading, logistic regression", transient=True):
-        key = run.metrics["condition"], run.metrics.get("split_digest")
-        name = " ".join(map(str, key))
-        if name not in known:
-            try:
-                split = run.split()
-                known[name] = errors_on_pixels(data_of(run, data_dir, download), split)
-                write_atomically(memory, (json.dumps(known, indent=2) + "\n").encode())
-            except SsganError:
-                known[name] = {}
-        found = known[name]
-        errors = {f"{learner}_error": found.get(learner) for learner in LEARNERS}
+        split = f"{run.metrics['condition']} {run.metrics.get('split_digest')}"
+        if split not in known:
+            with suppress(SsganError):  # tried anew by the next report
+                known[split] = errors_on_pixels(data_of(run, data_dir, download), run.split())
+                write_atomically(memory, as_json(known))
+        errors = {f"{learner}_error": known.get(split, {}).get(learner) for learner in LEARNERS}
         added.append(replace(run, metrics={**run.metrics, **errors}))
     return added

@@ -6,7 +6,7 @@ from typing import Any
 
 from ssgan.errors import SsganError
 from ssgan.files import write_atomically
-from ssgan.reporting.results import Group, Results, in_order, summarize
+from ssgan.reporting.results import Group, Results, in_order
 from ssgan.training.run_dir import as_json
 
 KEYS = (
@@ -43,14 +43,13 @@ def add_runs(folder: Path, group: Group) -> Path:
     path = folder / f"{group.condition}_{group.recipe}.json"
     entries = {(entry["split_seed"], entry["seed"]): entry for entry in read(path)["runs"]} if path.exists() else {}
     for run in group.runs:
-        made = run.environment()
+        made = (run.starts() or [{}])[-1]
         known = {**run.metrics, "command": run.command, "threads": made.get("threads")}
         entry, before = {key: known.get(key) for key in KEYS}, entries.get(run.seeds, {})
         for keys in FROM_BEFORE:
             if entry[keys[0]] is None:
                 entry.update({key: before.get(key) for key in keys})
         entries[run.seeds] = entry
-    made = group.runs[-1].environment()
     results = Results(group.condition, group.recipe, tuple(entries[seeds] for seeds in sorted(entries)))
     content = {
         "condition": group.condition,
@@ -59,7 +58,7 @@ def add_runs(folder: Path, group: Group) -> Path:
         "runs": list(results.entries),
         **(summary(results, "test_error") or {"mean": None, "sd": None}),
         "n": len(results.entries),
-        **{key.removesuffix("_error"): summary(results, key) for key in KEYS[3:6]},
+        **{key.removesuffix("_error"): summary(results, key) for key, *_ in FROM_BEFORE},
         "collapsed": results.collapsed(),
         "machine": made.get("machine"),
         "versions": made.get("versions"),
@@ -70,7 +69,7 @@ def add_runs(folder: Path, group: Group) -> Path:
 
 
 def summary(results: Results, key: str) -> dict[str, float | None] | None:
-    found = summarize([entry[key] for entry in results.entries if entry.get(key) is not None])
+    found = results.summary(key)
     if found is None:
         return None
     return {"mean": round(found.mean, 8), "sd": round(found.sd, 8) if found.n > 1 else None}

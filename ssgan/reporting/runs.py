@@ -61,13 +61,13 @@ class Run:
             raise SsganError(f"{path} is missing or damaged") from error
         return Split.from_json(content, str(path))
 
-    def environment(self) -> dict[str, Any]:
-        """environment.json, with the last start's values where starts differ; {} if it is missing or broken."""
+    def starts(self) -> list[dict[str, Any]]:
+        """environment.json of the first start and of later ones that differ; [] if it is missing or broken."""
         try:
             found = json.loads((self.folder / "environment.json").read_text(encoding="utf-8"))
-            return {**found, **(found.get("resumed") or [{}])[-1]}
+            return [found, *found.get("resumed", [])]
         except (OSError, ValueError, TypeError, AttributeError):
-            return {}
+            return []
 
     def epochs(self) -> list[dict[str, float]]:
         """The rows of metrics.csv; empty if that file is missing or broken."""
@@ -79,17 +79,17 @@ class Run:
 
     def made_with(self) -> str:
         """Machine, versions and commit of every start, from environment.json, in one line."""
+        broken = "environment.json is missing or broken"
         try:
-            found = json.loads((self.folder / "environment.json").read_text(encoding="utf-8"))
-            starts = [found, *found.get("resumed", [])]
-            return "; then ".join(
+            told = "; then ".join(
                 f"{start['machine']}; Python {start['python']}, "
                 f"{', '.join(f'{name} {version}' for name, version in start['versions'].items())}; "
                 f"commit {start['git_commit']}"
-                for start in starts
+                for start in self.starts()
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return "environment.json is missing or broken"
+        except (KeyError, TypeError, AttributeError):
+            return broken
+        return told or broken
 
 
 def find_runs(pattern: str) -> tuple[list[Run], list[Path]]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -11,8 +11,6 @@ from typing import Any, Self
 import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
-from rich.table import Table
 
 from ssgan.data.splits import Split
 from ssgan.errors import SsganError, first_line
@@ -66,10 +64,9 @@ class RunFolder:
         """
         if self.finished() is None:
             self._lock()
-        text = OmegaConf.to_yaml(config, resolve=True)
         self.require_same(config)
         if not (self / "config.yaml").exists():
-            write_atomically(self / "config.yaml", text.encode())
+            write_atomically(self / "config.yaml", OmegaConf.to_yaml(config, resolve=True).encode())
         if not (self / "split.json").exists():
             write_atomically(self / "split.json", as_json(split.to_json() | {"data": data}, indent=None))
         if not (self / "metrics.json").exists():
@@ -185,32 +182,6 @@ class RunFolder:
                 f"{path} is damaged ({first_line(error)}). Remove it; the same command tests anew."
             ) from error
         return metrics
-
-
-def print_table(runs: Sequence[tuple[RunFolder, dict[str, Any]]]) -> None:
-    """A row of each run's metrics, and the file that came out of the first."""
-    table = Table(title=runs[0][1]["condition"], title_justify="left")
-    table.add_column("run")
-    for heading in ("test error", "ECE", "epochs", "seconds"):
-        table.add_column(heading, justify="right")
-    for folder, metrics in runs:
-        error, ece = metrics["test_error"], metrics["ece"]
-        status = "" if metrics["status"] == "finished" else f" ({metrics['status']})"
-        missing = "no test images" if (folder / "classifier.safetensors").exists() else "no classes"
-        table.add_row(
-            metrics["name"] + status,
-            missing if error is None else f"{error:.2%}",
-            "-" if ece is None else f"{ece:.3f}",
-            str(metrics["epochs"]),
-            f"{metrics['seconds']:.0f}",
-        )
-    console = Console()
-    console.print(table)
-    for kind, name in (("classifier", "classifier.safetensors"), ("checkpoint", "last.ckpt")):
-        path = runs[0][0] / name
-        if path.exists():
-            console.print(f"{kind}: {path}", soft_wrap=True, highlight=False)
-            break
 
 
 def result_config(config: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """python benchmarks/throughput.py [OVERRIDE ...]: seconds per epoch of a recipe, and where they go.
 
-Trains a recipe, `experiment=mnist_100` in batches of 100 unless overrides choose another, for some epochs, and prints
+Trains a recipe, `dataset=mnist labels=100` in batches of 100 unless overrides choose another, for some epochs, and prints
 the seconds of each but the first, steps and images per second, the share of every kind of operation in the profiled
 steps, and the rate of matrix products and convolutions as a fraction of the rate that this machine reaches on large
 products. With `trainer.limit_train_batches=N` only N steps of each epoch run, and the seconds are scaled up to a whole one. Adds to
@@ -31,7 +31,7 @@ from ssgan.training.build import build, make_trainer
 from ssgan.training.environment import machine
 from ssgan.training.launch import resolve_batch_sizes
 
-RECIPE = ("experiment=mnist_100", "method.batch_size=100")
+RECIPE = ("dataset=mnist", "labels=100", "method.batch_size=100")
 EPOCHS, PROFILED_STEPS = 5, 60
 PARTS = {
     "matrix products and convolutions": (

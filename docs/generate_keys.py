@@ -313,36 +313,21 @@ def of_loggers() -> Iterator[Section]:
 
 
 def of_other_commands() -> Iterator[Section]:
-    """The other classes of `ssgan.schema` that a file of conf/ belongs to."""
-    shared = comments(CONF / "config.yaml")
     yield Section("Other commands")
-    for name, owner in sorted(vars(schema).items()):
-        command = name.removesuffix("Config").lower()
-        file = CONF / f"{command}.yaml"
-        if not name.endswith("Config") or not file.is_file():
-            continue
-        values, hints = yaml.safe_load(file.read_text()), typing.get_type_hints(owner)
-        listed = {key: value for entry in values["defaults"] if isinstance(entry, dict) for key, value in entry.items()}
-        texts = shared_by(owner, shared) | group_comments(file) | comments(file)
+    for command, owner in schema.COMMANDS.items():
+        hints = typing.get_type_hints(owner)
+        groups: dict[str, Any] = {}
+        for entry in owner().defaults:
+            groups |= entry if isinstance(entry, dict) else {}
         found = []
         for field in dataclasses.fields(owner):
-            if (CONF / field.name).is_dir():
+            if field.name in groups:
                 named = ", ".join(f"`{choice}`" for choice in choices(field.name))
-                found.append(Row(field.name, "group", shown(listed[field.name]), named, texts.get(field.name, "")))
-            elif not dataclasses.is_dataclass(hints[field.name]):
-                found += rows(owner, "", texts, values=values, only=field.name.__eq__)
-        yield Section(f"`ssgan.{command}`", f"`{about(file)}`", found, level=3)
-
-
-def shared_by(owner: type, texts: Comments) -> Comments:
-    """The comments of conf/config.yaml on keys that a command has from a class that others derive from, too."""
-    return {key: text for key, text in texts.items() if key not in inspect.get_annotations(owner)}
-
-
-def group_comments(file: Path) -> Comments:
-    """The comments behind the entries of a defaults list."""
-    found = re.findall(r"^  - (\w+): [^#\n]+# (.+)$", file.read_text(), re.MULTILINE)
-    return dict(found)
+                meaning = field.metadata.get("meaning", "")
+                found.append(Row(field.name, "group", shown(groups[field.name]), named, meaning))
+            elif field.name != "defaults" and not dataclasses.is_dataclass(hints[field.name]):
+                found += rows(owner, "", {}, only=field.name.__eq__)
+        yield Section(f"`ssgan.{command}`", described(owner), found, level=3)
 
 
 # The page

@@ -16,14 +16,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from ssgan import schema
 from ssgan.configuration import explain, no_such_key, register, require_keys
 from ssgan.errors import SsganError, first_line, print_error
-from ssgan.schema import CONFIG_DIR
+from ssgan.schema import COMMANDS, CONFIG_DIR, FitConfig
 
 
 def run(config_name: str, job: Callable[[DictConfig], int], help_text: str | None = None) -> None:
-    """Compose ``conf/<config_name>.yaml`` with the overrides of the command line, run ``job`` once, or once per job of
+    """Compose the configuration ``config_name`` with the overrides of the command line, run ``job`` once, or once per job of
     a sweep, and exit with the highest code that a job returned. A job that fails does not end a sweep.
 
     ``--help`` prints ``help_text``, if there is one. A word that is no key of the command is answered before anything
@@ -85,8 +84,8 @@ def run(config_name: str, job: Callable[[DictConfig], int], help_text: str | Non
 
 def unknown_keys(config_name: str) -> list[str]:
     """A message for each override whose first word is neither a key nor a group of conf/."""
-    owner = getattr(schema, f"{'Fit' if config_name == 'config' else config_name.capitalize()}Config")
-    known = [field.name for field in fields(owner)]
+    owner = COMMANDS.get(config_name, FitConfig)
+    known = [field.name for field in fields(owner) if field.name != "defaults"]
     words = [match[1] for word in sys.argv[1:] if (match := re.match(r"(\w+)[^\s=]*=", word))]
     return [no_such_key(word, known) for word in words if word not in (*known, *groups(), "hydra")]
 

@@ -26,8 +26,9 @@ def register(trains: bool = True) -> None:
     Those of methods, whose import takes seconds, only for a command that ``trains``.
     """
     store = ConfigStore.instance().store
-    for command in ("Fit", "Evaluate", "Predict", "Sample", "Score", "Turing", "Ablation", "Report", "Divergences"):
-        store(name=f"{command.lower()}_schema", node=getattr(schema, f"{command}Config"))
+    store(name="fit_schema", node=schema.FitConfig)
+    for command, config in schema.COMMANDS.items():
+        store(name=command, node=config)
     groups: dict[str, dict[str, Any]] = {
         "dataset": {
             "embedded": schema.DatasetConfig,
@@ -47,7 +48,8 @@ def register(trains: bool = True) -> None:
         for name, node in nodes.items():
             store(group=f"schema/{name}", name=group, node=node)
     for name in methods.names() if trains else ():
-        store(group="method", name=name, node=methods.find(name).Config(name=name))
+        store(group="schema/method", name=name, node=methods.find(name).Config(name=name))
+        store(group="method", name=name, node={})  # only a name, which a preset has to know before its recipe
     for name in ("augmentation", "strong_augmentation"):
         store(group=f"schema/{name}", name="default", node=AugmentationConfig, package=name)
 

@@ -1,4 +1,4 @@
-"""The schema of every command's configuration: which keys there are and of what type. Their values are in conf/."""
+"""The keys of every command: their types, and their values but for those of ``fit``, which are in conf/."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,67 +91,91 @@ class FitConfig:
 
 
 @dataclass
-class ReadsDataConfig:
-    """A command that reads a data set."""
+class CommandConfig:
+    """A command beside ``fit``: conf/ has no file of it, and it writes no folder of its own."""
 
-    data_dir: str = MISSING
-    download: bool = MISSING
+    defaults: list[Any] = field(default_factory=lambda: ["_self_", "quiet"])  # Hydra's list, no key
 
 
 @dataclass
-class EvaluateConfig(ReadsDataConfig):
+class DataCommandConfig(CommandConfig):
+    """A command that reads a data set."""
+
+    data_dir: str = key("${oc.env:SSGAN_DATA,data}", "where data sets are looked for, and downloaded to")
+    download: bool = key(True, "false: a data set that is not there is an error")
+
+
+@dataclass
+class EvaluateConfig(DataCommandConfig):
+    """``python -m ssgan.evaluate classifier=FILE dataset=NAME``"""
+
+    defaults: list[Any] = field(default_factory=lambda: ["_self_", {"dataset": MISSING}, "quiet"])
     classifier: str = key(MISSING, "a classifier file, or a pattern with * that matches several: their mean")
     dataset: DatasetConfig = MISSING
 
 
 @dataclass
-class PredictConfig:
+class PredictConfig(CommandConfig):
+    """``python -m ssgan.predict classifier=FILE images=FOLDER_OR_FILE output=FILE.csv``"""
+
     classifier: str = key(MISSING, "a classifier file, or a pattern with * that matches several: their mean")
     images: str = key(MISSING, "a picture, or a folder of pictures")
     output: str = key(MISSING, "the .csv file: path, class, probability")
 
 
 @dataclass
-class SampleConfig:
+class SampleConfig(CommandConfig):
+    """``python -m ssgan.sample checkpoint=FILE output=FILE.png``"""
+
     checkpoint: str = key(MISSING, "last.ckpt of a run folder")
     output: str = key(MISSING, "the .png file")
-    count: int = MISSING
-    per_row: int = key(MISSING, "images in a row of the picture")
-    scale: int = MISSING
-    seed: int = key(MISSING, "of z")
+    count: int = key(100, "images")
+    per_row: int = key(10, "images in a row of the picture")
+    scale: int = key(2, "pixels of the picture per pixel of an image")
+    seed: int = key(0, "of z")
 
 
 @dataclass
-class TuringConfig(ReadsDataConfig):
+class TuringConfig(DataCommandConfig):
+    """``python -m ssgan.turing checkpoint=FILE dataset=NAME output=FILE.html``"""
+
+    defaults: list[Any] = field(default_factory=lambda: ["_self_", {"dataset": MISSING}, "quiet"])
     checkpoint: str = key(MISSING, "last.ckpt of a run folder")
     dataset: DatasetConfig = MISSING
     output: str = key(MISSING, "the .html file")
-    count: int = MISSING
-    seed: int = MISSING
-    feedback: bool = MISSING
+    count: int = key(50, "images of each kind")
+    seed: int = key(0, "which images, and in which order")
+    feedback: bool = key(True, "the page's checkbox at the start: tell after each verdict whether it was right")
 
 
 @dataclass
-class ScoreConfig(ReadsDataConfig):
+class ScoreConfig(DataCommandConfig):
+    """``python -m ssgan.score checkpoint=FILE judge=FILE``"""
+
+    defaults: list[Any] = field(default_factory=lambda: ["_self_", {"dataset": None}, "quiet"])
     checkpoint: str = key(MISSING, "last.ckpt of a run folder")
     judge: str = key(MISSING, "a classifier file, or inception")
-    dataset: Any = None
-    samples: int = MISSING
-    splits: int = MISSING
-    seed: int = key(MISSING, "of z and of the order in splits")
+    dataset: Any = key(None, "of the real images, its test images; by default the one that the judge was trained on")
+    samples: int = key(50_000, "generated images; the paper's number")
+    splits: int = key(10, "of the generated images, for the score's deviation; the paper's number")
+    seed: int = key(0, "of z and of the order in splits")
 
 
 @dataclass
-class AblationConfig(ReadsDataConfig):
+class AblationConfig(DataCommandConfig):
+    """``python -m ssgan.ablation runs='runs/mnist@100/ablation_*/*' judge=FILE output=FOLDER``"""
+
     runs: str = key(MISSING, "a pattern of run folders, in quotes")
     judge: str = key(MISSING, "a classifier file")
     output: str = key(MISSING, "the folder of table and picture")
-    samples: int = MISSING
-    splits: int = MISSING
+    samples: int = key(10_000, "generated images of each run")
+    splits: int = key(10, "of the generated images, for the score's deviation; the paper's number")
 
 
 @dataclass
-class ReportConfig(ReadsDataConfig):
+class ReportConfig(DataCommandConfig):
+    """``python -m ssgan.report runs='runs/*/*/*' output=FOLDER``; of results that are kept: ``results=FOLDER readme=FILE``"""
+
     runs: str | None = key(None, "a pattern of run folders, in quotes")
     output: str | None = key(None, "the folder of report.html, report.md and figures, with runs=")
     results: str | None = key(
@@ -164,8 +188,23 @@ class ReportConfig(ReadsDataConfig):
 
 
 @dataclass
-class DivergencesConfig:
+class DivergencesConfig(CommandConfig):
+    """``python -m ssgan.divergences output=FOLDER``"""
+
     output: str = key(MISSING, "the folder of figures and numbers")
-    p: float = MISSING
-    draws: list[int] = MISSING
-    points: int = MISSING
+    p: float = key(0.2, 'as in Huszar, "Understanding minibatch discrimination in GANs"')
+    draws: list[int] = key([1, 2, 3, 8], "sizes of minibatches, as in the study's figure")
+    points: int = key(199, "values of q")
+
+
+COMMANDS: dict[str, type[CommandConfig]] = {
+    "evaluate": EvaluateConfig,
+    "predict": PredictConfig,
+    "sample": SampleConfig,
+    "score": ScoreConfig,
+    "turing": TuringConfig,
+    "report": ReportConfig,
+    "ablation": AblationConfig,
+    "divergences": DivergencesConfig,
+}
+"""The modules of ssgan, but for ``fit``, that ``python -m`` runs, and their keys."""

@@ -139,7 +139,7 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
         ((*FIT, "seed=abc"), ["seed=abc", "'abc' of type 'str' could not be converted to Integer", "key: seed"]),
         ((*FIT, "method.epochs=1.5"), ["epochs", "could not be converted to Integer"]),
         ((*FIT, "dataset=cifar11"), ["dataset/cifar11", "digits", "mnist"]),
-        ((*FIT, "experiment=nothing"), ["experiment/nothing", "mnist_100"]),
+        ((*FIT, "experiment=nothing"), ["experiment/nothing", "mnist_20"]),
         ((*FIT, "labels=many"), ["labels=many", "'all'"]),
         ((*FIT, "labels=55"), ["labels=55: not divisible by the 10 classes; use 50 or 60"]),
         ((*FIT, "labels=0"), ["labels=0: use a positive multiple"]),

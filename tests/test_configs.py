@@ -37,17 +37,21 @@ def test_every_data_set_and_method_composes(dataset: str, method: str) -> None:
     assert config.method.name == config.name == method
 
 
-def test_a_data_set_selects_its_recipe() -> None:
-    """`dataset=mnist labels=100` is `experiment=mnist_100`."""
-    by_dataset = OmegaConf.to_container(compose("dataset=mnist", "labels=100"))
-    by_experiment = OmegaConf.to_container(compose("experiment=mnist_100"))
-    assert by_dataset["name"] != by_experiment.pop("name")
-    by_dataset.pop("name")
-    assert by_dataset == by_experiment
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_a_data_set_selects_the_preset_of_its_name(dataset: str) -> None:
+    """Catches a preset that, named on the command line, does not find its recipe for the method."""
+    path = ["dataset.path=somewhere"] if dataset in ("npz", "folder") else []
+    for method in ([], ["method=supervised"], ["ablation=no_labels"]):
+        chosen = [f"dataset={dataset}", *path, *method]
+        assert compose(*chosen) == compose(*chosen, f"preset={dataset}")
+
+
+def test_a_preset_brings_its_recipe_to_another_data_set() -> None:
+    assert compose("dataset=svhn", "preset=digits").method == compose("dataset=digits").method
 
 
 def test_choices_on_the_command_line_win_over_an_experiment() -> None:
-    config = compose("experiment=mnist_100", "labels=50", "method.epochs=7")
+    config = compose("experiment=mnist_100_quick", "labels=50", "method.epochs=7")
     assert (config.labels, config.method.epochs) == (50, 7)
 
 

@@ -32,7 +32,7 @@ def register(trains: bool = True) -> None:
     groups: dict[str, dict[str, Any]] = {
         "dataset": {
             "embedded": schema.DatasetConfig,
-            "files": schema.FilesDatasetConfig,
+            "torchvision": schema.TorchvisionDatasetConfig,
             "npz": schema.NpzDatasetConfig,
             "folder": schema.FolderDatasetConfig,
         },

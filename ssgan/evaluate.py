@@ -2,10 +2,10 @@
 
 import json
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from ssgan import cli
+from ssgan.data.registry import load_dataset
 from ssgan.errors import SsganError
 from ssgan.evaluation.classification import evaluate
 from ssgan.inference.classifier_file import load_named
@@ -13,7 +13,7 @@ from ssgan.inference.classifier_file import load_named
 
 def evaluate_files(config: DictConfig) -> int:
     classifier = load_named(config.classifier)
-    data = instantiate(config.dataset)
+    data = load_dataset(config.dataset)
     if classifier.image_shape != data.image_shape or classifier.class_names != data.class_names:
         raise SsganError(
             f"dataset={data.name}: {len(data.class_names)} classes of {data.image_shape} images, but {config.classifier} "

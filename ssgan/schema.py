@@ -22,9 +22,12 @@ class DatasetConfig:
 
 
 @dataclass
-class FilesDatasetConfig(DatasetConfig):
-    """A data set that is read from ``data_dir``."""
+class TorchvisionDatasetConfig(DatasetConfig):
+    """A data set of torchvision's, from <data_dir>/<kind>.npz (in lower case) or torchvision's own files there."""
 
+    kind: str = key(MISSING, "the class of torchvision.datasets")
+    image_shape: list[int] = key(MISSING, "channels, height, width")
+    class_names: list[str] = key(MISSING, "in the order of the targets")
     data_dir: str = MISSING
     download: bool = MISSING
 

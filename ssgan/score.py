@@ -4,13 +4,12 @@ import json
 import time
 from functools import partial
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import track
 
 from ssgan import cli
-from ssgan.data.registry import named_dataset, require_own_data
+from ssgan.data.registry import load_dataset, named_dataset, require_own_data
 from ssgan.errors import SsganError
 from ssgan.evaluation.generation import measure, require_enough
 from ssgan.evaluation.judges import ClassifierJudge, load_judge
@@ -25,7 +24,7 @@ def score(config: DictConfig) -> int:
     generator = load_generator(config.checkpoint)
     judge = load_judge(config.judge, generator.image_shape)
     if config.dataset:
-        data = instantiate(config.dataset)
+        data = load_dataset(config.dataset)
     elif isinstance(judge, ClassifierJudge):
         data = named_dataset(judge.classifier.header.get("dataset"), config.data_dir, config.download)
     else:

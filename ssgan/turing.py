@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 
 from ssgan import cli
-from ssgan.data.registry import require_own_data
+from ssgan.data.registry import load_dataset, require_own_data
 from ssgan.errors import SsganError
 from ssgan.files import require_writable, write_atomically
 from ssgan.inference.classifier_file import load_generator
@@ -26,7 +25,7 @@ TEMPLATE = Path(__file__).with_name("pages") / "turing.html"
 def turing(config: DictConfig) -> int:
     """Write the page: ``count`` test images and as many of the averaged generator, in one random order."""
     generator = load_generator(config.checkpoint)
-    data = instantiate(config.dataset)
+    data = load_dataset(config.dataset)
     require_own_data(config.checkpoint, generator, data)
     if not 1 <= config.count <= len(data.test_images):
         raise SsganError(f"count={config.count}: use 1 to {len(data.test_images)}, the test images of {data.name}")

@@ -1,15 +1,20 @@
 """Data sets are what they say, and broken files are named."""
 
+import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import Outcome
 
-from ssgan.data.datasets import ImageData, mnist
+from ssgan.data.datasets import ImageData, torchvision_files
+from ssgan.data.registry import named_dataset
 from ssgan.errors import SsganError
 from ssgan.pixels import scale_pixels, to_uint8
+from ssgan.schema import CONFIG_DIR
 
 
 def test_digits(digits: ImageData) -> None:
@@ -32,7 +37,7 @@ def test_pixel_range_round_trip() -> None:
 
 def test_mnist_from_npz(write_npz: Callable[..., Path], tmp_path: Path) -> None:
     write_npz()
-    data = mnist("mnist", str(tmp_path), download=False)
+    data = named_dataset("mnist", str(tmp_path), download=False)
     assert data.train_images.shape == (40, 1, 28, 28)
     assert data.train_targets.dtype == torch.int64
 
@@ -63,7 +68,7 @@ def test_bad_arrays(
 ) -> None:
     path = write_npz(**arrays)
     with pytest.raises(SsganError, match=message) as error:
-        mnist("mnist", str(tmp_path), download=False)
+        named_dataset("mnist", str(tmp_path), download=False)
     assert str(path) in str(error.value)
 
 
@@ -72,18 +77,18 @@ def test_truncated_npz(keep: int, write_npz: Callable[..., Path], tmp_path: Path
     path = write_npz()
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(SsganError, match=r"not a whole \.npz file"):
-        mnist("mnist", str(tmp_path), download=False)
+        named_dataset("mnist", str(tmp_path), download=False)
 
 
 def test_missing_key(tmp_path: Path) -> None:
     np.savez(tmp_path / "mnist.npz", x_train=X)
     with pytest.raises(SsganError, match=r"y_train.*It needs x_train, y_train, x_test, y_test"):
-        mnist("mnist", str(tmp_path), download=False)
+        named_dataset("mnist", str(tmp_path), download=False)
 
 
 def test_missing_data_says_both_remedies(tmp_path: Path) -> None:
     with pytest.raises(SsganError, match=r"download=false.*mnist\.npz.*download=true"):
-        mnist("mnist", str(tmp_path / "nowhere"), download=False)
+        named_dataset("mnist", str(tmp_path / "nowhere"), download=False)
 
 
 def test_failed_download_says_both_remedies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,12 +96,11 @@ def test_failed_download_says_both_remedies(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(MNIST, "mirrors", ["http://127.0.0.1:9/"])
     with pytest.raises(SsganError, match=r"the download failed.*mnist\.npz.*with a network"):
-        mnist("mnist", str(tmp_path), download=True)
+        named_dataset("mnist", str(tmp_path), download=True)
 
 
-def test_torchvision_files(tmp_path: Path) -> None:
-    """MNIST as torchvision stores it is read without a download."""
-    raw = tmp_path / "MNIST" / "raw"
+def write_idx(raw: Path) -> None:
+    """30 + 20 images in the files of torchvision's MNIST and Fashion-MNIST."""
     raw.mkdir(parents=True)
     for part, count in (("train", 30), ("t10k", 20)):
         header = np.array([0x803, count, 28, 28], ">i4").tobytes()
@@ -104,6 +108,58 @@ def test_torchvision_files(tmp_path: Path) -> None:
         (raw / f"{part}-labels-idx1-ubyte").write_bytes(
             np.array([0x801, count], ">i4").tobytes() + bytes(i % 10 for i in range(count))
         )
-    data = mnist("mnist", str(tmp_path), download=False)
+
+
+def test_mnist_as_torchvision_stores_it(tmp_path: Path) -> None:
+    write_idx(tmp_path / "MNIST" / "raw")
+    data = named_dataset("mnist", str(tmp_path), download=False)
     assert data.train_images.shape == (30, 1, 28, 28)
     assert data.test_targets.tolist() == [i % 10 for i in range(20)]
+
+
+def test_cifar10_and_svhn_as_torchvision_stores_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from scipy.io import savemat
+    from torchvision.datasets import CIFAR10
+
+    monkeypatch.setattr(CIFAR10, "_check_integrity", lambda self: True)
+    monkeypatch.setattr(CIFAR10, "_load_meta", lambda self: None)
+    monkeypatch.setattr("torchvision.datasets.svhn.check_integrity", lambda path, md5: True)
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 3, 32, 32), np.uint8)
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    for name, _ in (*CIFAR10.train_list, *CIFAR10.test_list):
+        batch = {"data": pixels.reshape(20, -1), "labels": [i % 10 for i in range(20)]}
+        (tmp_path / "cifar-10-batches-py" / name).write_bytes(pickle.dumps(batch))
+    for part in ("train", "test"):
+        labels = np.arange(1, 21)[:, None] % 10
+        savemat(tmp_path / f"{part}_32x32.mat", {"X": pixels.transpose(2, 3, 1, 0), "y": np.where(labels, labels, 10)})
+    for name, first in (("cifar10", 0), ("svhn", 1)):
+        data = named_dataset(name, str(tmp_path), download=False)
+        assert data.test_images.numpy().tolist() == pixels.tolist()
+        assert data.test_targets.tolist() == [(first + i) % 10 for i in range(20)]
+
+
+def test_another_data_set_of_torchvisions_is_two_files(
+    ssgan: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fashion-MNIST, which no file of the project names."""
+    conf, raw = tmp_path / "conf", tmp_path / "data" / "FashionMNIST" / "raw"
+    shutil.copytree(CONFIG_DIR, conf)
+    text = (conf / "dataset" / "mnist.yaml").read_text()
+    text = text.replace("name: mnist", "name: fashion").replace("MNIST", "FashionMNIST")
+    (conf / "dataset" / "fashion.yaml").write_text(text)
+    (conf / "preset" / "fashion.yaml").write_text(
+        "# @package _global_\ndefaults: [/net: mnist, _self_]\nlabels: 20\nvalidation: 0\n"
+    )
+    for module in ("cli", "configuration", "data.registry", "schema"):
+        monkeypatch.setattr(f"ssgan.{module}.CONFIG_DIR", str(conf))
+    write_idx(raw)
+    few = ["method.epochs=1", "method.batch_size=10", "trainer.samples_count=4", f"data_dir={tmp_path / 'data'}"]
+    outcome = ssgan("fit", "dataset=fashion", "download=false", *few, f"runs_dir={tmp_path / 'runs'}")
+    assert outcome.code == 0, outcome.err
+    assert (tmp_path / "runs/fashion@20/improved_gan/split0-seed0/classifier.safetensors").is_file()
+
+
+@pytest.mark.parametrize(("kind", "said"), [("Pigeons", "no such class"), ("utils", "no such class")])
+def test_what_torchvision_does_not_have(kind: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(SsganError, match=f"dataset.kind={kind}: .*{said}"):
+        torchvision_files("x", kind, (1, 28, 28), ("a", "b"), str(tmp_path), download=False)

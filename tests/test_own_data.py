@@ -10,8 +10,9 @@ import torch
 from conftest import Outcome, make_classifier
 from PIL import Image
 
-from ssgan.data.datasets import ImageData, cifar10, npz, svhn
+from ssgan.data.datasets import ImageData, npz
 from ssgan.data.folder import folder
+from ssgan.data.registry import named_dataset
 from ssgan.errors import SsganError
 from ssgan.inference.classifier_file import load_classifier, save_classifier
 
@@ -57,20 +58,20 @@ def test_bad_npz(arrays: dict[str, np.ndarray], message: str, tmp_path: Path) ->
         npz("own", str(tmp_path / "own.npz"))
 
 
-@pytest.mark.parametrize(("dataset", "stem"), [(svhn, "svhn"), (cifar10, "cifar10")])
-def test_color_sets_from_npz_and_their_remedies(dataset: Callable, stem: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stem", ["svhn", "cifar10"])
+def test_color_sets_from_npz_and_their_remedies(stem: str, tmp_path: Path) -> None:
     with pytest.raises(SsganError, match=rf"no {stem} there and download=false.*{stem}\.npz.*download=true"):
-        dataset(stem, str(tmp_path), download=False)
+        named_dataset(stem, str(tmp_path), download=False)
     images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), np.uint8)
     targets = np.arange(20) % 10
     np.savez(tmp_path / f"{stem}.npz", x_train=images, y_train=targets, x_test=images, y_test=targets)
-    data = dataset(stem, str(tmp_path), download=False)
+    data = named_dataset(stem, str(tmp_path), download=False)
     assert data.image_shape == (3, 32, 32)
     np.testing.assert_array_equal(data.train_images[7].permute(1, 2, 0), images[7])
     assert len(data.class_names) == 10
     np.savez(tmp_path / f"{stem}.npz", x_train=images[:, :8], y_train=targets, x_test=images[:, :8], y_test=targets)
     with pytest.raises(SsganError, match="holds images of 3x8x32, not 3x32x32"):
-        dataset(stem, str(tmp_path), download=False)
+        named_dataset(stem, str(tmp_path), download=False)
 
 
 @pytest.fixture

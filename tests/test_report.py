@@ -27,6 +27,7 @@ from ssgan.reporting.content import COLUMNS
 from ssgan.reporting.figures import calibration_bins, confusion_matrix
 from ssgan.reporting.markdown import BEGIN, END
 from ssgan.reporting.pictures import PICTURE_BYTES, small_png
+from ssgan.schema import CONFIG_DIR
 
 Command = Callable[..., Outcome]
 DIGITS = {"_target_": "ssgan.data.datasets.digits", "name": "digits"}
@@ -268,7 +269,9 @@ def test_data_that_cannot_be_had_are_named(
     write_run: Callable[..., Path], make_report: Any, write_npz: Callable[..., Path], tmp_path: Path
 ) -> None:
     """The report's own data_dir counts, not the place where the data were when the run was made."""
-    mnist = {"_target_": "ssgan.data.datasets.mnist", "name": "mnist", "data_dir": "/elsewhere", "download": True}
+    mnist = yaml.safe_load((Path(CONFIG_DIR) / "dataset" / "mnist.yaml").read_text())
+    del mnist["defaults"]
+    mnist |= {"data_dir": "/elsewhere", "download": True}
     network = MLPClassifier((1, 28, 28), 10, [16], input_noise=0.1, hidden_noise=0.1, init_std=0.1)
     add_everything(write_run(0, "mnist@100", config={"dataset": mnist}), network)
     for text in make_report("data_dir=/nowhere"):

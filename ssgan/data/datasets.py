@@ -1,8 +1,9 @@
-"""Data sets as uint8 tensors: digits, mnist, svhn, cifar10, and a user's own arrays."""
+"""Data sets as uint8 tensors: digits, those of torchvision, and a user's own arrays."""
 
 import hashlib
+import inspect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,15 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ssgan.data.npz import read_npz, read_own_npz, understood
+from ssgan.data.npz import STANDARD, checked, read_npz, read_own_npz, understood
 from ssgan.errors import SsganError, first_line
 from ssgan.files import exclusive
 
 Array = Tensor | np.ndarray
-
-DIGITS = tuple(map(str, range(10)))
-OBJECTS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-"""The classes of CIFAR-10 in their order."""
 
 
 @dataclass(frozen=True)
@@ -63,44 +60,28 @@ def digits(name: str) -> ImageData:
     order = np.random.RandomState(0).permutation(len(bunch.target))
     images = torch.from_numpy(np.rint(bunch.images[order] * (255 / 16)).astype(np.uint8)).unsqueeze(1)
     targets = torch.from_numpy(bunch.target[order].astype(np.int64))
-    return ImageData(name, DIGITS, images[500:], targets[500:], images[:500], targets[:500])
+    return ImageData(name, tuple(map(str, range(10))), images[500:], targets[500:], images[:500], targets[:500])
 
 
-def mnist(name: str, data_dir: str, download: bool) -> ImageData:
-    """60,000 + 10,000 handwritten digits, 28x28 gray."""
+def torchvision_files(
+    name: str, kind: str, image_shape: Sequence[int], class_names: Sequence[str], data_dir: str, download: bool
+) -> ImageData:
+    """The data set of ``torchvision.datasets.<kind>`` from <data_dir>/<kind>.npz, in lower case, if there is one, else through
+    torchvision.
 
-    def parts(root: str, train: bool) -> tuple[Tensor, Tensor]:
-        from torchvision.datasets import MNIST
-
-        part = MNIST(root, train=train, download=download)
-        return part.data.unsqueeze(1), part.targets
-
-    return _standard(name, DIGITS, (1, 28, 28), Path(data_dir) / "mnist.npz", "MNIST/raw", download, parts)
-
-
-def svhn(name: str, data_dir: str, download: bool) -> ImageData:
-    """73,257 + 26,032 house-number digits, 32x32 color; the 531,131 of "extra" are left out."""
-
-    def parts(root: str, train: bool) -> tuple[Tensor, Tensor]:
-        from torchvision.datasets import SVHN
-
-        part = SVHN(root, split="train" if train else "test", download=download)
-        return torch.from_numpy(part.data), torch.from_numpy(part.labels)
-
-    return _standard(name, DIGITS, (3, 32, 32), Path(data_dir) / "svhn.npz", "train_32x32.mat", download, parts)
-
-
-def cifar10(name: str, data_dir: str, download: bool) -> ImageData:
-    """50,000 + 10,000 pictures of ten kinds of animals and vehicles, 32x32 color."""
-
-    def parts(root: str, train: bool) -> tuple[Tensor, Tensor]:
-        from torchvision.datasets import CIFAR10
-
-        part = CIFAR10(root, train=train, download=download)
-        return torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(part.targets)
-
-    archive = Path(data_dir) / "cifar10.npz"
-    return _standard(name, OBJECTS, (3, 32, 32), archive, "cifar-10-batches-py", download, parts)
+    ``image_shape`` is (C, H, W). Raises `SsganError` if the images are not there, are of another shape, or cannot be
+    downloaded.
+    """
+    archive, wanted, names = Path(data_dir) / f"{kind.lower()}.npz", tuple(image_shape), tuple(class_names)
+    if archive.exists():
+        data = _from_arrays(name, names, read_npz(archive, len(names)))
+    else:
+        data = _through_torchvision(name, kind, names, archive, download)
+    if data.image_shape != wanted:
+        shapes = ["x".join(map(str, shape)) for shape in (data.image_shape, wanted)]
+        where = archive if archive.exists() else f"torchvision's {kind}"
+        raise SsganError(f"data_dir={archive.parent}: {where} holds images of {shapes[0]}, not {shapes[1]}")
+    return data
 
 
 def npz(name: str, path: str) -> ImageData:
@@ -136,39 +117,37 @@ def _channels_last(array: np.ndarray) -> np.ndarray:
     return array.transpose(0, 2, 3, 1) if first else array
 
 
-def _standard(
-    name: str,
-    class_names: tuple[str, ...],
-    image_shape: tuple[int, int, int],
-    archive: Path,
-    torchvision_files: str,
-    download: bool,
-    parts: Callable[[str, bool], tuple[Tensor, Tensor]],
+def _through_torchvision(
+    name: str, kind: str, class_names: tuple[str, ...], archive: Path, download: bool
 ) -> ImageData:
-    """From ``archive`` if that file exists, else through torchvision: ``parts(root, train)`` gives images and targets."""
-    if archive.exists():
-        arrays = read_npz(archive, len(class_names))
-        shape = tuple(arrays["x_train"].shape[1:])
-        if shape != image_shape:
-            wanted, found = ("x".join(map(str, sizes)) for sizes in (image_shape, shape))
-            raise SsganError(f"data_dir={archive.parent}: {archive} holds images of {found}, not {wanted}")
-        return _from_arrays(name, class_names, arrays)
+    from torchvision import datasets
+
+    factory = getattr(datasets, kind, None)
+    if not (isinstance(factory, type) and issubclass(factory, datasets.VisionDataset)):
+        raise SsganError(f"dataset.kind={kind}: torchvision.datasets has no such class")
+    by_split = "train" not in inspect.signature(factory).parameters
     root = archive.parent
+    parts = []
     try:
         if download:
             root.mkdir(parents=True, exist_ok=True)
         # Not two downloads at once, by processes of one run or runs of a sweep.
         with exclusive(root / f".{archive.stem}.lock") if download else nullcontext():
-            (x_train, y_train), (x_test, y_test) = (parts(str(root), train) for train in (True, False))
+            for part in ("train", "test"):
+                chosen = {"split": part} if by_split else {"train": part == "train"}
+                parts.append(factory(str(root), download=download, **chosen))
     except (RuntimeError, OSError) as error:
         failed = "the download failed" if download else "download=false"
         reason = first_line(error)
         raise SsganError(
             f"data_dir={root}: no {archive.stem} there and {failed} ({reason}). Put {archive.name} (keys x_train, "
-            f"y_train, x_test, y_test) or torchvision's {torchvision_files} there, or use download=true on a machine "
+            f"y_train, x_test, y_test) or torchvision's files of {kind} there, or use download=true on a machine "
             f"with a network."
         ) from error
-    return ImageData(name, class_names, x_train, y_train.long(), x_test, y_test.long())
+    images = [_channels_last(np.asarray(part.data)) for part in parts]
+    targets = [np.asarray(part.targets if hasattr(part, "targets") else part.labels) for part in parts]
+    arrays = dict(zip(STANDARD, (images[0], targets[0], images[1], targets[1]), strict=True))
+    return _from_arrays(name, class_names, checked(Path(kind), arrays, least=0, classes=len(class_names)))
 
 
 def _from_arrays(name: str, class_names: tuple[str, ...], arrays: dict[str, Tensor]) -> ImageData:

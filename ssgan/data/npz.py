@@ -30,7 +30,7 @@ def read_npz(path: Path, classes: int) -> dict[str, Tensor]:
     missing = [key for key in STANDARD if key not in arrays]
     if missing:
         raise SsganError(f"{path}: {', '.join(missing)} is missing. It needs {', '.join(STANDARD)}.")
-    return _checked(path, arrays, least=0, classes=classes)
+    return checked(path, arrays, least=0, classes=classes)
 
 
 def read_own_npz(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
@@ -62,7 +62,7 @@ def understood(arrays: dict[str, Array], path: Path | str) -> tuple[dict[str, Te
         names = tuple(map(str, range(largest + 1)))
     if len(names) < 2:
         raise SsganError(f"{path}: {len(names)} class. A classifier needs two or more.")
-    return _checked(path, arrays, least=-1, classes=len(names)), names
+    return checked(path, arrays, least=-1, classes=len(names)), names
 
 
 def read_arrays(path: Path, keys: Iterable[str]) -> dict[str, Array]:
@@ -105,7 +105,7 @@ def _claimed_bytes(archive: zipfile.ZipFile, name: str) -> int:
     return claimed
 
 
-def _checked(path: Path | str, arrays: dict[str, Array], least: int, classes: int) -> dict[str, Tensor]:
+def checked(path: Path | str, arrays: dict[str, Array], least: int, classes: int) -> dict[str, Tensor]:
     """The four arrays as tensors; the targets of training images may be as low as ``least``."""
     out: dict[str, Tensor] = {}
     for part, lowest in (("train", least), ("test", 0)):

@@ -1,7 +1,10 @@
-"""Data sets by the name that they have in conf/dataset/."""
+"""Data sets from their configuration, or by the name that they have in conf/dataset/."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
@@ -9,6 +12,22 @@ from ssgan.data.datasets import ImageData
 from ssgan.errors import SsganError
 from ssgan.nets.base import ImageGenerator
 from ssgan.schema import CONFIG_DIR
+
+
+def load_dataset(config: Mapping[Any, Any]) -> ImageData:
+    """What the ``_target_`` of ``config`` returns, and nothing nested is called.
+
+    Raises `SsganError`: what the data set said, or what Hydra says of its arguments.
+    """
+    try:
+        data = instantiate(config, _recursive_=False)
+    except HydraException as error:
+        if isinstance(error.__cause__, SsganError):
+            raise error.__cause__ from error
+        raise SsganError(str(error.__cause__ or error)) from error
+    if not isinstance(data, ImageData):
+        raise SsganError(f"{config['_target_']} is no data set")
+    return data
 
 
 def named_dataset(name: str | None, data_dir: str, download: bool) -> ImageData:
@@ -19,8 +38,7 @@ def named_dataset(name: str | None, data_dir: str, download: bool) -> ImageData:
         raise SsganError(f"dataset {name}: there is none of that name; use dataset={' or dataset='.join(known)}")
     settings = OmegaConf.create({"data_dir": data_dir, "download": download, "dataset": OmegaConf.load(path)})
     settings.dataset.pop("defaults", None)
-    data: ImageData = instantiate(settings.dataset)
-    return data
+    return load_dataset(settings.dataset)
 
 
 def require_own_data(checkpoint: str | Path, generator: ImageGenerator, data: ImageData) -> None:

@@ -2,13 +2,11 @@
 
 import json
 from functools import lru_cache
-from typing import Any
 
-from hydra.errors import HydraException
-from hydra.utils import instantiate
 from torch import Tensor
 
 from ssgan.data.datasets import ImageData
+from ssgan.data.registry import load_dataset
 from ssgan.errors import SsganError
 from ssgan.inference.classifier_file import load_classifier
 from ssgan.reporting.runs import Run
@@ -34,18 +32,10 @@ def data_of(run: Run, data_dir: str, download: bool) -> ImageData:
     if not isinstance(described, dict) or str(described.get("_target_")).rpartition(".")[0] not in READERS:
         raise SsganError(f"{run.folder / 'config.yaml'} names no data set of ssgan")
     own = {"data_dir": data_dir, "download": download}
-    return load_data(json.dumps({key: own.get(key, value) for key, value in described.items()}))
+    return _kept(json.dumps({key: own.get(key, value) for key, value in described.items()}))
 
 
 @lru_cache(maxsize=1)
-def load_data(described: str) -> ImageData:
+def _kept(described: str) -> ImageData:
     """The data set of a configuration in JSON; the last one is kept, because a report goes through them in order."""
-    config: dict[str, Any] = json.loads(described)
-    try:
-        # What is nested stays as it is: only the one function that was checked is called.
-        data = instantiate(config, _recursive_=False)
-    except HydraException as error:
-        raise SsganError(str(error.__cause__ or error)) from error
-    if not isinstance(data, ImageData):
-        raise SsganError(f"{config['_target_']} is no data set")
-    return data
+    return load_dataset(json.loads(described))

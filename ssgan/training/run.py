@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from ssgan import methods
 from ssgan.configuration import condition, run_path, supervised_beside
 from ssgan.data.datasets import ImageData
+from ssgan.data.registry import load_dataset
 from ssgan.data.splits import draw_split
 from ssgan.errors import print_error, warn
 from ssgan.evaluation.curves import draw_curves
@@ -83,7 +84,7 @@ def run(config: DictConfig, folder: RunFolder, data: ImageData | None = None, lo
     rounded = prepare(config, folder.previous_config())
     limit_threads()
     if data is None:
-        data = instantiate(config.dataset)
+        data = load_dataset(config.dataset)
     assert data is not None
     split = folder.split(data.digest) or draw_split(
         data.train_targets.numpy(),

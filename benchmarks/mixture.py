@@ -141,7 +141,7 @@ def train(variant: Variant, runs: int = RUNS, shown: tuple[int, ...] = SHOWN) ->
                 snapshots.append(generator(torch.randn(runs, POINTS, LATENT)))
         generated, real = generator(torch.randn(runs, BATCH, LATENT)), draw_real(runs, BATCH)
         on_real, on_generated = (discriminator(points)[0].flatten(0, 1) for points in (real, generated.detach()))
-        descend(players[1], losses.real_images(on_real) + losses.generated_images(on_generated))
+        descend(players[1], losses.real_loss(on_real) + losses.fake_loss(on_generated))
         logits, features = discriminator(generated)
         if variant.loss is not None:
             loss = variant.loss(logits.flatten(0, 1))

@@ -23,8 +23,10 @@ from ssgan.configuration import register
 from ssgan.data.augmentation import AugmentationConfig
 from ssgan.fields import remedy
 from ssgan.methods.config import MethodConfig
+from ssgan.nets.config import CLASSIFIERS, GENERATORS
 
 CONF = Path(schema.CONFIG_DIR)
+NETWORKS = {"net/classifier": CLASSIFIERS, "net/generator": GENERATORS}
 OF_HYDRA = "class or function that is called"
 """The meaning of ``_target_``, which is a key of Hydra's."""
 
@@ -81,8 +83,9 @@ def about(path: Path) -> str:
 
 
 def choices(group: str) -> list[str]:
-    """The names that ``group=`` takes: files of conf/, and methods."""
-    return methods.names() if group == "method" else sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    """The names that ``group=`` takes: files of conf/, methods, and networks of `ssgan.nets.config`."""
+    files = [path.stem for path in (CONF / group).glob("*.yaml")]
+    return sorted([*files, *(methods.names() if group == "method" else NETWORKS.get(group, ()))])
 
 
 def compose(*overrides: str) -> Any:
@@ -209,7 +212,8 @@ class Section(NamedTuple):
 def sections() -> Iterator[Section]:
     yield from of_fit()
     yield from of_variants("dataset", "Data sets")
-    yield from of_variants("net", "Networks")
+    yield from of_variants("net/classifier", "Classifiers")
+    yield from of_variants("net/generator", "Generators")
     yield from of_methods()
     for group in ("augmentation", "strong_augmentation"):
         views = "strong" if group.startswith("strong") else "weak"
@@ -232,10 +236,10 @@ def of_fit() -> Iterator[Section]:
     yield Section("The run", "Keys of the top level, with their values in `conf/config.yaml`.", found)
     defaults = {key: value for entry in values["defaults"] if isinstance(entry, dict) for key, value in entry.items()}
     listed = []
-    for group in (name for name in defaults if name.isidentifier()):
+    for group in (*NETWORKS, *(name for name in defaults if name.isidentifier())):
         named = ", ".join(f"`{name}`" for name in choices(group))
-        listed.append(Row(group, "group", shown(defaults[group]), named, ""))
-    introduction = "A group takes the name of a set of values: `dataset=mnist`. The sets are the files of `conf/`."
+        listed.append(Row(group, "group", shown(defaults[group]) if group in defaults else "", named, ""))
+    introduction = "A group takes the name of a set of values: `dataset=mnist`. Presets choose the networks."
     yield Section("Groups", introduction, listed)
 
 
@@ -252,13 +256,15 @@ def of_presets(key: str) -> str:
 
 
 def of_variants(group: str, title: str) -> Iterator[Section]:
-    """The keys of every file of a group: those of the dataclass that its defaults list names."""
+    """The keys of every choice of a group: those of its dataclass, or of the one that the file's defaults list names."""
     yield Section(title)
+    prefix = group.replace("/", ".")
     for name in choices(group):
-        node = compose(f"{group}={name}")[group]
-        file = CONF / group / f"{name}.yaml"
-        found = list(rows(typing.cast(type, OmegaConf.get_type(node)), f"{group}.", comments(file), values=plain(node)))
-        yield Section(f"`{group}={name}`", escaped(about(file)), found, level=3)
+        node = OmegaConf.select(compose(f"{group}={name}"), prefix)
+        file, owner = CONF / group / f"{name}.yaml", typing.cast(type, OmegaConf.get_type(node))
+        found = list(rows(owner, f"{prefix}.", comments(file), values=plain(node)))
+        text = escaped(about(file)) if file.is_file() else described(owner)
+        yield Section(f"`{group}={name}`", text, found, level=3)
 
 
 def of_methods() -> Iterator[Section]:

@@ -16,7 +16,7 @@ from torchvision.utils import make_grid
 from ssgan import cli, configuration
 from ssgan.data.registry import named_dataset, require_own_data
 from ssgan.errors import SsganError, print_error
-from ssgan.evaluation.generation import compare, look, require_enough
+from ssgan.evaluation.generation import extract_features, metrics_of_features, require_enough
 from ssgan.evaluation.judges import ClassifierJudge
 from ssgan.files import require_writable, write_atomically, write_figure
 from ssgan.inference.classifier_file import load_classifier, load_generator
@@ -56,15 +56,15 @@ def write_table(
     finished.sort(key=lambda named: order.get(named[0], len(order)))
     classifier = load_classifier(judge)
     data = named_dataset(classifier.header.get("dataset"), data_dir, download)
-    sees = ClassifierJudge(classifier)
-    real, _ = look(sees, data.test_images.split(BATCH))
+    judge_network = ClassifierJudge(classifier)
+    real, _ = extract_features(judge_network, data.test_images.split(BATCH))
     table: dict[str, dict[str, list[Any]]] = {}
     rows: dict[str, Tensor] = {}
     for variant, run in track(finished, description="scores", transient=True):
         generator = load_generator(run.folder / "last.ckpt")
         require_own_data(run.folder / "last.ckpt", generator, data)
-        seen = look(sees, draw_images(generator, samples, run.metrics["seed"]))
-        quality = compare(real, *seen, splits, run.metrics["seed"])
+        seen = extract_features(judge_network, draw_images(generator, samples, run.metrics["seed"]))
+        quality = metrics_of_features(real, *seen, splits, run.metrics["seed"])
         entry = table.setdefault(variant, {"seed": [], "score": [], "fid": [], "test_error": []})
         entry["seed"].append(run.metrics["seed"])
         entry["score"].append(round(quality["score"], 4))

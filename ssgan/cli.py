@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from ssgan.configuration import explain, no_such_key, register, require_keys
+from ssgan.configuration import format_hydra_error, no_such_key, register, require_keys
 from ssgan.errors import SsganError, first_line, print_error
 from ssgan.schema import COMMANDS, CONFIG_DIR, FitConfig
 
@@ -54,7 +54,7 @@ def run(config_name: str, job: Callable[[DictConfig], int], help_text: str | Non
             except SsganError as error:
                 print_error(str(error))
             except (HydraException, OmegaConfBaseException) as error:
-                print_error(explain(error, config_name))
+                print_error(format_hydra_error(error, config_name))
             except (MemoryError, RuntimeError) as error:
                 if not (isinstance(error, MemoryError) or re.search("(out of|enough|allocate) memory", str(error))):
                     raise
@@ -63,7 +63,7 @@ def run(config_name: str, job: Callable[[DictConfig], int], help_text: str | Non
         try:
             hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name=config_name)(task)()
         except (HydraException, OmegaConfBaseException) as error:
-            print_error(explain(error, config_name))
+            print_error(format_hydra_error(error, config_name))
             code = 1
         except (ValueError, TypeError):
             if composed or not group_overrides():

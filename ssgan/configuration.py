@@ -4,7 +4,6 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -29,24 +28,11 @@ def register(trains: bool = True) -> None:
     store(name="fit_schema", node=schema.FitConfig)
     for command, config in schema.COMMANDS.items():
         store(name=command, node=config)
-    groups: dict[str, dict[str, Any]] = {
-        "dataset": {
-            "embedded": schema.DatasetConfig,
-            "torchvision": schema.TorchvisionDatasetConfig,
-            "npz": schema.NpzDatasetConfig,
-            "folder": schema.FolderDatasetConfig,
-        },
-        "net": {
-            "mlp": net_config.MLPNetConfig,
-            "dcgan": net_config.DCGANNetConfig,
-            "conv": net_config.ConvNetConfig,
-            "resnet": net_config.ResNetConfig,
-            "air": net_config.AirNetConfig,
-        },
-    }
-    for group, nodes in groups.items():
-        for name, node in nodes.items():
-            store(group=f"schema/{name}", name=group, node=node)
+    for name, dataset in schema.DATASETS.items():
+        store(group="schema/dataset", name=name, node=dataset)
+    for group, networks in (("net/classifier", net_config.CLASSIFIERS), ("net/generator", net_config.GENERATORS)):
+        for name, network in networks.items():
+            store(group=group, name=name, node=network)
     for name in methods.names() if trains else ():
         store(group="schema/method", name=name, node=methods.find(name).Config(name=name))
         store(group="method", name=name, node={})  # only a name, which a preset has to know before its recipe
@@ -70,7 +56,7 @@ def compose(overrides: Iterable[str]) -> tuple[DictConfig, dict[str, str]]:
             return config, choices
     except (HydraException, OmegaConfBaseException) as error:
         GlobalHydra.instance().clear()
-        raise SsganError(explain(error, "config")) from error
+        raise SsganError(format_hydra_error(error, "config")) from error
     finally:
         GlobalHydra.instance().hydra = outer
 
@@ -109,7 +95,7 @@ def require_keys(config: DictConfig) -> None:
         raise SsganError("missing: " + ", ".join(f"{key}=..." for key in missing))
 
 
-def explain(error: Exception, config_name: str) -> str:
+def format_hydra_error(error: Exception, config_name: str) -> str:
     """One message with the key, the value and the remedy from what Hydra or OmegaConf raised."""
     text = str(error)
     unknown = re.match(r"Could not override '([^']+)'", text) or re.match(r"Key '([^']+)' is not in struct", text)
@@ -130,9 +116,12 @@ def explain(error: Exception, config_name: str) -> str:
 
 def no_such_key(key: str, known: Iterable[str]) -> str:
     """``known`` are the keys of the default choices of net, method and data set."""
+    groups = sorted(path.name for path in (Path(CONFIG_DIR) / key).glob("*") if path.is_dir())
+    if groups:
+        return f"{key}: there are choices of parts of it: " + ", ".join(f"{key}/{group}=NAME" for group in groups)
     similar = difflib.get_close_matches(key, known, n=1)
     if similar == [key]:
-        return f"{key}: what is chosen here has no such key, another net=, method= or dataset= has; --cfg job lists them all"
+        return f"{key}: what is chosen here has no such key, another network, method or data set has; --cfg job lists them all"
     hint = f"did you mean {similar[0]}? " if similar else ""
     return f"{key}: there is no such key; {hint}--cfg job lists them all"
 

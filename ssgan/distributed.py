@@ -39,17 +39,17 @@ SMALL = 1 << 14
 """Below this many elements, an all-gather and a local sum are three times as fast as an all-reduce on gloo."""
 
 
-def _parts(local: Tensor) -> list[Tensor]:
+def _all_gather(local: Tensor) -> list[Tensor]:
     """What each process has, in the order of their ranks."""
     parts = [torch.empty_like(local) for _ in range(dist.get_world_size())]
     dist.all_gather(parts, local)
     return parts
 
 
-def _total(local: Tensor) -> Tensor:
+def _all_reduce_sum(local: Tensor) -> Tensor:
     """The sum over processes, the same to the last bit in all of them."""
     if dist.get_backend() == "gloo" and local.numel() * dist.get_world_size() <= SMALL:
-        return torch.stack(_parts(local)).sum(0)
+        return torch.stack(_all_gather(local)).sum(0)
     total = local.clone()
     dist.all_reduce(total)
     return total
@@ -60,7 +60,7 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, local: Tensor) -> Tensor:
-        return _total(local.contiguous())
+        return _all_reduce_sum(local.contiguous())
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
@@ -72,11 +72,11 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, local: Tensor) -> Tensor:
-        return torch.cat(_parts(local.contiguous()))
+        return torch.cat(_all_gather(local.contiguous()))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return _total(grad.contiguous()).chunk(dist.get_world_size())[dist.get_rank()]
+        return _all_reduce_sum(grad.contiguous()).chunk(dist.get_world_size())[dist.get_rank()]
 
 
 def is_lost_connection(error: RuntimeError) -> bool:
@@ -90,9 +90,9 @@ def average_gradients(parameters: Iterable[Tensor]) -> None:
     if world_size() == 1:
         return
     gradients = [p.grad for p in parameters if p.grad is not None]
-    together = torch.cat([gradient.flatten() for gradient in gradients])
-    dist.all_reduce(together)
-    means = (together / world_size()).split([gradient.numel() for gradient in gradients])
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(flat)
+    means = (flat / world_size()).split([gradient.numel() for gradient in gradients])
     for gradient, mean in zip(gradients, means, strict=True):
         gradient.copy_(mean.view_as(gradient))
 

@@ -29,7 +29,7 @@ def supervised(logits: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tenso
     return F.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
 
 
-def real_images(logits: Tensor, target: float = 1.0) -> Tensor:
+def real_loss(logits: Tensor, target: float = 1.0) -> Tensor:
     """-1/2 mean log D(x) over real images (sec. 5, first half of L_unsupervised).
 
     With log Z = LSE(l), -log D = softplus(LSE) - LSE = softplus(-LSE): one term that neither cancels nor overflows.
@@ -40,7 +40,7 @@ def real_images(logits: Tensor, target: float = 1.0) -> Tensor:
     return 0.5 * (target * F.softplus(-log_z) + (1 - target) * F.softplus(log_z)).mean()
 
 
-def generated_images(logits: Tensor) -> Tensor:
+def fake_loss(logits: Tensor) -> Tensor:
     """-1/2 mean log(1 - D(G(z))) over generated images (sec. 5, second half of L_unsupervised)."""
     return 0.5 * F.softplus(log_partition(logits)).mean()
 

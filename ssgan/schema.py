@@ -66,9 +66,17 @@ class TrainerConfig:
 
 
 @dataclass
+class NetConfig:
+    """A classifier and the generator that goes with it, of `ssgan.nets.config`."""
+
+    classifier: Any = MISSING
+    generator: Any = MISSING
+
+
+@dataclass
 class FitConfig:
     dataset: DatasetConfig = MISSING
-    net: Any = MISSING
+    net: NetConfig = field(default_factory=NetConfig)
     method: Any = MISSING
     augmentation: Any = MISSING
     strong_augmentation: Any = MISSING
@@ -211,3 +219,11 @@ COMMANDS: dict[str, type[CommandConfig]] = {
     "divergences": DivergencesConfig,
 }
 """The modules of ssgan, but for ``fit``, that ``python -m`` runs, and their keys."""
+
+DATASETS: dict[str, type[DatasetConfig]] = {
+    "embedded": DatasetConfig,
+    "torchvision": TorchvisionDatasetConfig,
+    "npz": NpzDatasetConfig,
+    "folder": FolderDatasetConfig,
+}
+"""The keys of each kind of data set; conf/dataset has their values."""

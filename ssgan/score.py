@@ -11,7 +11,7 @@ from rich.progress import track
 from ssgan import cli
 from ssgan.data.registry import load_dataset, named_dataset, require_own_data
 from ssgan.errors import SsganError
-from ssgan.evaluation.generation import measure, require_enough
+from ssgan.evaluation.generation import generation_metrics, require_enough
 from ssgan.evaluation.judges import ClassifierJudge, load_judge
 from ssgan.inference.classifier_file import load_generator
 from ssgan.inference.sampling import BATCH, draw_images
@@ -39,7 +39,7 @@ def score(config: DictConfig) -> int:
     batches = -(-config.samples // BATCH)
     generated = show(draw_images(generator, config.samples, config.seed), "generated images", total=batches)
     real = show(data.test_images.split(BATCH), "real images")
-    result = measure(real, generated, judge, config.splits, config.seed)
+    result = generation_metrics(real, generated, judge, config.splits, config.seed)
     about = {"judge": config.judge, "dataset": data.name, "seconds": round(time.perf_counter() - started, 1)}
     print(json.dumps(result | about))
     return 0

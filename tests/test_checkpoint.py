@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from ssgan import SsganError, load_classifier
-from ssgan.inference.classifier_file import describe, load_generator, save_classifier
+from ssgan.inference.classifier_file import load_generator, save_classifier, to_spec
 from ssgan.nets import DCGANGenerator, MLPClassifier
 from ssgan.training.callbacks.checkpoints import Checkpoints
 
@@ -202,7 +202,7 @@ def test_a_generator_with_its_first_norm_per_channel_is_refused(tmp_path: Path) 
     state = {f"ema_generator.module.{name}": tensor for name, tensor in generator.state_dict().items()}
     state |= {"generator.layers.2.bias": torch.zeros(2)}
     path = tmp_path / "last.ckpt"
-    torch.save({"run": "0" * 64, "state_dict": state, "generator": describe(generator)}, path)
+    torch.save({"run": "0" * 64, "state_dict": state, "generator": to_spec(generator)}, path)
     with pytest.raises(
         SsganError, match=r"^checkpoint=.*last.ckpt: its generator's first norm is per channel.*train it again$"
     ):
@@ -216,6 +216,6 @@ def test_a_generator_with_its_first_norm_per_channel_is_refused(tmp_path: Path) 
 def test_a_checkpoint_of_0_1_is_refused(tmp_path: Path) -> None:
     generator = DCGANGenerator((1, 8, 8), 4, 2, "weight", 0, 0.05)
     state = {f"averaged_generator.module.{name}": tensor for name, tensor in generator.state_dict().items()}
-    torch.save({"state_dict": state, "generator": describe(generator)}, tmp_path / "last.ckpt")
+    torch.save({"state_dict": state, "generator": to_spec(generator)}, tmp_path / "last.ckpt")
     with pytest.raises(SsganError, match=r"last\.ckpt: version 0\.1 wrote it.*; train it again$"):
         load_generator(tmp_path / "last.ckpt")

@@ -16,7 +16,8 @@ from ssgan.nets.layers.noise import Dropout, NoisePool, set_noise_pool
 
 
 def pair(net: str) -> tuple[ConvClassifier, ConvGenerator]:
-    config = compose("dataset=cifar10", f"net={net}").net
+    generator = "paper" if net.startswith("paper") else net
+    config = compose("dataset=cifar10", f"net/classifier={net}", f"net/generator={generator}").net
     return instantiate(config.classifier, (3, 32, 32), 10), instantiate(config.generator, (3, 32, 32))
 
 
@@ -108,11 +109,11 @@ def first_norm(generator: ConvGenerator) -> nn.Module:
 
 
 @pytest.mark.parametrize("norm", ["batch", "virtual"])
-@pytest.mark.parametrize("net", ["lean", "paper_cifar10", "dcgan"])
+@pytest.mark.parametrize("net", ["lean", "paper", "dcgan"])
 def test_each_unit_of_the_dense_layer_is_normed_over_the_batch(net: str, norm: str) -> None:
     """Authors' code: batch norm of a dense layer comes before the reshape. Catches one per channel over 4x4 places."""
     torch.manual_seed(0)
-    config = compose("dataset=cifar10", f"net={net}", f"net.generator.norm={norm}").net
+    config = compose("dataset=cifar10", f"net/generator={net}", f"net.generator.norm={norm}").net
     generator = instantiate(config.generator, (3, 32, 32)).train()
     seen: list[torch.Tensor] = []
     first_norm(generator).register_forward_hook(lambda module, x, y: seen.append(y.detach().float()))
@@ -123,11 +124,11 @@ def test_each_unit_of_the_dense_layer_is_normed_over_the_batch(net: str, norm: s
     torch.testing.assert_close(units.var(0, correction=0), torch.ones(units.shape[1]), rtol=1e-2, atol=0)
 
 
-@pytest.mark.parametrize("net", ["lean", "paper_cifar10", "dcgan"])
+@pytest.mark.parametrize("net", ["lean", "paper", "dcgan"])
 def test_images_of_a_fresh_generator_differ_by_z(net: str) -> None:
     """The share of the variance of a pixel, before its tanh, that z explains. It was 0.21 to 0.23 with a norm per channel."""
     torch.manual_seed(0)
-    config = compose("dataset=cifar10", f"net={net}").net
+    config = compose("dataset=cifar10", f"net/generator={net}").net
     generator = instantiate(config.generator, (3, 32, 32)).train()
     generator.initialize(500)
     with torch.no_grad():

@@ -148,7 +148,7 @@ def test_another_data_set_of_torchvisions_is_two_files(
     text = text.replace("name: mnist", "name: fashion").replace("MNIST", "FashionMNIST")
     (conf / "dataset" / "fashion.yaml").write_text(text)
     (conf / "preset" / "fashion.yaml").write_text(
-        "# @package _global_\ndefaults: [/net: mnist, _self_]\nlabels: 20\nvalidation: 0\n"
+        "# @package _global_\ndefaults: [/net/classifier: mnist, /net/generator: mnist, _self_]\nlabels: 20\nvalidation: 0\n"
     )
     for module in ("cli", "configuration", "data.registry", "schema"):
         monkeypatch.setattr(f"ssgan.{module}.CONFIG_DIR", str(conf))

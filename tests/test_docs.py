@@ -45,7 +45,7 @@ def listed(rows: list[generate_keys.Row]) -> set[str]:
     [
         *([f"method={name}"] for name in methods.names()),
         *([f"dataset={name}"] for name in ("mnist", "svhn", "cifar10")),
-        *([f"net={name}"] for name in ("air", "dcgan", "wrn_28_2")),
+        *([f"net/classifier={name}"] for name in ("air", "dcgan", "wrn_28_2")),
         ["dataset=folder", "dataset.path=pictures"],
         ["logger=wandb"],
     ],

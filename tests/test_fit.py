@@ -194,7 +194,7 @@ def test_an_excess_at_the_start_may_pass(
 ) -> None:
     """Kills a watch that stops healthy runs in their first steps, and one that lets losses that are none pass there."""
     watch = CollapseWatch(window=10, unsupervised_below=0.05, feature_matching_above=5.0)
-    monkeypatch.setattr(watch, "_remember", lambda module: None)
+    monkeypatch.setattr(watch, "_snapshot", lambda module: None)
     sums = {"unsupervised": unsupervised * steps, "feature_matching": 50.0 * steps}
     means = SimpleNamespace(steps=steps, all_reduced_sums=lambda: sums)
     module = SimpleNamespace(step_number=steps - 1, means=means)
@@ -240,10 +240,10 @@ def test_the_last_healthy_weights_outlive_a_stop(digits: ImageData) -> None:
         for parameter in other.ema_classifier.parameters():
             parameter.fill_(float("nan"))
     again.on_train_start(SimpleNamespace(), other)
-    assert again.good_step == watch.good_step == 4
-    again.restore_good(other)
+    assert again.healthy_step == watch.healthy_step == 4
+    again.restore_healthy(other)
     restored = other.ema_classifier.module.state_dict()
-    assert all(torch.equal(restored[name], tensor) for name, tensor in watch.good.items())
+    assert all(torch.equal(restored[name], tensor) for name, tensor in watch.healthy_state.items())
 
 
 def test_a_run_that_ends_within_a_window_is_looked_at(ssgan: Command, tmp_path: Path) -> None:
@@ -287,7 +287,13 @@ def test_dcgan_on_mnist_shapes(ssgan: Command, tmp_path: Path, write_npz: Callab
     """Convolutional networks with every technique, from fit to predict, on 28x28 images."""
     data_dir = write_npz().parent
     small = ["dataset=mnist", "labels=20", "method.epochs=1", "method.batch_size=10", "method.labeled_batch_size=10"]
-    net = ["net=dcgan", "net.classifier.width=4", "net.generator.width=4", "method.initialization_images=40"]
+    net = [
+        "net/classifier=dcgan",
+        "net/generator=dcgan",
+        "net.classifier.width=4",
+        "net.generator.width=4",
+        "method.initialization_images=40",
+    ]
     techniques = [override for override in EVERY_TECHNIQUE if "minibatch" not in override]
     outcome = ssgan("fit", *small, *net, *techniques, f"data_dir={data_dir}", f"runs_dir={tmp_path}")
     assert outcome.code == 0, outcome.err

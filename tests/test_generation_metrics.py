@@ -13,8 +13,8 @@ from ssgan.errors import SsganError
 from ssgan.evaluation.generation import (
     classifier_score,
     frechet_distance,
+    generation_metrics,
     kernel_distance,
-    measure,
     precision_recall,
 )
 
@@ -92,7 +92,7 @@ def test_each_image_is_judged_once() -> None:
         return values, values[:, :3].log_softmax(1)
 
     batches = [torch.randint(0, 256, (n, 1, 3, 3), dtype=torch.uint8) for n in (20, 15)]
-    result = measure(batches, batches[:1], judge, splits=2, seed=0)
+    result = generation_metrics(batches, batches[:1], judge, splits=2, seed=0)
     assert sorted(seen) == [15, 20, 20]
     assert (result["samples"], result["real"]) == (20, 35)
 

@@ -49,7 +49,7 @@ def test_train_on_arrays(digits: ImageData, tmp_path: Path, kind: Callable[[Tens
     targets = digits.train_targets.clone()
     targets[::2] = -1
     data = (kind(digits.train_images), kind(targets), kind(digits.test_images), kind(digits.test_targets))
-    result = train(data, "supervised", 50, settings=["net=digits", *TINY], runs_dir=tmp_path)
+    result = train(data, "supervised", 50, settings=["net/classifier=digits", "net/generator=digits", *TINY], runs_dir=tmp_path)
     assert result.folder == tmp_path / "arrays@50/supervised/split0-seed0"
     classes = result.classifier.predict(kind(digits.test_images))
     assert (classes != digits.test_targets).float().mean().item() == pytest.approx(result.metrics["test_error"])
@@ -58,7 +58,9 @@ def test_train_on_arrays(digits: ImageData, tmp_path: Path, kind: Callable[[Tens
 def test_train_on_files(digits: ImageData, tmp_path: Path) -> None:
     path = tmp_path / "it's own.npz"
     np.savez(path, x_train=digits.train_images[:, 0].numpy(), y_train=digits.train_targets.numpy())
-    result = train(path, "supervised", 50, settings=["net=digits", "method.epochs=1"], name="a", runs_dir=tmp_path)
+    result = train(
+        path, "supervised", 50, settings=["net/classifier=digits", "method.epochs=1"], name="a", runs_dir=tmp_path
+    )
     assert result.metrics["test_error"] is None
     assert result.classifier.image_shape == (1, 8, 8)
 
@@ -70,7 +72,7 @@ def test_train_on_files(digits: ImageData, tmp_path: Path) -> None:
         ({"settings": ["method.epochs=0"]}, "method.epochs=0: use 1 or more"),
         ({"settings": ["method.epoch=1"]}, "epoch: there is no such key; did you mean"),
         ({"method": "improved_gna"}, "method/improved_gna"),
-        ({"settings": ["net=dcgan", "dataset=npz", "dataset.path=nowhere.npz"]}, "nowhere.npz"),
+        ({"settings": ["net/classifier=dcgan", "dataset=npz", "dataset.path=nowhere.npz"]}, "nowhere.npz"),
         ({"settings": ["seed=abc"]}, "could not be converted to Integer"),
         ({"devices": 2, "settings": ["trainer=ddp"]}, "devices=2: start this program with torchrun"),
     ],

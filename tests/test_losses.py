@@ -28,8 +28,8 @@ logits_strategy = st.integers(0, 2**31).map(
 def test_unsupervised_loss_is_half_the_cross_entropies_of_the_explicit_softmax(real: Tensor, fake: Tensor) -> None:
     expected_real = -0.5 * (1 - explicit_softmax(real)[:, -1]).log().mean()
     expected_fake = -0.5 * explicit_softmax(fake)[:, -1].log().mean()
-    torch.testing.assert_close(losses.real_images(real).double(), expected_real, rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(losses.generated_images(fake).double(), expected_fake, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(losses.real_loss(real).double(), expected_real, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(losses.fake_loss(fake).double(), expected_fake, rtol=1e-5, atol=1e-6)
 
 
 @given(logits_strategy)
@@ -50,8 +50,8 @@ def test_everything_is_finite_at_300(scale: float, dtype: torch.dtype) -> None:
     """Kills log(sigmoid(x) + eps) and a log-sum-exp in half precision."""
     logits = torch.full((4, 10), scale, dtype=dtype, requires_grad=True)
     total = (
-        losses.real_images(logits)
-        + losses.generated_images(logits)
+        losses.real_loss(logits)
+        + losses.fake_loss(logits)
         + losses.supervised(logits, torch.zeros(4, dtype=torch.int64))
     )
     total.backward()
@@ -63,15 +63,15 @@ def test_everything_is_finite_at_300(scale: float, dtype: torch.dtype) -> None:
 
 def test_the_gradient_does_not_vanish_where_the_classifier_is_wrong() -> None:
     logits = torch.full((1, 3), 300.0, requires_grad=True)
-    losses.generated_images(logits).backward()
+    losses.fake_loss(logits).backward()
     assert logits.grad is not None
     torch.testing.assert_close(logits.grad.sum(), torch.tensor(0.5))
 
 
 EVERY_LOSS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "supervised": lambda x, y: losses.supervised(x, torch.arange(8)),
-    "real_images": lambda x, y: losses.real_images(x, 0.9),
-    "generated_images": lambda x, y: losses.generated_images(x),
+    "real_loss": lambda x, y: losses.real_loss(x, 0.9),
+    "fake_loss": lambda x, y: losses.fake_loss(x),
     "minimax": lambda x, y: losses.minimax(x),
     "non_saturating": lambda x, y: losses.non_saturating(x),
     "blended": lambda x, y: losses.blended(x),

@@ -188,7 +188,13 @@ def test_evaluate_without_test_images(ssgan: Command, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_unbalanced_labels(ssgan: Command, tmp_path: Path) -> None:
     np.savez(tmp_path / "own.npz", x_train=np.repeat(X, 20, 0), y_train=np.arange(120) % 12 // 8)
-    source = ["dataset=npz", f"dataset.path={tmp_path / 'own.npz'}", "net=digits", "augmentation.shift=0"]
+    source = [
+        "dataset=npz",
+        f"dataset.path={tmp_path / 'own.npz'}",
+        "net/classifier=digits",
+        "net/generator=digits",
+        "augmentation.shift=0",
+    ]
     short = ["method.epochs=1", "trainer.limit_train_batches=1", "trainer.samples_count=4", f"runs_dir={tmp_path}"]
     outcome = ssgan("fit", *source, *short, "labels=31", "balanced=false")
     assert outcome.code == 0, outcome.err

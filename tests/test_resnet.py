@@ -33,7 +33,7 @@ def scaled(digits: ImageData) -> Tensor:
 @pytest.mark.parametrize(("net", "published"), [("wrn_28_2", 1_467_610), ("resnet_18", 11_172_170)])
 def test_numbers_of_parameters(net: str, published: int) -> None:
     """Kills a stage, block or shortcut too many or too few. The scale of the output layer is ours: 10 more."""
-    classifier = instantiate(compose("dataset=cifar10", f"net={net}").net.classifier, (3, 32, 32), 10)
+    classifier = instantiate(compose("dataset=cifar10", f"net/classifier={net}").net.classifier, (3, 32, 32), 10)
     assert sum(p.numel() for p in classifier.parameters()) == published + 10
     assert classifier(torch.rand(2, 3, 32, 32)).shape == (2, 10)
 
@@ -108,7 +108,15 @@ def test_trains_and_exports(ssgan: Callable[..., Outcome], large_digits: Path, t
         "trainer.limit_train_batches=2",
         f"runs_dir={tmp_path}",
     ]
-    outcome = ssgan("fit", "net=wrn_28_2", "method.initialization_images=100", *data, *small, *steps)
+    outcome = ssgan(
+        "fit",
+        "net/classifier=wrn_28_2",
+        "net/generator=paper",
+        "method.initialization_images=100",
+        *data,
+        *small,
+        *steps,
+    )
     assert outcome.code == 0, outcome.err
     (run,) = (path.parent for path in tmp_path.rglob("metrics.json"))
     evaluated = ssgan("evaluate", f"classifier={run / 'classifier.safetensors'}", *data)

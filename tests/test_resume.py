@@ -271,7 +271,14 @@ def test_a_run_belongs_to_its_data(ssgan: Command, tmp_path: Path) -> None:
     """Kills positions of labeled images that are applied to other ones, and an old result that is told for new data."""
     random = np.random.default_rng(0)
     images, targets = random.integers(0, 256, (120, 8, 8), np.uint8), np.arange(120) % 3
-    arguments = [*TINY, "dataset=npz", f"dataset.path={tmp_path / 'own.npz'}", "net=digits", "labels=30"]
+    arguments = [
+        *TINY,
+        "dataset=npz",
+        f"dataset.path={tmp_path / 'own.npz'}",
+        "net/classifier=digits",
+        "net/generator=digits",
+        "labels=30",
+    ]
     arguments += ["method.batch_size=20", "method.labeled_batch_size=20", f"runs_dir={tmp_path}"]
     np.savez(tmp_path / "own.npz", x_train=images, y_train=targets)
     assert ssgan("fit", *arguments).code == 0

@@ -241,7 +241,7 @@ def test_dcgan_sizes(side: int) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 9, 9), (3, 30, 45), (1, 200, 200)])
 def test_dcgan_refuses_sides_that_do_not_halve(shape: tuple[int, int, int]) -> None:
-    with pytest.raises(SsganError, match=f"net=dcgan: images of {shape[1]}x{shape[2]}"):
+    with pytest.raises(SsganError, match=f"network dcgan: images of {shape[1]}x{shape[2]}"):
         DCGANGenerator(shape, latent=20, width=4, norm="batch", reference=0, init_std=0.05)
 
 
@@ -257,11 +257,11 @@ def test_one_sided_label_smoothing() -> None:
     logits = torch.randn(50, 10) * 5
     log_z = logits.logsumexp(1)
     smooth = 0.5 * (F.softplus(log_z) - 0.9 * log_z).mean()
-    torch.testing.assert_close(losses.real_images(logits, 0.9), smooth)
+    torch.testing.assert_close(losses.real_loss(logits, 0.9), smooth)
     as_cross_entropy = 0.5 * F.binary_cross_entropy_with_logits(log_z, torch.full((50,), 0.9))
-    torch.testing.assert_close(losses.real_images(logits, 0.9), as_cross_entropy)
+    torch.testing.assert_close(losses.real_loss(logits, 0.9), as_cross_entropy)
     best = torch.tensor([[math.log(9.0)]], requires_grad=True)
-    losses.real_images(best, 0.9).backward()
+    losses.real_loss(best, 0.9).backward()
     assert best.grad is not None
     assert best.grad.abs() < 1e-6
 

@@ -92,10 +92,10 @@ def test_estimate(digits: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time_limit, "time", SimpleNamespace(perf_counter=Ticks()))
     told: list[tuple[float, str]] = []
 
-    def tell(seconds: float, module: Any) -> None:
+    def on_estimate(seconds: float, module: Any) -> None:
         told.append((seconds, time_left(3.0, module, None)))
 
-    fit(make_method(), digits, steps=40, epochs=2, callbacks=[TimeEstimate(tell)])
+    fit(make_method(), digits, steps=40, epochs=2, callbacks=[TimeEstimate(on_estimate)])
     assert told == [(1 / time_limit.TIMED, "0.3 steps a second: about 48 s to go")]  # 2 * 23 - 30 steps of 3 s
 
 

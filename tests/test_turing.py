@@ -16,7 +16,7 @@ from conftest import Outcome
 from PIL import Image
 
 from ssgan.data.datasets import ImageData
-from ssgan.inference.classifier_file import describe
+from ssgan.inference.classifier_file import to_spec
 from ssgan.inference.sampling import draw_images
 from ssgan.nets import MLPGenerator
 from ssgan.turing import TEMPLATE, fill
@@ -28,7 +28,7 @@ WritePage = Callable[..., Path]
 @pytest.fixture
 def checkpoint(generator: MLPGenerator, tmp_path: Path) -> Path:
     weights = {f"ema_generator.module.{name}": tensor for name, tensor in generator.state_dict().items()}
-    torch.save({"generator": describe(generator), "state_dict": weights}, tmp_path / "last.ckpt")
+    torch.save({"generator": to_spec(generator), "state_dict": weights}, tmp_path / "last.ckpt")
     return tmp_path / "last.ckpt"
 
 

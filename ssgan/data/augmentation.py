@@ -43,7 +43,7 @@ class Augmentation:
     """Changes uint8 images of ``image_shape`` (C, H, W), each in a way drawn for it alone.
 
     ``shift``: up to so many pixels along each axis; reflection fills the gap, so that what lies inside of the border
-    comes back outside of it. ``flip``: half of the images from left to right. All of these moves are equally likely;
+    comes back outside of it. ``flip``: half of the images from left to right. All combinations are equally likely;
     two tables say where every row and every column comes from. ``cutout``: a square of this side (below 1, a
     fraction of the shorter side of the image) about a random pixel becomes gray, or what of it lies in the image (DeVries
     and Taylor 2017); 0 for none. ``brightness`` and ``contrast``, from 0 to 1:
@@ -76,7 +76,7 @@ class Augmentation:
             raise SsganError(f"{name}.shift={shift}: use 0 to {shortest - 1} pixels for {width}x{height} images")
         if not 0 <= cutout <= shortest:
             raise SsganError(f"{name}.cutout={cutout}: use 0 to {shortest} pixels for {width}x{height} images")
-        hole_side = round(cutout * shortest) if cutout < 1 else round(cutout)
+        cutout_side = round(cutout * shortest) if cutout < 1 else round(cutout)
         for key_, strength in (("brightness", brightness), ("contrast", contrast)):
             if not 0 <= strength <= 1:
                 raise SsganError(f"{name}.{key_}={strength}: use a number from 0 to 1")
@@ -90,20 +90,20 @@ class Augmentation:
         self.rotation, self.shear, self.zoom = rotation, shear, zoom
         self.luma = torch.tensor(LUMA if channels == 3 else [1 / channels] * channels)[:, None, None]
         offsets = range(-shift, shift + 1)
-        rows = [reflect(torch.arange(height) + offset, height) for offset in offsets]
-        columns = [reflect(torch.arange(width) + offset, width) for offset in offsets]
+        rows = [reflect_indices(torch.arange(height) + offset, height) for offset in offsets]
+        columns = [reflect_indices(torch.arange(width) + offset, width) for offset in offsets]
         if flip:
             columns += [column.flip(0) for column in columns]
         self.rows, self.columns = torch.stack(rows) * width, torch.stack(columns)
-        self.moves, self.places = len(rows) * len(columns), height * width
-        self.holes = (hole(height, hole_side), hole(width, hole_side)) if hole_side else None
+        self.translations, self.pixel_count = len(rows) * len(columns), height * width
+        self.cutout_masks = (cutout_mask(height, cutout_side), cutout_mask(width, cutout_side)) if cutout_side else None
 
     def draw(self, count: int, rng: torch.Generator) -> Params:
-        """What happens to each of ``count`` images: its move, its hole, two factors and a warp, (count,) each."""
-        moves = torch.randint(self.moves, (count,), generator=rng)
-        places = torch.zeros_like(moves)
-        if self.holes is not None:
-            places = torch.randint(self.places, (count,), generator=rng)
+        """What happens to each of ``count`` images: its translation, its cutout, two factors and a warp, (count,) each."""
+        translations = torch.randint(self.translations, (count,), generator=rng)
+        centers = torch.zeros_like(translations)
+        if self.cutout_masks is not None:
+            centers = torch.randint(self.pixel_count, (count,), generator=rng)
 
         def about(center: float, reach: float) -> Tensor:
             drawn = torch.full((count,), center, dtype=torch.float32)
@@ -112,26 +112,32 @@ class Augmentation:
         factors = about(1, self.brightness), about(1, self.contrast)
         warp = about(0, self.rotation), about(0, self.shear), about(1, self.zoom), about(1, self.zoom)
         drawn = self.randaugment.draw(count, rng) if self.randaugment else ()
-        return moves, places, *factors, *warp, *drawn
+        return translations, centers, *factors, *warp, *drawn
 
     def __call__(self, images: Tensor, params: Params) -> Tensor:
         """Images (N, C, H, W), uint8, each with its own of ``params``."""
-        moves, places, brightness, contrast, rotation, shear, wider, taller, *drawn = params
+        translations, centers, brightness, contrast, rotation, shear, scale_x, scale_y, *drawn = params
         if self.randaugment:
             images = self.randaugment(images, *drawn)
         if self.brightness or self.contrast:
             images = self._jittered(images, brightness[:, None, None, None], contrast[:, None, None, None])
         if self.rotation or self.shear or self.zoom:
-            images = warped(images, rotation, shear, wider, taller)
-        if self.moves == 1 and self.holes is None:
+            images = affine(images, rotation, shear, scale_x, scale_y)
+        if self.translations == 1 and self.cutout_masks is None:
             return images
         pixels, sides = images.flatten(2), len(self.columns)
-        down, right = self.rows.index_select(0, moves // sides), self.columns.index_select(0, moves % sides)
+        down, right = (
+            self.rows.index_select(0, translations // sides),
+            self.columns.index_select(0, translations % sides),
+        )
         sources = (down[:, :, None] + right[:, None]).flatten(1)
-        if self.holes is not None:
+        if self.cutout_masks is not None:
             pixels = torch.cat([pixels, pixels.new_full((*pixels.shape[:2], 1), GRAY)], 2)
-            high, wide = self.holes[0][places // images.shape[3]], self.holes[1][places % images.shape[3]]
-            sources.masked_fill_((high[:, :, None] & wide[:, None]).flatten(1), self.places)
+            high, wide = (
+                self.cutout_masks[0][centers // images.shape[3]],
+                self.cutout_masks[1][centers % images.shape[3]],
+            )
+            sources.masked_fill_((high[:, :, None] & wide[:, None]).flatten(1), self.pixel_count)
         return pixels.gather(2, sources.unsqueeze(1).expand(-1, images.shape[1], -1)).view_as(images)
 
     def _jittered(self, images: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:
@@ -140,8 +146,8 @@ class Augmentation:
         return (gray + contrast * (values - gray)).clamp_(0, 255).round_().to(images.dtype)
 
 
-def warped(images: Tensor, rotation: Tensor, shear: Tensor, wider: Tensor, taller: Tensor) -> Tensor:
-    """Images (N, C, H, W), uint8, each stretched by its ``wider`` and ``taller``, then sheared, its upper part to the
+def affine(images: Tensor, rotation: Tensor, shear: Tensor, scale_x: Tensor, scale_y: Tensor) -> Tensor:
+    """Images (N, C, H, W), uint8, each scaled by its ``scale_x`` and ``scale_y``, then sheared, its upper part to the
     right, then turned clockwise, both in degrees, (N,) each; about the center.
     """
     height, width = images.shape[-2:]
@@ -153,25 +159,25 @@ def warped(images: Tensor, rotation: Tensor, shear: Tensor, wider: Tensor, talle
         """Where the pixels come from along one axis whose ends are -1 and 1, (N, H W)."""
         return torch.outer(from_x * (2 / size), x.flatten()) + torch.outer(from_y * (2 / size), y.flatten())
 
-    source_x = source((cosine - slant * sine) / wider, (sine + slant * cosine) / wider, width)
-    source_y = source(-sine / taller, cosine / taller, height)
+    source_x = source((cosine - slant * sine) / scale_x, (sine + slant * cosine) / scale_x, width)
+    source_y = source(-sine / scale_y, cosine / scale_y, height)
     grid = torch.stack([source_x, source_y], 1).view(-1, 2, height, width).permute(0, 2, 3, 1)
     return F.grid_sample(images.float(), grid, padding_mode="reflection", align_corners=False).round_().to(images.dtype)
 
 
 def centered(size: int) -> Tensor:
-    """The places of ``size`` pixels from their center."""
+    """Offsets of ``size`` pixel centers from the middle of them all."""
     return torch.arange(size) - (size - 1) / 2
 
 
-def reflect(positions: Tensor, size: int) -> Tensor:
+def reflect_indices(positions: Tensor, size: int) -> Tensor:
     """Positions outside 0..size-1 mirrored at the first and the last place, which are not repeated."""
     period = max(2 * (size - 1), 1)
     return (size - 1) - ((size - 1) - positions.remainder(period)).abs()
 
 
-def hole(size: int, side: int) -> Tensor:
-    """For each place along an axis, which ones a hole of ``side`` about it covers, (size, size)."""
-    places = torch.arange(size)
-    first = places[:, None] - side // 2
-    return (places >= first) & (places < first + side)
+def cutout_mask(size: int, side: int) -> Tensor:
+    """For each center along an axis, which positions a cutout of ``side`` covers, (size, size)."""
+    centers = torch.arange(size)
+    first = centers[:, None] - side // 2
+    return (centers >= first) & (centers < first + side)

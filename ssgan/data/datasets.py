@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ssgan.data.npz import STANDARD, checked, read_npz, read_own_npz, understood
+from ssgan.data.npz import STANDARD, checked, parse_arrays, read_npz, read_own_npz
 from ssgan.errors import SsganError, first_line
 from ssgan.files import exclusive
 
@@ -108,7 +108,7 @@ def from_arrays(
     arrays = {key: _channels_last(np.asarray(array)) for key, array in given.items() if array is not None}
     if class_names is not None:
         arrays["class_names"] = np.asarray(class_names, dtype=str)
-    tensors, names = understood(arrays, name)
+    tensors, names = parse_arrays(arrays, name)
     return _from_arrays(name, names, tensors)
 
 

@@ -39,10 +39,10 @@ def read_own_npz(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     Training images without a label have target -1; the test arrays may be missing (none are then returned as arrays of
     length 0); names are the file's ``class_names``, or the numbers 0..K-1 where K - 1 is the largest target.
     """
-    return understood(read_arrays(path, (*STANDARD, "class_names")), path)
+    return parse_arrays(read_arrays(path, (*STANDARD, "class_names")), path)
 
 
-def understood(arrays: dict[str, Array], path: Path | str) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+def parse_arrays(arrays: dict[str, Array], path: Path | str) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """The same of arrays that are in memory; ``path`` is what messages call them."""
     missing = [key for key in STANDARD[:2] if key not in arrays]
     if missing or ("x_test" in arrays) != ("y_test" in arrays):
@@ -76,8 +76,8 @@ def read_arrays(path: Path, keys: Iterable[str]) -> dict[str, Array]:
             present = {key: f"{key}.npy" for key in keys if f"{key}.npy" in archive.namelist()}
             sizes = {key: _claimed_bytes(archive, name) for key, name in present.items()}
             if sum(sizes.values()) > LARGEST:
-                told = ", ".join(f"{key} {size / 1e9:.1f} GB" for key, size in sizes.items())
-                raise SsganError(f"{path}: more than {LARGEST / 1e9:.1f} GB of arrays ({told}). Use a part of them.")
+                claimed = ", ".join(f"{key} {size / 1e9:.1f} GB" for key, size in sizes.items())
+                raise SsganError(f"{path}: more than {LARGEST / 1e9:.1f} GB of arrays ({claimed}). Use a part of them.")
             arrays = {}
             for key, name in present.items():
                 with archive.open(name) as member:

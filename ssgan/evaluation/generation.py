@@ -102,20 +102,22 @@ def _share_within(points: Tensor, centers: Tensor, k: int) -> float:
     return torch.cat(inside).double().mean().item()
 
 
-def look(judge: Judge, batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+def extract_features(judge: Judge, batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     """The judge's features and log-probabilities of all uint8 batches."""
     seen = [judge(batch) for batch in batches]
     return torch.cat([features for features, _ in seen]), torch.cat([log_p for _, log_p in seen])
 
 
-def measure(
+def generation_metrics(
     real: Iterable[Tensor], generated: Iterable[Tensor], judge: Judge, splits: int, seed: int
 ) -> dict[str, Any]:
     """All of the above for batches of uint8 images, real and generated."""
-    return compare(look(judge, real)[0], *look(judge, generated), splits, seed)
+    return metrics_of_features(extract_features(judge, real)[0], *extract_features(judge, generated), splits, seed)
 
 
-def compare(real: Tensor, generated: Tensor, log_probabilities: Tensor, splits: int, seed: int) -> dict[str, Any]:
+def metrics_of_features(
+    real: Tensor, generated: Tensor, log_probabilities: Tensor, splits: int, seed: int
+) -> dict[str, Any]:
     """All of the above from the features of real and generated images, and log p(y | x) of the latter."""
     rng = torch.Generator().manual_seed(derive_seed("measure", seed))
     score, score_sd = classifier_score(log_probabilities, splits, rng)

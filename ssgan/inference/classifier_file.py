@@ -35,7 +35,7 @@ def save_classifier(path: str | Path, network: ImageClassifier, class_names: Seq
     header = {
         "format": FORMAT,
         "package_version": __version__,
-        "network": describe(network),
+        "network": to_spec(network),
         "class_names": list(class_names),
         "image_shape": network.arguments["image_shape"],
         "pixel_range": list(network.pixel_range),
@@ -80,7 +80,7 @@ def load_classifier(path: str | Path | Sequence[str | Path]) -> Classifier | Ens
         if version in (1, FORMAT):
             if version == FORMAT and header.pop("sha256") != digest(header, tensors):
                 raise ValueError("the check sum is of other ones")
-            return Classifier(rebuild(header["network"], tensors, ImageClassifier), header)
+            return Classifier(from_spec(header["network"], tensors, ImageClassifier), header)
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError, RecursionError) as error:
         raise SsganError(
             f"classifier={path}: its header does not describe its tensors ({error}). Export it again."
@@ -120,7 +120,7 @@ def load_generator(path: str | Path) -> ImageGenerator:
         if outdated is None:
             prefix = "ema_generator.module."
             weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
-            return rebuild(checkpoint["generator"], weights, ImageGenerator)
+            return from_spec(checkpoint["generator"], weights, ImageGenerator)
     except DAMAGED as error:
         raise SsganError(
             f"checkpoint={path}: not a whole checkpoint with a generator ({first_line(error)}). Name the last.ckpt of a run."
@@ -158,12 +158,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def describe(network: ImageClassifier | ImageGenerator) -> dict[str, Any]:
-    """What `rebuild` needs, beside the weights, to make ``network`` again; plain enough for JSON."""
+def to_spec(network: ImageClassifier | ImageGenerator) -> dict[str, Any]:
+    """Class and arguments of ``network``, in plain values: what `from_spec` needs besides the weights."""
     return {"class": type(network).__name__, "arguments": network.arguments}
 
 
-def rebuild(described: dict[str, Any], tensors: dict[str, Tensor], kind: type[Network]) -> Network:
+def from_spec(described: dict[str, Any], tensors: dict[str, Tensor], kind: type[Network]) -> Network:
     """The network that a file describes, frozen, around the file's own tensors, if it is one of ours of that ``kind``.
 
     On the meta device nothing is allocated: sizes that the file's tensors do not have are refused at no cost.

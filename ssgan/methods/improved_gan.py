@@ -13,7 +13,7 @@ from ssgan.data.datamodule import Batch
 from ssgan.data.views import LABELED, UNLABELED, Views
 from ssgan.distributed import local_shard, world_size
 from ssgan.fields import key
-from ssgan.inference.classifier_file import describe
+from ssgan.inference.classifier_file import to_spec
 from ssgan.methods.base import Method, Objective, Output, Outputs
 from ssgan.methods.config import MethodConfig
 from ssgan.nets.base import ImageClassifier, ImageGenerator
@@ -116,7 +116,7 @@ class ImprovedGAN(Method):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Describe the generator, so that it can be sampled from the checkpoint alone."""
         super().on_save_checkpoint(checkpoint)
-        checkpoint["generator"] = describe(self.generator)
+        checkpoint["generator"] = to_spec(self.generator)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         generated = self.generate(len(batch["unlabeled"])).to(batch["unlabeled"].dtype)
@@ -156,7 +156,7 @@ class ImprovedGAN(Method):
         real, fake = out["unlabeled"].logits - self.fake_logit, out["generated"].logits - self.fake_logit
         if self.config.generator_loss == "preference":
             return losses.preference(real, fake)
-        return losses.real_images(real, self.config.real_target) + losses.generated_images(fake)
+        return losses.real_loss(real, self.config.real_target) + losses.fake_loss(fake)
 
     def generator_loss(self, batch: Batch) -> Objective:
         """The objective of the generator; gradients reach the generator only."""

@@ -1,9 +1,7 @@
-"""The keys of every network; their values are in conf/net."""
+"""The keys of every network and their values; conf/net has further networks, as changes of these."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-
-from omegaconf import MISSING
 
 from ssgan.fields import key
 from ssgan.nets.base import NORMS
@@ -11,110 +9,137 @@ from ssgan.nets.base import NORMS
 
 @dataclass
 class ClassifierConfig:
-    """What every classifier has."""
+    """What the paper's classifiers have."""
 
-    _target_: str = MISSING
-    init_std: float = key(MISSING, "of initial weights", above=0)
-    minibatch_kernels: int = key(MISSING, "of minibatch discrimination", at_least=0)
-    minibatch_dims: int = key(MISSING, "of each kernel", at_least=1)
+    minibatch_kernels: int = key(
+        0, "of minibatch discrimination, 0: none; the paper's networks for pictures have 50 to 100", at_least=0
+    )
+    minibatch_dims: int = key(5, "of each kernel; authors' code", at_least=1)
 
 
 @dataclass
 class GeneratorConfig:
     """What every generator has."""
 
-    _target_: str = MISSING
-    latent: int = key(MISSING, "numbers in z", at_least=1)
-    norm: str = key(MISSING, "of hidden layers", choices=NORMS)
-    reference: int = key(MISSING, "z in the reference batch of virtual batch norm", at_least=1)
+    latent: int = key(100, "numbers in z, uniform in [0, 1]", at_least=1)
+    norm: str = key(
+        "batch", "of hidden layers: batch norm, weight norm, or virtual batch norm, each without gain", choices=NORMS
+    )
+    reference: int = key(100, "z in the reference batch of virtual batch norm", at_least=1)
 
 
 @dataclass
-class NoisyClassifierConfig(ClassifierConfig):
-    input_noise: float = key(MISSING, "sd, in units of the pixel range", at_least=0)
-    hidden_noise: float = key(MISSING, "sd of the noise of later layers", at_least=0)
+class MLPClassifierConfig(ClassifierConfig):
+    """The classifier of the authors' train_mnist_feature_matching.py."""
 
-
-@dataclass
-class MLPClassifierConfig(NoisyClassifierConfig):
-    hidden: list[int] = MISSING
+    _target_: str = "ssgan.nets.MLPClassifier"
+    hidden: list[int] = key([1000, 500, 250, 250, 250], "units of every layer but the last")
+    input_noise: float = key(0.3, "sd, in units of the pixel range [0, 1]", at_least=0)
+    hidden_noise: float = key(0.5, "sd of the noise that every later layer sees", at_least=0)
+    init_std: float = key(0.1, "sd of the weights before they are normalized", above=0)
 
 
 @dataclass
 class MLPGeneratorConfig(GeneratorConfig):
-    hidden: list[int] = MISSING
-    output: str = key(MISSING, "nonlinearity of the output", choices=("sigmoid", "softplus"))
+    """The generator of the authors' train_mnist_feature_matching.py, but for its first bias."""
+
+    _target_: str = "ssgan.nets.MLPGenerator"
+    hidden: list[int] = key([500, 500], "units of every layer but the last")
+    output: str = key("sigmoid", "nonlinearity of the output; authors' code: sigmoid", choices=("sigmoid", "softplus"))
 
 
 @dataclass
-class DCGANClassifierConfig(NoisyClassifierConfig):
-    width: int = key(MISSING, "channels after the first halving", at_least=1)
+class DCGANClassifierConfig(ClassifierConfig):
+    """The shape of DCGAN with few channels, for images whose sides halve at least once (28, 32, 64)."""
+
+    _target_: str = "ssgan.nets.DCGANClassifier"
+    width: int = key(16, "channels after the first halving; DCGAN: 64 to 128", at_least=1)
+    input_noise: float = key(0.1, "sd, in units of the pixel range [-1, 1]", at_least=0)
+    hidden_noise: float = key(0.3, "sd of the noise that every later layer sees", at_least=0)
+    init_std: float = key(0.05, "of initial weights; authors' CIFAR code", above=0)
 
 
 @dataclass
 class DCGANGeneratorConfig(GeneratorConfig):
-    width: int = key(MISSING, "channels before the last doubling", at_least=1)
-    init_std: float = key(MISSING, "of initial weights", above=0)
+    """The shape of DCGAN with few channels, for images whose sides halve at least once (28, 32, 64)."""
+
+    _target_: str = "ssgan.nets.DCGANGenerator"
+    width: int = key(16, "channels before the last doubling", at_least=1)
+    init_std: float = key(0.05, "of initial weights; authors' CIFAR code", above=0)
 
 
 @dataclass
 class ConvClassifierConfig(ClassifierConfig):
-    rows: list[Any] = MISSING
-    output_std: float = key(MISSING, "sd of initial logits", above=0)
+    """For 32x32 pixels (or other sides that 8 divides) on CPU cores: it halves at once and has few channels at many places.
 
+    More channels were behind after the same time: on SVHN half as many again, on CIFAR-10 twice as many
+    (benchmarks/README.md).
+    """
 
-@dataclass
-class ResNetClassifierConfig(ClassifierConfig):
-    stem: int = key(MISSING, "channels of the first convolution", at_least=1)
-    stages: list[Any] = MISSING
-    dropout: float = MISSING
-
-
-@dataclass
-class AirClassifierConfig:
-    _target_: str = MISSING
-    widths: list[int] = MISSING
+    _target_: str = "ssgan.nets.ConvClassifier"
+    rows: list[Any] = key(
+        [
+            [32, 4, 2, 1],
+            [32, 3, 1, 1],
+            0.1,
+            [64, 3, 2, 1],
+            [64, 3, 1, 1],
+            0.3,
+            [128, 3, 1, 0],
+            [128, 1, 1, 0],
+        ],
+        "channels, kernel size, stride, padding of each convolution; or a dropout",
+    )
+    init_std: float = key(0.05, "of initial weights; authors' code", above=0)
+    output_std: float = key(0.1, "sd of initial logits; authors' code", above=0)
 
 
 @dataclass
 class ConvGeneratorConfig(GeneratorConfig):
+    """The shape of the authors' generator for SVHN and CIFAR-10 with a quarter of its channels."""
+
+    _target_: str = "ssgan.nets.ConvGenerator"
     channels: list[int] = key(
-        MISSING, "before each doubling of the sides, the first of which is of what z is mapped to"
+        [128, 64, 32], "before each doubling of the sides, the first of which is of what z is mapped to"
     )
-    size: int = key(MISSING, "of a kernel", at_least=1)
-    init_std: float = key(MISSING, "of initial weights", above=0)
+    size: int = key(4, "of a kernel", at_least=1)
+    init_std: float = key(0.05, "of initial weights; authors' code", above=0)
 
 
 @dataclass
-class NetConfig:
-    """A classifier and the generator that goes with it."""
+class ResNetClassifierConfig(ClassifierConfig):
+    """WRN-28-2 (Zagoruyko and Komodakis 2016), usual in comparisons of semi-supervised methods (Oliver et al. 2018).
+
+    For GPUs. Not run to its end here.
+    """
+
+    _target_: str = "ssgan.nets.ResNetClassifier"
+    stem: int = key(16, "channels of the first convolution", at_least=1)
+    stages: list[Any] = key([[32, 4, 1], [64, 4, 2], [128, 4, 2]], "channels, blocks, stride of the first")
+    dropout: float = key(0.0, "between the convolutions of a block")
+    init_std: float = key(0.05, "of the output layer", above=0)
 
 
 @dataclass
-class MLPNetConfig(NetConfig):
-    classifier: MLPClassifierConfig = field(default_factory=MLPClassifierConfig)
-    generator: MLPGeneratorConfig = field(default_factory=MLPGeneratorConfig)
+class AirClassifierConfig:
+    """The shape of airbench94, for SGD with Nesterov momentum (preset/air)."""
+
+    _target_: str = "ssgan.nets.AirClassifier"
+    widths: list[int] = key([64, 128, 256], "channels of the three blocks; airbench94: 64, 256, 256")
 
 
-@dataclass
-class DCGANNetConfig(NetConfig):
-    classifier: DCGANClassifierConfig = field(default_factory=DCGANClassifierConfig)
-    generator: DCGANGeneratorConfig = field(default_factory=DCGANGeneratorConfig)
+CLASSIFIERS: dict[str, type[Any]] = {
+    "lean": ConvClassifierConfig,
+    "air": AirClassifierConfig,
+    "dcgan": DCGANClassifierConfig,
+    "mnist": MLPClassifierConfig,
+    "wrn_28_2": ResNetClassifierConfig,
+}
+"""The choices of ``net/classifier=``, beside the files of conf/net/classifier."""
 
-
-@dataclass
-class ConvNetConfig(NetConfig):
-    classifier: ConvClassifierConfig = field(default_factory=ConvClassifierConfig)
-    generator: ConvGeneratorConfig = field(default_factory=ConvGeneratorConfig)
-
-
-@dataclass
-class AirNetConfig(NetConfig):
-    classifier: AirClassifierConfig = field(default_factory=AirClassifierConfig)
-    generator: ConvGeneratorConfig = field(default_factory=ConvGeneratorConfig)
-
-
-@dataclass
-class ResNetConfig(NetConfig):
-    classifier: ResNetClassifierConfig = field(default_factory=ResNetClassifierConfig)
-    generator: ConvGeneratorConfig = field(default_factory=ConvGeneratorConfig)
+GENERATORS: dict[str, type[GeneratorConfig]] = {
+    "lean": ConvGeneratorConfig,
+    "dcgan": DCGANGeneratorConfig,
+    "mnist": MLPGeneratorConfig,
+}
+"""The choices of ``net/generator=``, beside the files of conf/net/generator."""

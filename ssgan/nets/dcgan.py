@@ -20,8 +20,8 @@ def halvings(image_shape: Sequence[int]) -> tuple[int, tuple[int, int]]:
         height, width, count = height // 2, width // 2, count + 1
     if count == 0 or max(height, width) > 16:
         raise SsganError(
-            f"net=dcgan: images of {image_shape[1]}x{image_shape[2]} do not halve down to small ones; "
-            f"use a net of fully connected layers, or images with sides like 28, 32 or 64"
+            f"network dcgan: images of {image_shape[1]}x{image_shape[2]} do not halve down to small ones; "
+            f"use net/classifier=mnist net/generator=mnist, or images with sides like 28, 32 or 64"
         )
     return count, (height, width)
 

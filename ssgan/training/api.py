@@ -8,7 +8,7 @@ from typing import Any
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from ssgan.configuration import compose, explain, require_keys, run_path
+from ssgan.configuration import compose, format_hydra_error, require_keys, run_path
 from ssgan.data.datasets import Array, ImageData, from_arrays
 from ssgan.errors import SsganError
 from ssgan.inference.classifier import Classifier
@@ -53,7 +53,7 @@ def train(
         the target of an image without a label is -1
     method: a file of ssgan/methods
     labels: how many training images are labeled, "all" that have a label, or None for the preset's number
-    settings: anything else that the command line takes: ["method.epochs=10", "net=dcgan"]
+    settings: anything else that the command line takes: ["method.epochs=10", "net/classifier=dcgan"]
     runs_dir: where the run folder is made; the same call goes on with an unfinished run, and reads a finished one
     logger: one of Lightning's
     keys: keys of the top level: ``validation=100``, ``split_seed=1``, ``seed=1``, ``max_time="10m"``, ``name="trial"``
@@ -72,7 +72,7 @@ def train(
     try:
         results = run_with_baseline(config, choices, run_path(config), images, logger)
     except (HydraException, OmegaConfBaseException) as error:
-        raise SsganError(explain(error, "config")) from error
+        raise SsganError(format_hydra_error(error, "config")) from error
     except OSError as error:
         raise SsganError(f"{error.filename or 'a file'} cannot be written or read ({error.strerror})") from error
     first, *beside = [as_returned(result) for result in results]

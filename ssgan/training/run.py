@@ -169,7 +169,7 @@ def run_method(
     if logger and hasattr(logger.experiment, "finish"):
         logger.experiment.finish()  # W&B would log the next job of a sweep into this one's run
     if watch.reason is not None:
-        watch.restore_good(module)
+        watch.restore_healthy(module)
         print_error(watch.message(module, exports=module.uses_labels))
     test = NOT_TESTED
     if module.uses_labels:

@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-WON = (
+CLASSIFIER_WON = (
     "The classifier now tells generated images from real ones without effort, so the unlabeled images teach it nothing "
     "more; such runs do not recover. What helped against it, in this order: method.generator_optimizer.betas=[0.0,0.9] (a "
     "longer memory of the second moment lets a surge of the gradient through: benchmarks/stability), "
@@ -16,7 +16,7 @@ WON = (
 )
 DIVERGED = "Such runs do not recover. Try a third of the learning rate ({keys}), or method.precision=32-true."
 
-KEPT = "sums_before", "steps_before", "good", "good_step"
+RESUMED_STATE = "sums_before", "steps_before", "healthy_state", "healthy_step"
 """What a resumed run needs of the one before: its last healthy weights are not those that it resumes from."""
 
 BOUND = 1e6
@@ -36,7 +36,7 @@ class CollapseWatch(pl.Callback):
 
     A run is dead when a loss is not finite or beyond `BOUND`, or when the unsupervised loss is below
     ``unsupervised_below`` while the feature-matching loss is above ``feature_matching_above`` (a healthy run on MNIST
-    keeps the first at 0.3 to 0.4 and the second below 4). It then stops the trainer, ``reason`` says why, and ``good``
+    keeps the first at 0.3 to 0.4 and the second below 4). It then stops the trainer, ``reason`` says why, and ``healthy_state``
     holds the averaged weights of the last healthy window.
     """
 
@@ -44,30 +44,30 @@ class CollapseWatch(pl.Callback):
         self.window = window
         self.unsupervised_below, self.feature_matching_above = unsupervised_below, feature_matching_above
         self.reason: str | None = None
-        self.won = False  # the reason is a classifier that won
-        self.good: dict[str, Tensor] = {}
-        self.good_step = 0
+        self.classifier_won = False  # the reason is a classifier that won
+        self.healthy_state: dict[str, Tensor] = {}
+        self.healthy_step = 0
         self.sums_before: dict[str, float] = {}
         self.steps_before = 0
 
     def message(self, module: Any, exports: bool) -> str:
         """What happened to the run of ``module``, what is left of it, and what to try."""
-        kept = f" The averaged weights of step {self.good_step}, from before that, are exported." if exports else ""
+        kept = f" The averaged weights of step {self.healthy_step}, from before that, are exported." if exports else ""
         players = ["classifier", "generator"] if hasattr(module, "generator") else ["classifier"]
         keys = ", ".join(f"method.{player}_optimizer.lr" for player in players)
-        advice = WON if self.won else DIVERGED.format(keys=keys)
+        advice = CLASSIFIER_WON if self.classifier_won else DIVERGED.format(keys=keys)
         return f"Training collapsed at step {self.step}: {self.reason}.{kept} {advice}"
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in KEPT}
+        return {name: getattr(self, name) for name in RESUMED_STATE}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        for name in KEPT:
+        for name in RESUMED_STATE:
             setattr(self, name, state_dict[name])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        if not self.good:
-            self._remember(pl_module)
+        if not self.healthy_state:
+            self._snapshot(pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self.sums_before, self.steps_before = {}, 0
@@ -83,9 +83,9 @@ class CollapseWatch(pl.Callback):
             self.reason = diverged(means)
             if self.reason is None and self.step >= self.window:  # at first there may be an excess that passes
                 self.reason = self.one_sided(means)
-                self.won = self.reason is not None
+                self.classifier_won = self.reason is not None
             if self.reason is None:
-                self._remember(pl_module)
+                self._snapshot(pl_module)
             else:
                 trainer.should_stop = True
 
@@ -100,11 +100,11 @@ class CollapseWatch(pl.Callback):
             )
         return None
 
-    def _remember(self, module: Any) -> None:
-        self.good = {k: v.detach().clone() for k, v in module.ema_classifier.module.state_dict().items()}
-        self.good_step = getattr(self, "step", 0)
+    def _snapshot(self, module: Any) -> None:
+        self.healthy_state = {k: v.detach().clone() for k, v in module.ema_classifier.module.state_dict().items()}
+        self.healthy_step = getattr(self, "step", 0)
 
-    def restore_good(self, module: Any) -> None:
+    def restore_healthy(self, module: Any) -> None:
         """Put the averaged weights from before the collapse back."""
         with torch.no_grad():
-            module.ema_classifier.module.load_state_dict(self.good)
+            module.ema_classifier.module.load_state_dict(self.healthy_state)

@@ -41,13 +41,13 @@ def time_left(seconds_per_step: float, module: Any, limit: float | None) -> str:
 
 
 class TimeEstimate(pl.Callback):
-    """Times the first steps of training, `TIMED` ones after `WARM_UP`, and then hands the seconds per step to ``tell``.
+    """Times the first steps of training, `TIMED` ones after `WARM_UP`, and then hands the seconds per step to ``on_estimate``.
 
     Of several processes, the first one does.
     """
 
-    def __init__(self, tell: Callable[[float, Any], None]):
-        self.tell = tell
+    def __init__(self, on_estimate: Callable[[float, Any], None]):
+        self.on_estimate = on_estimate
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self.steps = 0
@@ -57,7 +57,7 @@ class TimeEstimate(pl.Callback):
         if self.steps == WARM_UP:
             self.started = time.perf_counter()
         elif self.steps == WARM_UP + TIMED and trainer.is_global_zero:
-            self.tell((time.perf_counter() - self.started) / TIMED, pl_module)
+            self.on_estimate((time.perf_counter() - self.started) / TIMED, pl_module)
 
 
 class TimeLimit(pl.Callback):
@@ -77,14 +77,14 @@ class TimeLimit(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self.started = time.monotonic() - self.elapsed
-        pl_module.elapsed_fraction = self.share
-        trainer.should_stop = self.share() >= 1  # a run that was stopped after its last step
+        pl_module.elapsed_fraction = self.used_fraction
+        trainer.should_stop = self.used_fraction() >= 1  # a run that was stopped after its last step
 
-    def share(self) -> float:
+    def used_fraction(self) -> float:
         """The part of the time that is used up."""
         return self.elapsed / self.seconds
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         (self.elapsed,) = all_reduce_max(time.monotonic() - self.started)
-        if self.share() >= 1:
+        if self.used_fraction() >= 1:
             trainer.should_stop = True

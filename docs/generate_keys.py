@@ -300,7 +300,11 @@ def of_run_parts() -> Iterator[Section]:
     composed = compose()
     for field in dataclasses.fields(schema.FitConfig):
         owner = hints[field.name]
-        if isinstance(owner, type) and dataclasses.is_dataclass(owner) and owner is not schema.DatasetConfig:
+        if (
+            isinstance(owner, type)
+            and dataclasses.is_dataclass(owner)
+            and owner not in (schema.DatasetConfig, schema.NetConfig)
+        ):
             texts = comments(CONF / field.name / "default.yaml")
             found = rows(owner, f"{field.name}.", texts, values=plain(composed[field.name]))
             yield Section(f"`{field.name}`", "", list(found))

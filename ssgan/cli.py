@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from ssgan.configuration import format_hydra_error, no_such_key, register, require_keys
+from ssgan.configuration import format_hydra_error, no_such_key, of_groups, register, require_keys
 from ssgan.errors import SsganError, first_line, print_error
 from ssgan.schema import COMMANDS, CONFIG_DIR, FitConfig
 
@@ -54,7 +54,7 @@ def run(config_name: str, job: Callable[[DictConfig], int], help_text: str | Non
             except SsganError as error:
                 print_error(str(error))
             except (HydraException, OmegaConfBaseException) as error:
-                print_error(format_hydra_error(error, config_name))
+                print_error(format_hydra_error(error, config_name, sys.argv[1:]))
             except (MemoryError, RuntimeError) as error:
                 if not (isinstance(error, MemoryError) or re.search("(out of|enough|allocate) memory", str(error))):
                     raise
@@ -63,12 +63,14 @@ def run(config_name: str, job: Callable[[DictConfig], int], help_text: str | Non
         try:
             hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name=config_name)(task)()
         except (HydraException, OmegaConfBaseException) as error:
-            print_error(format_hydra_error(error, config_name))
+            print_error(format_hydra_error(error, config_name, sys.argv[1:]))
             code = 1
         except (ValueError, TypeError):
-            if composed or not group_overrides():
+            if composed or not of_groups(sys.argv[1:]):
                 raise
-            print_error(f"{', '.join(group_overrides())}: a group takes the name of a file of conf/ (dataset=mnist)")
+            print_error(
+                f"{', '.join(of_groups(sys.argv[1:]))}: a group takes the name of a file of conf/ (dataset=mnist)"
+            )
             code = 1
         except OSError as error:
             print_error(
@@ -88,12 +90,6 @@ def unknown_keys(config_name: str) -> list[str]:
     known = [field.name for field in fields(owner) if field.name != "defaults"]
     words = [match[1] for word in sys.argv[1:] if (match := re.match(r"(\w+)[^\s=]*=", word))]
     return [no_such_key(word, known) for word in words if word not in (*known, *groups(), "hydra")]
-
-
-def group_overrides() -> list[str]:
-    """What the command line says of groups of conf/."""
-    names = groups()
-    return [argument for argument in sys.argv[1:] if re.split("[=@]", argument.lstrip("+~"))[0] in names]
 
 
 def groups() -> set[str]:

@@ -2,8 +2,9 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -46,17 +47,18 @@ def compose(overrides: Iterable[str]) -> tuple[DictConfig, dict[str, str]]:
     Raises `SsganError` for a mistake.
     """
     register()
+    overrides = list(overrides)
     outer, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
     try:
         with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
-            config = hydra.compose("config", list(overrides), return_hydra_config=True)
+            config = hydra.compose("config", overrides, return_hydra_config=True)
             choices = dict(config.hydra.runtime.choices)
             with open_dict(config):
                 del config.hydra
             return config, choices
     except (HydraException, OmegaConfBaseException) as error:
         GlobalHydra.instance().clear()
-        raise SsganError(format_hydra_error(error, "config")) from error
+        raise SsganError(format_hydra_error(error, "config", overrides)) from error
     finally:
         GlobalHydra.instance().hydra = outer
 
@@ -95,13 +97,25 @@ def require_keys(config: DictConfig) -> None:
         raise SsganError("missing: " + ", ".join(f"{key}=..." for key in missing))
 
 
-def format_hydra_error(error: Exception, config_name: str) -> str:
-    """One message with the key, the value and the remedy from what Hydra or OmegaConf raised."""
+def format_hydra_error(error: Exception, config_name: str, overrides: Iterable[str] = ()) -> str:
+    """One message with the key, the value and the remedy from what Hydra or OmegaConf raised.
+
+    ``overrides`` are those of the command; the groups among them decide which keys there are.
+    """
     text = str(error)
+    choice = re.search(r"Could not find '([\w/]+)/([^/']+)'\n+Available options in '[^']+':\n((?:\t\S+\n)+)", text)
+    if choice:
+        group, value, options = choice[1], choice[2], choice[3].split()
+        similar = difflib.get_close_matches(value, options, n=1)
+        hint = f"did you mean {similar[0]}? " if similar else ""
+        return f"{group}={value}: there is none of that name; {hint}use one of {', '.join(options)}"
+    missing = re.search(r"You must specify '([^']+)'.*Available options:\n((?:\t\S+\n?)+)", text, re.DOTALL)
+    if missing:
+        return f"missing: {missing[1]}=..., one of {', '.join(missing[2].split())}"
     unknown = re.match(r"Could not override '([^']+)'", text) or re.match(r"Key '([^']+)' is not in struct", text)
     if unknown:
         key = str(unknown[1]).partition("@")[0]
-        return no_such_key(key, known_keys(config_name))
+        return no_such_key(key, known_keys(config_name, overrides), by_default=known_keys(config_name))
     causes = [first_line(error)]
     while error.__cause__ is not None:
         error = error.__cause__  # type: ignore[assignment]
@@ -114,20 +128,32 @@ def format_hydra_error(error: Exception, config_name: str) -> str:
     return "; ".join([causes[0], *causes[1:], *(line for line in lines if line and line not in causes)])
 
 
-def no_such_key(key: str, known: Iterable[str]) -> str:
-    """``known`` are the keys of the default choices of net, method and data set."""
-    groups = sorted(path.name for path in (Path(CONFIG_DIR) / key).glob("*") if path.is_dir())
-    if groups:
-        return f"{key}: there are choices of parts of it: " + ", ".join(f"{key}/{group}=NAME" for group in groups)
-    similar = difflib.get_close_matches(key, known, n=1)
-    if similar == [key]:
+def no_such_key(key: str, known: Iterable[str], by_default: Collection[str] = ()) -> str:
+    """That there is no ``key``, and which of ``known`` may be meant; ``by_default`` are the keys of the default choices."""
+    parts = sorted(path.name for path in (Path(CONFIG_DIR) / key).glob("*") if path.is_dir())
+    if parts:
+        return f"{key}: its parts are chosen apart: " + ", ".join(f"{key}/{part}=NAME" for part in parts)
+    if key in by_default:
         return f"{key}: what is chosen here has no such key, another network, method or data set has; --cfg job lists them all"
+    similar = difflib.get_close_matches(key, known, n=1)
     hint = f"did you mean {similar[0]}? " if similar else ""
     return f"{key}: there is no such key; {hint}--cfg job lists them all"
 
 
-def known_keys(config_name: str) -> list[str]:
-    """All keys of a command's configuration, with dots."""
+def of_groups(overrides: Iterable[str]) -> list[str]:
+    """Those of ``overrides`` that choose a file of conf/ or a configuration dataclass for a group."""
+
+    def is_group(name: str) -> bool:
+        node: Any = ConfigStore.instance().repo
+        for part in name.split("/"):
+            node = node.get(part) if isinstance(node, dict) else None
+        return isinstance(node, dict) or (Path(CONFIG_DIR) / name).is_dir()
+
+    return [override for override in overrides if is_group(re.split("[=@]", override.lstrip("+~"))[0])]
+
+
+def known_keys(config_name: str, overrides: Iterable[str] = ()) -> list[str]:
+    """All keys of a command's configuration, with dots, with the groups that ``overrides`` choose."""
     keys: list[str] = []
 
     def walk(node: DictConfig, prefix: str) -> None:
@@ -137,5 +163,8 @@ def known_keys(config_name: str) -> list[str]:
                 walk(node[key], f"{prefix}{key!s}.")
 
     with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
-        walk(hydra.compose(config_name), "")
+        try:
+            walk(hydra.compose(config_name, of_groups(overrides)), "")
+        except HydraException:  # one of them is wrong, too
+            walk(hydra.compose(config_name), "")
     return keys

@@ -23,9 +23,8 @@ def module(
 ) -> SemiSupervisedData:
     data = index_data()
     split = draw_split(data.train_targets.numpy(), 10, labels, 0, validation)
-    return serving(
-        SemiSupervisedData(data, split, batch_size, labeled, seed=seed), "labeled", "unlabeled", "generator_unlabeled"
-    )
+    source = SemiSupervisedData(data, split, batch_size, labeled, strong=Augmentation(data.image_shape), seed=seed)
+    return serving(source, "labeled", "unlabeled", "generator_unlabeled")
 
 
 VIEWS = {
@@ -74,7 +73,9 @@ def test_another_view_is_of_the_same_images(other: str) -> None:
     split = draw_split(targets.numpy(), 10, 20, 0, 20)
     for shift in (0, 2):
         augmentation = Augmentation(data.image_shape, shift=shift)
-        source = serving(SemiSupervisedData(data, split, 30, weak=augmentation), "unlabeled", other)
+        source = serving(
+            SemiSupervisedData(data, split, 30, weak=augmentation, strong=augmentation), "unlabeled", other
+        )
         equal = [(b["unlabeled"] == b[other]).flatten(1).all(1) for b in source.train_dataloader()]
         same = torch.cat(equal).float().mean()
         assert same == 1 if shift == 0 else same < 0.2

@@ -11,6 +11,7 @@ from conftest import make_classifier
 from torch import Tensor, nn
 
 from ssgan import losses
+from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData
 from ssgan.data.splits import draw_split
@@ -58,7 +59,7 @@ def fit(
     module: pl.LightningModule, digits: ImageData, steps: int = 3, epochs: int = 1, batch_size: int = 50, **trainer: Any
 ) -> pl.Trainer:
     split = draw_split(digits.train_targets.numpy(), 10, 50, 0, 100)
-    data = SemiSupervisedData(digits, split, batch_size)
+    data = SemiSupervisedData(digits, split, batch_size, strong=Augmentation(digits.image_shape))
     quiet = {
         "logger": False,
         "enable_checkpointing": False,

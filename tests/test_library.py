@@ -16,9 +16,12 @@ from hydra.core.global_hydra import GlobalHydra
 from torch import Tensor
 
 import ssgan
+from ssgan.configuration import compose, run_path
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData, from_arrays
+from ssgan.methods.fixmatch import FixMatch
 from ssgan.methods.improved_gan import ImprovedGAN
+from ssgan.methods.mean_teacher import MeanTeacher
 from ssgan.nets import MLPClassifier, MLPGenerator
 from ssgan.schema import CONFIG_DIR
 
@@ -49,7 +52,9 @@ def test_train_on_arrays(digits: ImageData, tmp_path: Path, kind: Callable[[Tens
     targets = digits.train_targets.clone()
     targets[::2] = -1
     data = (kind(digits.train_images), kind(targets), kind(digits.test_images), kind(digits.test_targets))
-    result = train(data, "supervised", 50, settings=["net/classifier=digits", "net/generator=digits", *TINY], runs_dir=tmp_path)
+    result = train(
+        data, "supervised", 50, settings=["net/classifier=digits", "net/generator=digits", *TINY], runs_dir=tmp_path
+    )
     assert result.folder == tmp_path / "arrays@50/supervised/split0-seed0"
     classes = result.classifier.predict(kind(digits.test_images))
     assert (classes != digits.test_targets).float().mean().item() == pytest.approx(result.metrics["test_error"])
@@ -71,16 +76,46 @@ def test_train_on_files(digits: ImageData, tmp_path: Path) -> None:
         ({"labels": 55}, "labels=55: not divisible by the 10 classes"),
         ({"settings": ["method.epochs=0"]}, "method.epochs=0: use 1 or more"),
         ({"settings": ["method.epoch=1"]}, "epoch: there is no such key; did you mean"),
-        ({"method": "improved_gna"}, "method/improved_gna"),
+        ({"method": "improved_gna"}, "method=improved_gna: there is none of that name; did you mean improved_gan"),
         ({"settings": ["net/classifier=dcgan", "dataset=npz", "dataset.path=nowhere.npz"]}, "nowhere.npz"),
         ({"settings": ["seed=abc"]}, "could not be converted to Integer"),
+        ({"data": ([], [], [])}, "data: 3 arrays; use"),
         ({"devices": 2, "settings": ["trainer=ddp"]}, "devices=2: start this program with torchrun"),
     ],
 )
 def test_mistakes(arguments: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(ssgan.SsganError, match=message):
-        train("digits", runs_dir=tmp_path, **arguments)
+        train(**{"data": "digits", "runs_dir": tmp_path, **arguments})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_name_is_that_of_a_data_set_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches a folder that is named as one and lies in the working directory. Numbers may be NumPy's."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()
+    result = train("digits", "supervised", np.int64(50), settings=[*TINY], seed=np.int64(1), balanced=np.True_)
+    assert result.metrics["condition"] == "digits@50"
+
+
+def test_a_logger_of_conf_writes_into_the_run_folder(tmp_path: Path) -> None:
+    """Catches an interpolation that only Hydra's own program resolves."""
+    config = compose(["logger=wandb", f"runs_dir={tmp_path}"])[0]
+    assert config.logger.save_dir == str(run_path(config))
+
+
+def test_the_configuration_of_a_method_is_checked_in_python_too(digits: ImageData) -> None:
+    classifier = MLPClassifier((1, 8, 8), 10, [64, 32], 0.3, 0.5, 0.1)
+    with pytest.raises(ssgan.SsganError, match=r"method.epochs=0: use 1 or more"):
+        MeanTeacher(classifier, MeanTeacher.Config(epochs=0))
+
+
+@pytest.mark.filterwarnings("ignore:.*(tensorboardX|does not have many workers)")
+def test_a_strong_view_needs_a_strong_augmentation(digits: ImageData, tmp_path: Path) -> None:
+    data = parts(digits)[1]
+    classifier = MLPClassifier((1, 8, 8), 10, [64, 32], 0.3, 0.5, 0.1)
+    trainer = pl.Trainer(fast_dev_run=True, enable_progress_bar=False, default_root_dir=tmp_path)
+    with pytest.raises(ssgan.SsganError, match="strong=None: strong is augmented strongly"):
+        trainer.fit(FixMatch(classifier), data)
 
 
 def test_inside_of_a_program_of_hydras(tmp_path: Path) -> None:

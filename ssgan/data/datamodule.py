@@ -29,7 +29,8 @@ class SemiSupervisedData(pl.LightningDataModule):
     split: which training images are labeled, and which are for validation
     batch_size: unlabeled images per step, over all ranks; None: what the method's configuration says
     labeled_batch_size: labeled images per step; a few labeled images repeat many times in an epoch
-    weak, strong: augmentation of views by their strength; None: images stay as they are
+    weak, strong: augmentation of views by their strength; without ``weak`` weak views are the images as they are, and a
+        method with strong views needs ``strong``
     seed: what is drawn depends on (seed, epoch, step) alone
 
     An epoch is one pass over the unlabeled pool, the last partial batch dropped. The pool is every training image but
@@ -49,8 +50,7 @@ class SemiSupervisedData(pl.LightningDataModule):
     ):
         super().__init__()
         self.data, self.split, self.seed = data, split, seed
-        unchanged = Augmentation(data.image_shape)
-        self.augmentations = {"weak": weak or unchanged, "strong": strong or weak or unchanged}
+        self.augmentations = {"weak": weak or Augmentation(data.image_shape)} | ({"strong": strong} if strong else {})
         held_out = torch.zeros(len(data.train_images), dtype=torch.bool)
         held_out[list(split.validation)] = True
         self.pool = (~held_out).nonzero().flatten()
@@ -86,8 +86,12 @@ class SemiSupervisedData(pl.LightningDataModule):
     def serve(self, views: Views, pixel_range: PixelRange, dtype: torch.dtype) -> None:
         """Draw ``views`` from now on, in the network's ``pixel_range`` and, in training, in ``dtype``.
 
-        The dtype of a mixed precision saves a conversion per step.
+        The dtype of a mixed precision saves a conversion per step. Raises `SsganError` for a view whose augmentation is
+        not there.
         """
+        missing = [name for name, view in views.items() if view.strength not in self.augmentations]
+        if missing:
+            raise SsganError(f"strong=None: {', '.join(missing)} is augmented strongly; use strong=Augmentation(...)")
         self.views, self.pixel_range, self.dtype = views, pixel_range, dtype
 
     def train_dataloader(self) -> "TrainingBatches":

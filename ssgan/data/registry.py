@@ -30,12 +30,16 @@ def load_dataset(config: Mapping[Any, Any]) -> ImageData:
     return data
 
 
+def dataset_names() -> list[str]:
+    """The data sets of conf/dataset, those that need a path among them."""
+    return sorted(file.stem for file in (Path(CONFIG_DIR) / "dataset").glob("*.yaml"))
+
+
 def named_dataset(name: str | None, data_dir: str, download: bool) -> ImageData:
     """The data set of conf/dataset/<name>.yaml; raises `SsganError` if there is none of that name."""
     path = Path(CONFIG_DIR) / "dataset" / f"{name}.yaml"
-    known = sorted(file.stem for file in path.parent.glob("*.yaml"))
-    if name not in known:
-        raise SsganError(f"dataset {name}: there is none of that name; use dataset={' or dataset='.join(known)}")
+    if name not in dataset_names():
+        raise SsganError(f"dataset={name}: there is none of that name; use one of {', '.join(dataset_names())}")
     settings = OmegaConf.create({"data_dir": data_dir, "download": download, "dataset": OmegaConf.load(path)})
     settings.dataset.pop("defaults", None)
     return load_dataset(settings.dataset)

@@ -24,8 +24,7 @@ def find(name: str) -> "type[Method]":
     if name not in names():
         raise SsganError(f"method={name}: there is no such method; use {' or '.join(names())}")
     module = importlib.import_module(f"{__name__}.{name}")
-    return next(
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Method) and value.__module__ == module.__name__
-    )
+    for value in vars(module).values():
+        if isinstance(value, type) and issubclass(value, Method) and value.__module__ == module.__name__:
+            return value
+    raise SsganError(f"{module.__file__}: defines no class derived from Method; move it out of ssgan/methods")

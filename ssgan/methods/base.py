@@ -12,6 +12,7 @@ from ssgan import losses
 from ssgan.data.datamodule import Batch
 from ssgan.data.views import LABELED, Views
 from ssgan.distributed import average_gradients
+from ssgan.fields import check_ranges
 from ssgan.methods.config import MethodConfig
 from ssgan.methods.lifecycle import Lifecycle
 from ssgan.methods.schedule import lr_factor, make_optimizer
@@ -58,6 +59,7 @@ class Method(Lifecycle):
         self.automatic_optimization = False
         self.classifier = classifier
         self.config = self.Config() if config is None else config
+        check_ranges(self.config, "method.")
         self.seed = seed
         self.ema_classifier = averaged(classifier, self.ema_rate)
         self.batch_norms = batch_norms(classifier)

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Number
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ssgan.configuration import compose, format_hydra_error, require_keys, run_path
 from ssgan.data.datasets import Array, ImageData, from_arrays
+from ssgan.data.registry import dataset_names
 from ssgan.errors import SsganError
 from ssgan.inference.classifier import Classifier
 from ssgan.inference.classifier_file import load_classifier
@@ -60,7 +63,11 @@ def train(
 
     Raises `SsganError` for a mistake, as one sentence with key, value and remedy, before anything is trained.
     """
-    images = from_arrays(*data) if isinstance(data, tuple) else data if isinstance(data, ImageData) else None
+    images = data if isinstance(data, ImageData) else None
+    if isinstance(data, tuple | list):
+        if len(data) not in (2, 4):
+            raise SsganError(f"data: {len(data)} arrays; use (images, targets), or with test_images and test_targets")
+        images = from_arrays(*data)
     overrides = [*dataset_overrides(data, images), f"method={method}", f"runs_dir={quoted(runs_dir)}"]
     given = {"labels": labels, **keys}
     overrides += [f"{key}={quoted(value)}" for key, value in given.items() if value is not None]
@@ -88,6 +95,8 @@ def dataset_overrides(data: Data, images: ImageData | None) -> list[str]:
     if images is not None:
         return ["dataset=npz", "dataset.path=memory", f"dataset.name={quoted(images.name)}"]
     path = Path(str(data))
+    if str(data) in dataset_names():
+        return [f"dataset={data}"]
     if path.is_dir():
         return ["dataset=folder", f"dataset.path={quoted(path)}"]
     if path.suffix == ".npz":
@@ -97,7 +106,7 @@ def dataset_overrides(data: Data, images: ImageData | None) -> list[str]:
 
 def quoted(value: Any) -> str:
     """``value`` as Hydra's command line takes it."""
-    if isinstance(value, bool | int | float):
+    if isinstance(value, Number | np.bool_):
         return str(value).lower()
     text = str(value).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{text}'"

@@ -1,7 +1,8 @@
 """A whole run: data, split, training or its resumption, export, test, metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ def run_with_baseline(
 ) -> list[Result]:
     """`run`, and with ``baseline=true`` the supervised run of the same split after it, in a folder of its own.
 
-    ``choices`` are the files of conf/ that ``config`` is made of, ``path`` the first run's folder.
+    ``choices`` are the files of conf/ that ``config`` is made of, ``path`` the first run's folder, ``data`` the images if they
+    are not those that ``config.dataset`` names, and ``logger`` one of Lightning's, for the first run.
     """
     wanted = config.baseline and config.method.name != "supervised" and methods.find(config.method.name).uses_labels
     with RunFolder.made(path, config.runs_dir) as folder:
@@ -60,10 +62,11 @@ def run_with_baseline(
             there, resolved = RunFolder(run_path(beside)), beside.copy()
             prepare(resolved, there.previous_config())
             there.require_same(resolved)
-        results = [run(config, folder, data, logger)]
+        load = cache(lambda: load_dataset(config.dataset) if data is None else data)
+        results = [run(config, folder, load, logger)]
     if beside is not None and not results[0].launched and not config.dry_run:
         with RunFolder.made(run_path(beside), beside.runs_dir) as folder:
-            results.append(run(beside, folder, data))
+            results.append(run(beside, folder, load))
     return results
 
 
@@ -75,17 +78,15 @@ def prepare(config: DictConfig, previous_config: Mapping[str, Any]) -> list[str]
     return rounded
 
 
-def run(config: DictConfig, folder: RunFolder, data: ImageData | None = None, logger: Any = None) -> Result:
+def run(config: DictConfig, folder: RunFolder, load: Callable[[], ImageData], logger: Any = None) -> Result:
     """Run or resume the run of ``config`` in ``folder``, or read its result if it is finished.
 
-    ``data`` are the images, if they are not those that ``config.dataset`` names, and ``logger`` is one of Lightning's. Of
-    several processes, the first one writes and prints; the others train with it.
+    ``load`` returns the images, once ``config`` is known to be right, and ``logger`` is one of Lightning's. Of several
+    processes, the first one writes and prints; the others train with it.
     """
     rounded = prepare(config, folder.previous_config())
     limit_threads()
-    if data is None:
-        data = load_dataset(config.dataset)
-    assert data is not None
+    data = load()
     split = folder.split(data.digest) or draw_split(
         data.train_targets.numpy(),
         len(data.class_names),

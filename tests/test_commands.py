@@ -136,6 +136,7 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
     [
         ((*FIT, "method=ct_gan", "method.ct_margn=1"), ["did you mean method.ct_margin?"]),
         (("fit", "net/classifier=dcgan", "net.classifier.widht=8"), ["did you mean net.classifier.width?"]),
+        ((*FIT, "augmentation=3"), ["augmentation=3: it has keys of its own"]),
         ((*FIT, "net=lean"), ["net/classifier=NAME, net/generator=NAME"]),
         (("evaluate", "classifier=x"), ["missing: dataset=..., one of cifar10, digits"]),
         ((*FIT, "lables=1000"), ["lables: there is no such key; did you mean labels?"]),

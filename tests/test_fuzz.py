@@ -95,8 +95,23 @@ VALUES = st.one_of(
         ]
     ),
 )
-GROUPS = ("dataset", "net", "method", "trainer", "logger", "augmentation", "budget", "experiment", "sweep", "ablation")
-LONG = ("method.epochs", "supervised.epochs", "max_time", "trainer.accelerator")
+GROUPS = (
+    "dataset",
+    "net",
+    "net/classifier",
+    "net/generator",
+    "method",
+    "preset",
+    "recipe@method",
+    "trainer",
+    "logger",
+    "augmentation",
+    "strong_augmentation",
+    "experiment",
+    "sweep",
+    "ablation",
+)
+LONG = ("method.epochs", "max_time", "trainer.accelerator")
 """Keys by which one may ask for a long run, or for another device."""
 
 

@@ -30,6 +30,10 @@ Built = tuple[Method, SemiSupervisedData]
 
 def check(config: DictConfig) -> None:
     """Validate what the schema's types cannot express, or raise `SsganError`: ranges first, then what keys ask of each other."""
+    for group in ("net.classifier", "net.generator", "augmentation", "strong_augmentation"):
+        value = OmegaConf.select(config, group)
+        if not isinstance(value, DictConfig):
+            raise SsganError(f"{group}={value}: it has keys of its own, {group}.<key>=; --cfg job lists them")
     check_ranges(OmegaConf.to_object(config))
     check_processes(config)
     for player in ("classifier_optimizer", "generator_optimizer"):

@@ -18,6 +18,7 @@ from torch import Tensor
 from ssgan.data.datasets import ImageData
 from ssgan.data.datasets import digits as load_digits_data
 from ssgan.nets import MLPClassifier, MLPGenerator
+from ssgan.training import run
 
 TINY = (
     "net.classifier.hidden=[24,16]",
@@ -39,6 +40,9 @@ EVERY_TECHNIQUE = (
     "method.historical_averaging.classifier=0.1",
     "method.historical_averaging.generator=0.1",
 )
+
+
+TRAINED = pytest.StashKey[dict[tuple[str, ...], Path]]()
 
 
 def pytest_configure() -> None:
@@ -84,7 +88,37 @@ def ssgan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
         return Outcome(exit_.value.code or 0, captured.out, captured.err)
 
     monkeypatch.setenv("COLUMNS", "200")
+    # Hydra would compose every configuration a first time for its key `hydra.mode`, which no test sets.
+    monkeypatch.setattr("hydra._internal.hydra.Hydra.get_mode", lambda *_, **__: None, raising=False)
     return call
+
+
+@pytest.fixture
+def trained(
+    ssgan: Callable[..., Outcome], tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Callable[..., Path]:
+    """trained(into, *overrides) -> ``into``, with a copy of the run folders of `fit` with these overrides.
+
+    They are trained once in a process.
+    """
+    done: dict[tuple[str, ...], Path] = request.config.stash.setdefault(TRAINED, {})
+
+    def copy(into: Path, *overrides: str) -> Path:
+        if overrides not in done:
+            path = tmp_path_factory.mktemp("trained")
+            outcome = ssgan("fit", *overrides, f"runs_dir={path}")
+            assert outcome.code == 0, outcome.err
+            done[overrides] = path
+        return Path(shutil.copytree(done[overrides], into, dirs_exist_ok=True))
+
+    return copy
+
+
+@pytest.fixture(autouse=True)
+def without_curves(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A third of the time of a small run is that of curves.png; tests marked `curves` have it drawn."""
+    if "curves" not in request.keywords and "ssgan" in request.fixturenames:
+        monkeypatch.setattr("ssgan.training.run.draw_curves", lambda rows, path, title: path.touch())
 
 
 @pytest.fixture(scope="session")
@@ -165,6 +199,18 @@ def browser() -> Iterator[Any]:
             pytest.skip(f"no Chromium to start ({str(error).splitlines()[0]}): playwright install chromium")
         yield chromium
         chromium.close()
+
+
+def shorten_baseline(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
+    """Of `baseline=true`, whose supervised run has the epochs of its own preset."""
+    full = run.supervised_beside
+
+    def short(*arguments: Any) -> Any:
+        config = full(*arguments)
+        config.method.epochs = epochs
+        return config
+
+    monkeypatch.setattr(run, "supervised_beside", short)
 
 
 def learned(ssgan: Callable[..., Outcome], folder: Path, method: str) -> float:

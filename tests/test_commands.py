@@ -115,8 +115,8 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
         read_picture(tmp_path / "a.png", (1, 8, 8))
 
 
-def test_sample(ssgan: Command, tmp_path: Path) -> None:
-    assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 0
+def test_sample(ssgan: Command, trained: Callable[..., Path], tmp_path: Path) -> None:
+    trained(tmp_path, *TINY)
     folder = tmp_path / "digits@50/improved_gan/split0-seed0"
     arguments = [f"checkpoint={folder / 'last.ckpt'}", "count=6", "per_row=3", "scale=1"]
     for name in ("a", "b"):

@@ -9,12 +9,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import EVERY_TECHNIQUE, TINY, Outcome
+from conftest import EVERY_TECHNIQUE, TINY, Outcome, shorten_baseline
 from omegaconf import OmegaConf
 from test_improved_gan import fit, make_method
 from test_resume import beside
 
 from ssgan import load_classifier
+from ssgan.configuration import compose
 from ssgan.data.datasets import ImageData
 from ssgan.training.callbacks.collapse_watch import CollapseWatch, diverged
 
@@ -30,6 +31,7 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.curves
 def test_run_folder(ssgan: Command, tmp_path: Path) -> None:
     outcome = ssgan("fit", *TINY, f"runs_dir={tmp_path}", "trainer.samples_every=1")
     assert outcome.code == 0, outcome.err
@@ -81,14 +83,14 @@ def test_the_baseline_is_a_run_of_its_own(ssgan: Command, tmp_path: Path) -> Non
     assert (one / "split.json").read_bytes() == (supervised / "split.json").read_bytes()
     ours, theirs = (OmegaConf.load(folder / "config.yaml") for folder in (one, supervised))
     assert ours.net.classifier == theirs.net.classifier
-    assert theirs.method == OmegaConf.load(alone(ssgan, tmp_path) / "config.yaml").method
+    assert theirs.method == {**compose(["method=supervised"])[0].method, "labeled_batch_size": 50}  # null: batch_size
     assert (theirs.max_time, theirs.baseline, theirs.name) == (None, False, "improved_gan_supervised")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert ssgan("fit", *arguments, "baseline=true").code == 0
     assert before == {path: path.read_bytes() for path in before}
 
 
-def test_a_baseline_is_added_to_a_finished_run(ssgan: Command, tmp_path: Path) -> None:
+def test_a_baseline_is_added_to_a_finished_run(ssgan: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Kills a method trained for hours before a baseline's folder is found to hold another run."""
     arguments = [*TINY, "trainer.limit_train_batches=2", f"runs_dir={tmp_path}"]
     assert ssgan("fit", *arguments).code == 0
@@ -102,28 +104,24 @@ def test_a_baseline_is_added_to_a_finished_run(ssgan: Command, tmp_path: Path) -
         assert "method.epochs was 1, is 100" in outcome.err
     assert not (tmp_path / "digits@50/fresh").exists()
     shutil.rmtree(tmp_path / "digits@50/improved_gan_supervised")
+    shorten_baseline(monkeypatch, 1)
     assert ssgan("fit", *arguments, "baseline=true").code == 0
     assert beside(folder_of(tmp_path)).exists()
 
 
-def alone(ssgan: Command, tmp_path: Path) -> Path:
-    """The folder of `method=supervised` as it stands."""
-    outcome = ssgan("fit", "method=supervised", "trainer.limit_train_batches=2", f"runs_dir={tmp_path}")
-    assert outcome.code == 0, outcome.err
-    return folder_of(tmp_path, "supervised")
-
-
-def test_another_configuration_in_the_same_folder_is_refused(ssgan: Command, tmp_path: Path) -> None:
-    assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 0
+def test_another_configuration_in_the_same_folder_is_refused(
+    ssgan: Command, trained: Callable[..., Path], tmp_path: Path
+) -> None:
+    trained(tmp_path, *TINY)
     outcome = ssgan("fit", *TINY, f"runs_dir={tmp_path}", "method.unlabeled_weight=3.0")
     assert outcome.code == 1
     assert "method.unlabeled_weight was 1.0, is 3.0" in outcome.err
     assert ssgan("fit", *TINY, f"runs_dir={tmp_path}", "data_dir=/elsewhere").code == 0
 
 
-def test_a_damaged_split_is_refused(ssgan: Command, tmp_path: Path) -> None:
+def test_a_damaged_split_is_refused(ssgan: Command, trained: Callable[..., Path], tmp_path: Path) -> None:
     """Kills labels drawn anew after a resume."""
-    assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 0
+    trained(tmp_path, *TINY)
     folder = folder_of(tmp_path)
     (folder / "metrics.json").unlink()
     content = json.loads((folder / "split.json").read_text())
@@ -148,6 +146,7 @@ def test_a_later_start_does_not_rewrite_where_a_run_was_made(ssgan: Command, tmp
         assert later == first | {"command": first["command"] + " download=false"}
 
 
+@pytest.mark.curves
 def test_a_forced_collapse_is_stopped_and_told(ssgan: Command, tmp_path: Path) -> None:
     """A generator that leaps into saturation at once: the watch fires, and the weights from before are exported."""
     forced = [

@@ -98,8 +98,8 @@ def test_each_image_is_judged_once() -> None:
 
 
 @pytest.fixture
-def run_folder(ssgan: Callable[..., Outcome], tmp_path: Path) -> Path:
-    assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 0
+def run_folder(trained: Callable[..., Path], tmp_path: Path) -> Path:
+    trained(tmp_path, *TINY)
     return tmp_path / "digits@50/improved_gan/split0-seed0"
 
 
@@ -114,7 +114,7 @@ def test_score_command(ssgan: Callable[..., Outcome], run_folder: Path, tmp_path
     assert {**result, "seconds": 0} == {**again, "seconds": 0}
     for arguments, message in (
         ([*names, "samples=5"], "samples=5, splits=10: use 1 split or more, and at least 10 samples"),
-        ([*names, "dataset=cifar11"], "dataset/cifar11"),
+        ([*names, "dataset=cifar11"], "dataset=cifar11: there is none"),
         ([names[0], "judge=/nowhere"], "classifier=/nowhere: no such file"),
         ([names[0], "judge=inception", "samples=20"], "judge=inception: needs torch-fidelity"),
         ([f"checkpoint={tmp_path}", names[1]], "no such file"),

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import EVERY_TECHNIQUE, TINY, Bomb, Outcome
+from conftest import EVERY_TECHNIQUE, TINY, Bomb, Outcome, shorten_baseline
 
 from ssgan.training.callbacks.checkpoints import Checkpoints, StopSignal
 from ssgan.training.callbacks.progress import RunProgress
@@ -74,16 +75,20 @@ def die() -> None:
 
 
 @pytest.fixture
-def straight(ssgan: Command, tmp_path: Path) -> Path:
+def straight(trained: Callable[..., Path], tmp_path: Path) -> Path:
     """The folder of a run of two epochs that nothing stopped."""
-    assert ssgan("fit", *TINY, f"runs_dir={tmp_path / 'straight'}").code == 0
-    return folder_of(tmp_path / "straight")
+    return folder_of(trained(tmp_path / "straight", *TINY))
 
 
 @pytest.mark.parametrize("technique", [(), EVERY_TECHNIQUE], ids=["default", "every_technique"])
 @pytest.mark.parametrize("step", [STEPS, STEPS + 1, 3 * STEPS - 2])
 def test_a_killed_run_ends_as_the_straight_one(
-    ssgan: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, technique: tuple[str, ...], step: int
+    ssgan: Command,
+    trained: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    technique: tuple[str, ...],
+    step: int,
 ) -> None:
     """Kills state that a checkpoint lacks: averages, schedules, position in the streams, noise, rows of metrics.csv,
     sums of an epoch, the past of historical averaging, the reference batch of virtual batch norm.
@@ -91,7 +96,7 @@ def test_a_killed_run_ends_as_the_straight_one(
     Between two epochs and in the midst of one: there is a checkpoint after every step.
     """
     arguments = [*TINY, "method.epochs=4", "method.precision=bf16-mixed", *technique, "trainer.checkpoint_minutes=0"]
-    assert ssgan("fit", *arguments, f"runs_dir={tmp_path / 'straight'}").code == 0
+    straight = folder_of(trained(tmp_path / "straight", *arguments))
     with monkeypatch.context() as patch:
         at_step(patch, step, die)
         with pytest.raises(Killed):
@@ -102,7 +107,7 @@ def test_a_killed_run_ends_as_the_straight_one(
     with monkeypatch.context() as patch:
         at_step(patch, 4 * STEPS - step + 1, lambda: None)
         assert ssgan("fit", *arguments, f"runs_dir={tmp_path / 'killed'}").code == 0
-    assert_same_end(folder_of(tmp_path / "straight"), killed)
+    assert_same_end(straight, killed)
     assert len(rows_of(killed)) == 4
 
 
@@ -140,6 +145,7 @@ def test_a_second_signal_acts_at_once() -> None:
 
 def test_the_baseline_goes_on_too(ssgan: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Kills minutes of a baseline that are lost, and a second start that trains the method again."""
+    shorten_baseline(monkeypatch, 6)
     arguments = [*TINY, "baseline=true", "method.epochs=1", "trainer.limit_train_batches=2"]
     assert ssgan("fit", *arguments, f"runs_dir={tmp_path / 'straight'}").code == 0
     with monkeypatch.context() as patch:
@@ -183,14 +189,26 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 }
 
 
+STOPPED: list[Path] = []
+"""The runs_dir of a run that a signal stopped, once there is one."""
+
+
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_checkpoint(
-    ssgan: Command, tmp_path: Path, straight: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+    ssgan: Command,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    straight: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    damage: str,
 ) -> None:
     """The one before is used, and the user told; with both damaged the run is refused."""
-    with monkeypatch.context() as patch:
-        at_step(patch, STEPS + 4, lambda: signal.raise_signal(signal.SIGTERM))
-        assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 143
+    if not STOPPED:
+        STOPPED.append(tmp_path_factory.mktemp("stopped"))
+        with monkeypatch.context() as patch:
+            at_step(patch, STEPS + 4, lambda: signal.raise_signal(signal.SIGTERM))
+            assert ssgan("fit", *TINY, f"runs_dir={STOPPED[0]}").code == 143
+    shutil.copytree(STOPPED[0], tmp_path, dirs_exist_ok=True)
     folder = folder_of(tmp_path)
     DAMAGE[damage](folder / "last.ckpt")
     previous = (folder / "previous.ckpt").read_bytes()
@@ -304,12 +322,13 @@ def test_damaged_records(ssgan: Command, tmp_path: Path, straight: Path, name: s
     assert (straight / name).read_bytes() == content
 
 
-def test_a_run_killed_after_its_last_epoch_is_finished(ssgan: Command, tmp_path: Path) -> None:
-    assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 0
-    folder = folder_of(tmp_path)
+def test_a_run_killed_after_its_last_epoch_is_finished(ssgan: Command, tmp_path: Path, straight: Path) -> None:
+    folder = straight
     before = json.loads((folder / "metrics.json").read_text())
     for name in ("metrics.json", "classifier.safetensors", "curves.png"):
         (folder / name).unlink()
-    assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 0
-    assert json.loads((folder / "metrics.json").read_text()) == before
+    assert ssgan("fit", *TINY, f"runs_dir={tmp_path / 'straight'}").code == 0
+    assert (folder / "curves.png").exists()
+    after = json.loads((folder / "metrics.json").read_text())
+    assert {**after, "command": None} == {**before, "command": None}  # its runs_dir is another
     assert (folder / "classifier.safetensors").exists()

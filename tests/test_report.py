@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import TINY, Outcome, make_classifier
+from conftest import TINY, Outcome, make_classifier, shorten_baseline
 from PIL import Image
 
 from ssgan.data.datasets import ImageData
@@ -431,8 +431,11 @@ def test_confusion_matrix_counts_true_classes_in_rows() -> None:
 
 
 @pytest.mark.parametrize("method", ["improved_gan", "gan"])
-def test_it_reads_what_fit_writes(ssgan: Command, tmp_path: Path, make_report: Any, method: str) -> None:
+def test_it_reads_what_fit_writes(
+    ssgan: Command, tmp_path: Path, make_report: Any, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Kills a report of files that fit no longer writes so."""
+    shorten_baseline(monkeypatch, 2)
     tiny = TINY if method == "improved_gan" else [*TINY, "validation=0"]
     outcome = ssgan("fit", *tiny, f"method={method}", "baseline=true", f"runs_dir={tmp_path / 'runs'}")
     assert outcome.code == 0, outcome.err
@@ -503,8 +506,11 @@ def test_a_run_is_paired_with_the_supervised_run_of_its_split(write_run: Callabl
     assert rows["wider"]["supervised only (%)"] == rows["supervised"]["supervised only (%)"] == "not run"
 
 
-def test_results_are_kept(ssgan: Command, tmp_path: Path, make_report: Any, digits: ImageData) -> None:
+def test_results_are_kept(
+    ssgan: Command, tmp_path: Path, make_report: Any, digits: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Kills a run that is lost or counted twice, another split's neighbors, and a table of other numbers than the files'."""
+    shorten_baseline(monkeypatch, 2)
     short = [*TINY, "trainer.limit_train_batches=2", "validation=0", f"runs_dir={tmp_path / 'runs'}"]
     for split in (0, 1):
         assert ssgan("fit", *short, "baseline=true", f"split_seed={split}").code == 0

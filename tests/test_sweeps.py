@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import TINY, Outcome
+from conftest import TINY, Outcome, shorten_baseline
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 from test_configs import CONF, compose
@@ -35,8 +35,11 @@ def test_every_job_composes(path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_sweep_that_is_started_again_runs_what_is_left(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_a_sweep_that_is_started_again_runs_what_is_left(
+    ssgan: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Kills a second start that trains finished runs anew, or skips those that never ended."""
+    shorten_baseline(monkeypatch, 2)
     sweep = ["-m", "sweep=seeds", *TINY, "method.epochs=1", "trainer.limit_train_batches=2", f"runs_dir={tmp_path}"]
     assert ssgan("fit", *sweep, "hydra.sweeper.params.split_seed='0,1'").code == 0
     folders = sorted(tmp_path.glob("digits@50/improved_gan/*"))

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ssgan.nets import config as net_config
 from ssgan.schema import CONFIG_DIR
 
 
+@cache
 def register(trains: bool = True) -> None:
     """Store the configuration dataclasses under the names by which conf/ refers to them.
 

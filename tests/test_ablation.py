@@ -55,6 +55,7 @@ def test_sweep(ssgan: Command, tmp_path: Path) -> None:
     assert len((output / "table.md").read_text().splitlines()) == 2 + len(variants)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "message"),
     [

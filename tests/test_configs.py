@@ -37,6 +37,7 @@ def test_every_data_set_and_method_composes(dataset: str, method: str) -> None:
     assert config.method.name == config.name == method
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_a_data_set_selects_the_preset_of_its_name(dataset: str) -> None:
     """Catches a preset that, named on the command line, does not find its recipe for the method."""
@@ -55,6 +56,7 @@ def test_choices_on_the_command_line_win_over_an_experiment() -> None:
     assert (config.labels, config.method.epochs) == (50, 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_runs_a_few_steps_on_digits(
     experiment: str,

@@ -124,6 +124,7 @@ def test_each_unit_of_the_dense_layer_is_normed_over_the_batch(net: str, norm: s
     torch.testing.assert_close(units.var(0, correction=0), torch.ones(units.shape[1]), rtol=1e-2, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("net", ["lean", "paper", "dcgan"])
 def test_images_of_a_fresh_generator_differ_by_z(net: str) -> None:
     """The share of the variance of a pixel, before its tanh, that z explains. It was 0.21 to 0.23 with a norm per channel."""

@@ -42,5 +42,6 @@ def test_two_passes_differ_by_their_noise_alone(digits: ImageData) -> None:
     assert still.means.all_reduced()["ct"] == 0
 
 
+@pytest.mark.slow
 def test_it_learns(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
     assert learned(ssgan, tmp_path, "ct_gan") < 0.14

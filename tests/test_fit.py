@@ -70,6 +70,7 @@ def test_run_folder(ssgan: Command, tmp_path: Path) -> None:
     assert before == {path: path.read_bytes() for path in before}
 
 
+@pytest.mark.slow
 def test_the_baseline_is_a_run_of_its_own(ssgan: Command, tmp_path: Path) -> None:
     """Kills a baseline with the method's settings, on another split, or trained again at every start."""
     arguments = [*TINY, "trainer.limit_train_batches=2", "split_seed=3", "max_time=10m", f"runs_dir={tmp_path}"]
@@ -90,6 +91,7 @@ def test_the_baseline_is_a_run_of_its_own(ssgan: Command, tmp_path: Path) -> Non
     assert before == {path: path.read_bytes() for path in before}
 
 
+@pytest.mark.slow
 def test_a_baseline_is_added_to_a_finished_run(ssgan: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Kills a method trained for hours before a baseline's folder is found to hold another run."""
     arguments = [*TINY, "trainer.limit_train_batches=2", f"runs_dir={tmp_path}"]
@@ -146,6 +148,7 @@ def test_a_later_start_does_not_rewrite_where_a_run_was_made(ssgan: Command, tmp
         assert later == first | {"command": first["command"] + " download=false"}
 
 
+@pytest.mark.slow
 @pytest.mark.curves
 def test_a_forced_collapse_is_stopped_and_told(ssgan: Command, tmp_path: Path) -> None:
     """A generator that leaps into saturation at once: the watch fires, and the weights from before are exported."""
@@ -322,6 +325,7 @@ def test_gpu(ssgan: Command, tmp_path: Path, norm: str, precision: str) -> None:
     assert outcome.code == 0
 
 
+@pytest.mark.slow
 def test_multirun(ssgan: Command, tmp_path: Path) -> None:
     """Every job of a sweep has its folder, and a bad one does not end the others."""
     outcome = ssgan("fit", "-m", *TINY, f"runs_dir={tmp_path}", "labels=20,25,30", "split_seed=0,1")
@@ -331,6 +335,7 @@ def test_multirun(ssgan: Command, tmp_path: Path) -> None:
     assert done == [f"digits@{n}/improved_gan/split{k}-seed0" for n in (20, 30) for k in (0, 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.mnist
 def test_mnist_learns(ssgan: Command, tmp_path: Path, mnist_dir: str) -> None:
     """120 steps of the real recipe on real images, with labels=100."""

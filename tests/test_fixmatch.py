@@ -62,6 +62,7 @@ def test_one_step_equals_the_algorithm_written_out(digits: ImageData) -> None:
         torch.testing.assert_close(p, old - 0.1 * gradient, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_it_learns(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
     assert learned(ssgan, tmp_path, "fixmatch") < 0.14
 

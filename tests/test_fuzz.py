@@ -122,6 +122,7 @@ def keys() -> list[str]:
     return [*keys, *GROUPS, "method.batchsize", "label", "nonsense"]
 
 
+@pytest.mark.slow
 @fuzzed
 @given(data=st.data())
 def test_overrides(keys: list[str], data: st.DataObject) -> None:
@@ -205,6 +206,7 @@ ODD_ARRAYS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @fuzzed
 @given(data=st.data())
 def test_arrays(file: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
@@ -224,6 +226,7 @@ def test_arrays(file: Path, tmp_path_factory: pytest.TempPathFactory, data: st.D
         assert json.loads(outcome.out)["error"] == pytest.approx(1 - right.mean())
 
 
+@pytest.mark.slow
 @fuzzed
 @given(data=st.data())
 def test_classifier_files(file: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
@@ -284,6 +287,7 @@ def plant(data: st.DataObject, folder: Path) -> None:
                     os.mkfifo(place)
 
 
+@pytest.mark.slow
 @fuzzed
 @given(data=st.data())
 def test_folders(file: Path, data: st.DataObject) -> None:

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 
 def run_python(code: str) -> str:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -11,6 +13,7 @@ def run_python(code: str) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_a_classifier_file_needs_torch_and_safetensors_alone(tmp_path: Path) -> None:
     """Level 0 imports, and load_classifier works, with everything else blocked."""
     blocked = [
@@ -36,6 +39,7 @@ assert ssgan.load_classifier({str(tmp_path / "c")!r}).predict(np.zeros((2, 8, 8)
 """)
 
 
+@pytest.mark.slow
 def test_import_is_quick() -> None:
     """`import ssgan` adds at most 0.3 s to `import torch`: the fastest of 3, against a busy machine."""
     code = "import time, torch; t = time.perf_counter(); import ssgan; print(time.perf_counter() - t)"

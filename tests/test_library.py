@@ -203,6 +203,7 @@ def snippets() -> list[str]:
     return [text for text in blocks if "ssgan.train(" in text or "pl.Trainer(" in text]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_snippets_of_the_readme_run(number: int, tmp_path: Path) -> None:
     code = snippets()[number]

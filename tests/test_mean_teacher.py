@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 from conftest import Outcome, learned, make_classifier
 from test_improved_gan import SHARED, OneStep, fit, sgd, uninitialized
@@ -39,5 +40,6 @@ def test_one_step_equals_the_algorithm_written_out(digits: ImageData) -> None:
         torch.testing.assert_close(new, old - 0.1 * gradient, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_it_learns(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
     assert learned(ssgan, tmp_path, "mean_teacher") < 0.14

@@ -52,6 +52,7 @@ def test_commands_compose(command: str, monkeypatch: pytest.MonkeyPatch) -> None
         check_processes(config)
 
 
+@pytest.mark.slow
 def test_every_technique_of_the_table_is_an_override() -> None:
     techniques = re.findall(r"^\| .+\[.+\]\(ssgan/.+\) \|$", README, re.MULTILINE)
     assert len(techniques) >= 8

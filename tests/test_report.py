@@ -205,6 +205,7 @@ def test_the_page_refers_to_nothing_else(
         assert path.stat().st_size < PICTURE_BYTES
 
 
+@pytest.mark.slow
 def test_names_are_text(write_run: Callable[..., Path], make_report: Any, classifier: MLPClassifier) -> None:
     """Kills a name that is markup in the page, ends an attribute, ends a table cell, or is mathematics in a figure."""
     for split, recipe in enumerate(("<b>", '"><img src=x onerror=alert(1)>', "a | b", "$x_$", "`c`")):
@@ -218,6 +219,7 @@ def test_names_are_text(write_run: Callable[..., Path], make_report: Any, classi
     assert "<b>" not in re.sub(r"`[^`\n]*`|^    .*$|\\<", "", text, flags=re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_figures_are_there_when_their_data_are(
     write_run: Callable[..., Path], make_report: Any, classifier: MLPClassifier, tmp_path: Path
 ) -> None:
@@ -430,6 +432,7 @@ def test_confusion_matrix_counts_true_classes_in_rows() -> None:
     assert matrix.tolist() == [[1, 1, 2], [0, 1, 0], [0, 0, 1]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["improved_gan", "gan"])
 def test_it_reads_what_fit_writes(
     ssgan: Command, tmp_path: Path, make_report: Any, method: str, monkeypatch: pytest.MonkeyPatch
@@ -506,6 +509,7 @@ def test_a_run_is_paired_with_the_supervised_run_of_its_split(write_run: Callabl
     assert rows["wider"]["supervised only (%)"] == rows["supervised"]["supervised only (%)"] == "not run"
 
 
+@pytest.mark.slow
 def test_results_are_kept(
     ssgan: Command, tmp_path: Path, make_report: Any, digits: ImageData, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,6 +80,7 @@ def straight(trained: Callable[..., Path], tmp_path: Path) -> Path:
     return folder_of(trained(tmp_path / "straight", *TINY))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("technique", [(), EVERY_TECHNIQUE], ids=["default", "every_technique"])
 @pytest.mark.parametrize("step", [STEPS, STEPS + 1, 3 * STEPS - 2])
 def test_a_killed_run_ends_as_the_straight_one(
@@ -111,6 +112,7 @@ def test_a_killed_run_ends_as_the_straight_one(
     assert len(rows_of(killed)) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("step", [3, STEPS, 2 * STEPS])
 def test_a_signal_saves_at_the_next_step(
@@ -143,6 +145,7 @@ def test_a_second_signal_acts_at_once() -> None:
             signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_the_baseline_goes_on_too(ssgan: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Kills minutes of a baseline that are lost, and a second start that trains the method again."""
     shorten_baseline(monkeypatch, 6)
@@ -193,6 +196,7 @@ STOPPED: list[Path] = []
 """The runs_dir of a run that a signal stopped, once there is one."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_checkpoint(
     ssgan: Command,
@@ -285,6 +289,7 @@ def test_a_run_killed_while_it_is_tested(ssgan: Command, tmp_path: Path, monkeyp
     assert not [path for path in folder.iterdir() if path.suffix == ".untested"]
 
 
+@pytest.mark.slow
 def test_a_run_belongs_to_its_data(ssgan: Command, tmp_path: Path) -> None:
     """Kills positions of labeled images that are applied to other ones, and an old result that is told for new data."""
     random = np.random.default_rng(0)

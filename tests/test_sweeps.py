@@ -21,6 +21,7 @@ from ssgan.training.environment import command_line
 SWEEPS = sorted((CONF / "sweep").glob("*.yaml"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_every_job_composes(path: Path) -> None:
     assert f"# python -m ssgan.fit -m sweep={path.stem}" in path.read_text()
@@ -54,6 +55,7 @@ def test_a_sweep_that_is_started_again_runs_what_is_left(
     assert (folders[1] / "metrics.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.distributed
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local", "ray"])
 def test_jobs_in_processes_of_their_own(launcher: str, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_mistakes(
         (["dataset=digits", "checkpoint=/nowhere.ckpt"], ["checkpoint=/nowhere.ckpt: no such file"]),
         (["dataset=digits", f"output={tmp_path}"], ["cannot be written"]),
         (["dataset=digits", "feedback=perhaps"], ["feedback", "perhaps"]),
-        ([], ["You must specify 'dataset'"]),
+        ([], ["missing: dataset=..., one of"]),
     ):
         outcome = ssgan("turing", f"checkpoint={checkpoint}", f"output={output}", *overrides)
         assert outcome.code == 1

@@ -84,14 +84,23 @@ def consistency(logits: Tensor, teacher: Tensor) -> Tensor:
     return (logits.float().softmax(1) - teacher.detach().float().softmax(1)).square().sum(1).mean()
 
 
-def pseudo_label(logits: Tensor, teacher: Tensor, threshold: float) -> Tensor:
-    """mean 1[max q >= threshold] H(argmax q, p) (Sohn et al. 2020, eq. 4), over all images of the batch.
+def pseudo_label(
+    logits: Tensor, teacher: Tensor, threshold: float, temperature: float = 0.0, align: bool = False
+) -> Tensor:
+    """mean 1[max q >= threshold] H(q', p) (Sohn et al. 2020, eq. 4), over all images of the batch.
 
     p are the class probabilities of ``logits`` (N, K), q those of ``teacher`` (N, K), on other views of the same images;
-    gradients reach ``logits`` only. Images below the threshold count as 0 in the mean. Not in the paper.
+    gradients reach ``logits`` only. Targets q' are q^(1/temperature), normalized (Berthelot et al. 2019, eq. 7), and at 0
+    the most probable class. With ``align``, q is first divided by its mean over the batch, of all processes, and
+    normalized (Berthelot et al. 2020, sec. 3.1, for equally frequent classes and with a batch's mean). Images below the
+    threshold count as 0 in the mean. Not in the paper.
     """
-    confidence, labels = teacher.detach().float().softmax(1).max(1)
-    each = F.cross_entropy(logits.float(), labels, reduction="none")
+    log_q = teacher.detach().float().log_softmax(1)
+    if align:
+        log_q = (log_q - all_reduce_mean(log_q.exp().mean(0)).log()).log_softmax(1)
+    confidence, labels = log_q.exp().max(1)
+    targets = (log_q / temperature).softmax(1) if temperature else labels
+    each = F.cross_entropy(logits.float(), targets, reduction="none")
     return (each * (confidence >= threshold)).mean()
 
 

@@ -39,6 +39,21 @@ def test_loss_equals_the_formula() -> None:
     assert (strong.grad[~confident] == 0).all()
 
 
+def test_soft_and_aligned_targets_equal_the_formula() -> None:
+    """MixMatch's eq. 7 and ReMixMatch's alignment, image by image; catches a power taken before the alignment."""
+    strong, weak = torch.randn(20, 10), torch.randn(20, 10)
+    q = weak.softmax(1)
+    aligned = q / q.mean(0)
+    aligned = aligned / aligned.sum(1, keepdim=True)
+    for align, of in ((False, q), (True, aligned)):
+        expected = torch.tensor(0.0)
+        for p, target in zip(strong.log_softmax(1), of, strict=True):
+            sharpened = target**2 / (target**2).sum()
+            if target.max() >= 0.3:
+                expected = expected - (sharpened * p).sum() / 20
+        torch.testing.assert_close(losses.pseudo_label(strong, weak, 0.3, temperature=0.5, align=align), expected)
+
+
 def test_one_step_equals_the_algorithm_written_out(digits: ImageData) -> None:
     """Catches the student's own prediction as the teacher, and weak and strong views in each other's place."""
     before = OneStep()

@@ -80,7 +80,7 @@ EVERY_LOSS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "pull_away": lambda x, y: losses.pull_away(x),
     "consistency": losses.consistency,
     "class_balance": lambda x, y: losses.class_balance(x),
-    "pseudo_label": lambda x, y: losses.pseudo_label(x, y, 0.1),
+    "pseudo_label": lambda x, y: losses.pseudo_label(x, y, 0.1, 0.5, align=True),
     "entropy": lambda x, y: losses.entropy(x),
     "squared_distance": losses.squared_distance,
     "historical_averaging": lambda x, y: losses.historical_averaging([x], [y]),

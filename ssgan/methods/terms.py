@@ -52,13 +52,18 @@ class PseudoLabel(Term):
     """FixMatch (Sohn et al. 2020, eq. 4): confident classes of weak views teach strong ones; `losses.pseudo_label`."""
 
     threshold: float = key(0.95, "least probability of a pseudo-label; the paper's", at_least=0, at_most=1)
+    temperature: float = key(
+        0.0, "of soft targets q^(1/temperature), MixMatch's: 0.5; 0: the most probable class", at_least=0
+    )
+    align: bool = key(False, "divide q by its mean over the batch, for classes that are about equally frequent")
 
     uses_teacher: ClassVar[bool] = True
     views: ClassVar[Views] = {"unlabeled": UNLABELED, "strong": STRONG}
     student: ClassVar[tuple[str, ...]] = ("strong",)
 
     def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
-        return losses.pseudo_label(out["strong"].logits, method.teacher_logits(batch["unlabeled"]), self.threshold)
+        teacher = method.teacher_logits(batch["unlabeled"])
+        return losses.pseudo_label(out["strong"].logits, teacher, self.threshold, self.temperature, self.align)
 
 
 @dataclass

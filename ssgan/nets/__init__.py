@@ -5,6 +5,7 @@ from ssgan.nets.conv import ConvClassifier, ConvGenerator
 from ssgan.nets.dcgan import DCGANClassifier, DCGANGenerator
 from ssgan.nets.mlp import MLPClassifier, MLPGenerator
 from ssgan.nets.resnet import ResNetClassifier
+from ssgan.nets.small import SmallClassifier
 
 __all__ = [
     "AirClassifier",
@@ -15,4 +16,5 @@ __all__ = [
     "MLPClassifier",
     "MLPGenerator",
     "ResNetClassifier",
+    "SmallClassifier",
 ]

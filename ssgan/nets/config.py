@@ -128,11 +128,23 @@ class AirClassifierConfig:
     widths: list[int] = key([64, 128, 256], "channels of the three blocks; airbench94: 64, 256, 256")
 
 
+@dataclass
+class SmallClassifierConfig:
+    """A small network with batch norm for gray digits of 8x8 (or, with a ``stride`` of 2, 28x28) pixels."""
+
+    _target_: str = "ssgan.nets.SmallClassifier"
+    widths: list[int] = key(
+        [24, 48], "channels of the blocks of two convolutions, each of which ends by halving the sides"
+    )
+    stride: int = key(1, "of the first convolution", at_least=1)
+
+
 CLASSIFIERS: dict[str, type[Any]] = {
     "lean": ConvClassifierConfig,
     "air": AirClassifierConfig,
     "dcgan": DCGANClassifierConfig,
     "mnist": MLPClassifierConfig,
+    "small": SmallClassifierConfig,
     "wrn_28_2": ResNetClassifierConfig,
 }
 """The choices of ``net/classifier=``, beside the files of conf/net/classifier."""

@@ -128,6 +128,15 @@ def test_mean_sd_and_paired_standard_error(write_run: Callable[..., Path], make_
     assert (one["test error (%)"], one["difference (%)"], one["paper (%)"]) == ("0.93 (1)", "19.07 (1)", "0.93 ± 0.065")
 
 
+def test_the_generators_health_is_the_mean_of_the_runs_that_have_it(
+    write_run: Callable[..., Path], make_report: Any
+) -> None:
+    for split, health in enumerate(({"distinct": 0.8, "recall": 0.25}, {"distinct": 0.6}, None, "odd")):
+        write_run(split, health=health)
+    for text in make_report():
+        assert "Generator, mean of 2 runs: distinct nearest images 0.70, recall 0.25." in text
+
+
 def test_only_runs_with_both_errors_are_paired(write_run: Callable[..., Path], make_report: Any) -> None:
     """Kills the difference of two means over different runs."""
     write_run(0, test_error=0.1, supervised_error=0.3)
@@ -445,12 +454,13 @@ def test_it_reads_what_fit_writes(
     text, _ = make_report()
     kinds = ["samples", "curves", "calibration", "confusion"] if method == "improved_gan" else ["samples", "curves"]
     assert re.findall(r"-(\w+)\.png\)", text) == kinds
-    metrics = json.loads(next((tmp_path / "runs").rglob("metrics.json")).read_text())
+    metrics = json.loads(next((tmp_path / "runs").glob(f"*/{method}/*/metrics.json")).read_text())
     has_classes = method == "improved_gan"
     expected = [f"{100 * metrics['test_error']:.2f} (1)"] if has_classes else ["no classes"]
     assert cells(text)["test error (%)"] == expected[0]
     assert "No " not in text
     assert "missing or broken" not in text
+    assert f"Generator, mean of 1 run: distinct nearest images {metrics['health']['distinct']:.2f}, " in text
 
 
 def test_the_page_in_a_browser(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ssgan.files import write_figure
 
@@ -10,30 +10,51 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw_curves(rows: Sequence[dict[str, float]], path: Path, title: str) -> None:
+LABELS = {
+    "distinct": "distinct nearest images",
+    "distinct_real": "the same of real images",
+    "precision": "precision",
+    "recall": "recall",
+    "d_real": "D(real)",
+    "d_generated": "D(generated)",
+}
+"""The measures of `ssgan.evaluation.health`, in words."""
+
+
+def draw_curves(rows: Sequence[dict[str, Any]], path: Path, title: str) -> None:
     """Write `curves_figure` as a PNG file."""
     write_figure(path, curves_figure(rows, title))
 
 
-def curves_figure(rows: Sequence[dict[str, float]], title: str) -> "Figure":
-    """The ``train/...`` columns of metrics.csv on a logarithmic scale, and ``val/error`` beside them if there is one."""
+def curves_figure(rows: Sequence[dict[str, Any]], title: str) -> "Figure":
+    """The ``train/...`` columns of metrics.csv on a logarithmic scale, and beside them ``val/error`` and the generator's
+    ``health/...``, if there are any.
+    """
     from matplotlib.figure import Figure
 
     epochs = [row["epoch"] for row in rows]
     names = [name for name in rows[0] if name.startswith("train/")]
-    watched = "val/error" in rows[0]
-    figure = Figure(figsize=(10 if watched else 5.5, 3.6), layout="constrained")
-    axes = figure.subplots(1, 2 if watched else 1, squeeze=False)[0]
+    health = [name for name in rows[0] if name.startswith("health/")]
+    panels = 1 + ("val/error" in rows[0]) + bool(health)
+    figure = Figure(figsize=(0.5 + 5 * panels, 3.6), layout="constrained")
+    losses, *others = figure.subplots(1, panels, squeeze=False)[0]
     for name in names:
-        axes[0].plot(epochs, [row[name] for row in rows], label=name.removeprefix("train/").replace("_", " "))
-    axes[0].set(title=title, xlabel="epoch", ylabel="loss")
+        losses.plot(epochs, [row[name] for row in rows], label=name.removeprefix("train/").replace("_", " "))
+    losses.set(title=title, xlabel="epoch", ylabel="loss")
     if all(row[name] >= 0 for row in rows for name in names):
-        axes[0].set_yscale("log", nonpositive="mask")
-    axes[0].legend()
-    if watched:
-        axes[1].plot(epochs, [100 * row["val/error"] for row in rows], color="black")
-        axes[1].set(title="averaged weights", xlabel="epoch", ylabel="validation error (%)", ylim=(0, None))
-    for axis in axes:
+        losses.set_yscale("log", nonpositive="mask")
+    losses.legend()
+    if "val/error" in rows[0]:
+        errors = [100 * row["val/error"] for row in rows]
+        others[0].plot(epochs, errors, color="black")
+        others[0].set(title="averaged weights", xlabel="epoch", ylabel="validation error (%)", ylim=(0, None))
+    for name in health:
+        measured = [(row["epoch"], row[name]) for row in rows if row.get(name, "") != ""]
+        others[-1].plot(*zip(*measured, strict=True), marker=".", label=LABELS[name.removeprefix("health/")])
+    if health:
+        others[-1].set(title="generator", xlabel="epoch", ylim=(0, 1))
+        others[-1].legend(fontsize="small")
+    for axis in (losses, *others):
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
     return figure

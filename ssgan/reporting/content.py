@@ -4,7 +4,9 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 
+from ssgan.evaluation.curves import LABELS
 from ssgan.evaluation.pixels import LEARNERS
 from ssgan.reporting.results import Group, Results, Summary
 
@@ -63,6 +65,16 @@ class Section:
     @property
     def has_classes(self) -> bool:
         return any((run.folder / "classifier.safetensors").exists() for run in self.group.runs)
+
+    @property
+    def health(self) -> str | None:
+        """The generator's at the end of training, mean over the runs that measured it."""
+        measured = [run.metrics["health"] for run in self.group.runs if isinstance(run.metrics.get("health"), dict)]
+        values = {
+            label: [one[name] for one in measured if isinstance(one.get(name), float)] for name, label in LABELS.items()
+        }
+        told = [f"{label} {fmean(found):.2f}" for label, found in values.items() if found]
+        return f"Generator, mean of {plural(len(measured), 'run')}: {', '.join(told)}." if told else None
 
     @property
     def commands(self) -> list[str]:

@@ -70,10 +70,12 @@ class Run:
             return []
 
     def epochs(self) -> list[dict[str, float]]:
-        """The rows of metrics.csv; empty if that file is missing or broken."""
+        """The rows of metrics.csv, without what was not measured in an epoch; empty if that file is missing or broken."""
         try:
             with (self.folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
-                return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+                return [
+                    {name: float(value) for name, value in row.items() if value != ""} for row in csv.DictReader(file)
+                ]
         except (OSError, ValueError, TypeError, csv.Error):
             return []
 

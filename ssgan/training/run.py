@@ -21,6 +21,7 @@ from ssgan.precision import emulated, resolve_precision
 from ssgan.training.build import Built, build, check, make_trainer
 from ssgan.training.callbacks.checkpoints import Checkpoints
 from ssgan.training.callbacks.collapse_watch import CollapseWatch
+from ssgan.training.callbacks.health import HealthRecord, measured
 from ssgan.training.callbacks.metrics_csv import RunRecord
 from ssgan.training.callbacks.progress import RunProgress
 from ssgan.training.callbacks.sample_grid import SampleGrid
@@ -145,7 +146,9 @@ def run_method(
     """
     module, data = built
     watch = CollapseWatch(**config.collapse_watch)
-    record = RunRecord(folder.path)
+    has_generator = hasattr(module, "ema_generator")
+    health = HealthRecord(config.trainer.samples_every, config.seed) if has_generator else None
+    record = RunRecord(folder.path, health)
     checkpoints = Checkpoints(
         folder / "last.ckpt",
         folder / "previous.ckpt",
@@ -154,10 +157,11 @@ def run_method(
         healthy=lambda: watch.reason is None,
     )
     estimate = TimeEstimate(lambda seconds, module: print(time_left(seconds, module, limit), flush=True))
-    callbacks: list[pl.Callback] = [watch, RunProgress(f"{condition(config)} {config.name}"), estimate, record]
+    callbacks: list[pl.Callback] = [watch, RunProgress(f"{condition(config)} {config.name}"), estimate]
+    callbacks += [health, record] if health else [record]
     if limit:
         callbacks.insert(0, TimeLimit(limit))
-    if hasattr(module, "ema_generator"):
+    if has_generator:
         callbacks.append(
             SampleGrid(folder / "samples", config.trainer.samples_every, config.trainer.samples_count, config.seed)
         )
@@ -182,6 +186,7 @@ def run_method(
         "test_error": test["error"],
         "ece": test["ece"],
         "nll": test["nll"],
+        "health": {name: round(value, 4) for name, value in measured(module, config.seed).items()} if health else None,
         "epochs": len(record.rows),
         "seconds": round(record.seconds, 1),
         "condition": condition(config),

@@ -9,17 +9,18 @@ from typing import Any
 import pytorch_lightning as pl
 
 from ssgan.files import write_atomically
+from ssgan.training.callbacks.health import HealthRecord
 
 
 class RunRecord(pl.Callback):
-    """After every epoch: a row of metrics.csv, with losses, validation error and seconds of training.
+    """After every epoch: a row of metrics.csv, with losses, validation error, the generator's health and seconds of training.
 
     Rows and seconds travel in checkpoints, so that a resumed run goes on where it was saved, without gap or repeat.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.rows: list[dict[str, float]] = []
+    def __init__(self, folder: Path, health: HealthRecord | None = None):
+        self.folder, self.health = folder, health
+        self.rows: list[dict[str, Any]] = []
         self.seconds = 0.0
         self.started: float | None = None
 
@@ -39,10 +40,12 @@ class RunRecord(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._look_at_the_clock()
-        row: dict[str, float] = {"epoch": trainer.current_epoch + 1, "step": pl_module.step_number + 1}
+        row: dict[str, Any] = {"epoch": trainer.current_epoch + 1, "step": pl_module.step_number + 1}
         row |= {f"train/{name}": mean for name, mean in pl_module.means.all_reduced().items()}
         if "val/error" in trainer.callback_metrics:
             row["val/error"] = trainer.callback_metrics["val/error"].item()
+        if self.health is not None:
+            row |= self.health.row
         self.rows.append(row | {"seconds": round(self.seconds, 3)})
         if trainer.is_global_zero:
             write_atomically(self.folder / "metrics.csv", self._table().encode())

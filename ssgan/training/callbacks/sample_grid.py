@@ -8,6 +8,12 @@ import pytorch_lightning as pl
 from ssgan.inference.sampling import sample_grid, write_grid
 
 
+def is_due(trainer: pl.Trainer, every: int) -> bool:
+    """Whether what is done after epochs 1, every, 2 every, ... and the last is to be done now."""
+    epoch = trainer.current_epoch + 1
+    return epoch in (1, trainer.max_epochs) or epoch % every == 0
+
+
 class SampleGrid(pl.Callback):
     """samples/epoch_NNNN.png of the averaged generator, always from the same z: after epochs 1, every, 2 every, ..."""
 
@@ -15,10 +21,9 @@ class SampleGrid(pl.Callback):
         self.folder, self.every, self.count, self.seed = folder, every, count, seed
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        epoch = trainer.current_epoch + 1
-        wanted = epoch in (1, trainer.max_epochs) or epoch % self.every == 0
-        if not (wanted and trainer.is_global_zero):
+        if not (is_due(trainer, self.every) and trainer.is_global_zero):
             return
+        epoch = trainer.current_epoch + 1
         per_row = max(1, round(self.count**0.5))
         generator = pl_module.ema_generator.module
         write_grid(self.folder / f"epoch_{epoch:04d}.png", sample_grid(generator, self.count, per_row, self.seed))

@@ -1,0 +1,38 @@
+"""The generator's health over the epochs of a run."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+
+from ssgan.evaluation.curves import LABELS
+from ssgan.evaluation.health import generator_health
+from ssgan.training.callbacks.sample_grid import is_due
+
+
+class HealthRecord(pl.Callback):
+    """`generator_health` of the averaged networks at the end of the epochs of which there is a grid of samples.
+
+    ``row`` is what metrics.csv has of the epoch, with empty columns where nothing was measured.
+    """
+
+    def __init__(self, every: int, seed: int):
+        self.every, self.seed = every, seed
+        self.row: dict[str, float | str] = {}
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        health = measured(pl_module, self.seed) if is_due(trainer, self.every) and trainer.is_global_zero else {}
+        self.row = {f"health/{name}": round(health[name], 4) if name in health else "" for name in LABELS}
+
+
+def measured(module: Any, seed: int) -> dict[str, float]:
+    """`generator_health` of the averaged networks of a method that trains, on the pool that it draws from."""
+    data = module.trainer.datamodule
+    images = module.calibration_images if module.batch_norms or module.classifier.batch_dependent else None
+    return generator_health(
+        module.ema_classifier.module,
+        module.ema_generator.module,
+        data.data.train_images[data.pool],
+        seed,
+        module.fake_logit,
+        None if images is None else images.to(module.device),
+    )

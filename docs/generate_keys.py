@@ -19,6 +19,7 @@ import yaml  # type: ignore[import-untyped]
 from omegaconf import MISSING, OmegaConf
 
 from ssgan import methods, schema
+from ssgan.command_schema import COMMANDS
 from ssgan.configuration import register
 from ssgan.data.augmentation import AugmentationConfig
 from ssgan.fields import remedy
@@ -324,7 +325,7 @@ def of_loggers() -> Iterator[Section]:
 
 def of_other_commands() -> Iterator[Section]:
     yield Section("Other commands")
-    for command, owner in schema.COMMANDS.items():
+    for command, owner in COMMANDS.items():
         hints = typing.get_type_hints(owner)
         groups: dict[str, Any] = {}
         for entry in owner().defaults:

@@ -16,9 +16,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from ssgan.command_schema import COMMANDS
 from ssgan.configuration import format_hydra_error, no_such_key, of_groups, register, require_keys
 from ssgan.errors import SsganError, first_line, print_error
-from ssgan.schema import COMMANDS, CONFIG_DIR, FitConfig
+from ssgan.schema import CONFIG_DIR, FitConfig
 
 
 def run(config_name: str, job: Callable[[DictConfig], int], help_text: str | None = None) -> None:

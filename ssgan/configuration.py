@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from ssgan import methods, schema
+from ssgan.command_schema import COMMANDS
 from ssgan.data.augmentation import AugmentationConfig
 from ssgan.errors import SsganError, first_line
 from ssgan.nets import config as net_config
@@ -29,7 +30,7 @@ def register(trains: bool = True) -> None:
     """
     store = ConfigStore.instance().store
     store(name="fit_schema", node=schema.FitConfig)
-    for command, config in schema.COMMANDS.items():
+    for command, config in COMMANDS.items():
         store(name=command, node=config)
     for name, dataset in schema.DATASETS.items():
         store(group="schema/dataset", name=name, node=dataset)

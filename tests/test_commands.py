@@ -134,7 +134,10 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
 @pytest.mark.parametrize(
     ("arguments", "messages"),
     [
-        ((*FIT, "method=ct_gan", "method.ct_margn=1"), ["did you mean method.ct_margin?"]),
+        (
+            (*FIT, "method=supervised", "method.generator_optimiser.lr=1"),
+            ["did you mean method.classifier_optimizer.lr?"],
+        ),
         (("fit", "net/classifier=dcgan", "net.classifier.widht=8"), ["did you mean net.classifier.width?"]),
         ((*FIT, "augmentation=3"), ["augmentation=3: it has keys of its own"]),
         ((*FIT, "net=lean"), ["net/classifier=NAME, net/generator=NAME"]),

@@ -21,7 +21,6 @@ from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import ImageData, from_arrays
 from ssgan.methods.fixmatch import FixMatch
 from ssgan.methods.improved_gan import ImprovedGAN
-from ssgan.methods.mean_teacher import MeanTeacher
 from ssgan.nets import MLPClassifier, MLPGenerator
 from ssgan.schema import CONFIG_DIR
 
@@ -106,7 +105,7 @@ def test_a_logger_of_conf_writes_into_the_run_folder(tmp_path: Path) -> None:
 def test_the_configuration_of_a_method_is_checked_in_python_too(digits: ImageData) -> None:
     classifier = MLPClassifier((1, 8, 8), 10, [64, 32], 0.3, 0.5, 0.1)
     with pytest.raises(ssgan.SsganError, match=r"method.epochs=0: use 1 or more"):
-        MeanTeacher(classifier, MeanTeacher.Config(epochs=0))
+        FixMatch(classifier, FixMatch.Config(epochs=0))
 
 
 @pytest.mark.filterwarnings("ignore:.*(tensorboardX|does not have many workers)")

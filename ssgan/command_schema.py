@@ -1,0 +1,129 @@
+"""The keys of the commands beside ``fit``, and their values."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+from ssgan.fields import key
+from ssgan.schema import DatasetConfig
+
+
+@dataclass
+class CommandConfig:
+    """A command beside ``fit``: conf/ has no file of it, and it writes no folder of its own."""
+
+    defaults: list[Any] = field(default_factory=lambda: ["_self_", "quiet"])  # Hydra's list, no key
+
+
+@dataclass
+class DataCommandConfig(CommandConfig):
+    """A command that reads a data set."""
+
+    data_dir: str = key("${oc.env:SSGAN_DATA,data}", "where data sets are looked for, and downloaded to")
+    download: bool = key(True, "false: a data set that is not there is an error")
+
+
+@dataclass
+class EvaluateConfig(DataCommandConfig):
+    """``python -m ssgan.evaluate classifier=FILE dataset=NAME``"""
+
+    defaults: list[Any] = field(default_factory=lambda: ["_self_", {"dataset": MISSING}, "quiet"])
+    classifier: str = key(MISSING, "a classifier file, or a pattern with * that matches several: their mean")
+    dataset: DatasetConfig = MISSING
+
+
+@dataclass
+class PredictConfig(CommandConfig):
+    """``python -m ssgan.predict classifier=FILE images=FOLDER_OR_FILE output=FILE.csv``"""
+
+    classifier: str = key(MISSING, "a classifier file, or a pattern with * that matches several: their mean")
+    images: str = key(MISSING, "a picture, or a folder of pictures")
+    output: str = key(MISSING, "the .csv file: path, class, probability")
+
+
+@dataclass
+class SampleConfig(CommandConfig):
+    """``python -m ssgan.sample checkpoint=FILE output=FILE.png``"""
+
+    checkpoint: str = key(MISSING, "last.ckpt of a run folder")
+    output: str = key(MISSING, "the .png file")
+    count: int = key(100, "images")
+    per_row: int = key(10, "images in a row of the picture")
+    scale: int = key(2, "pixels of the picture per pixel of an image")
+    seed: int = key(0, "of z")
+
+
+@dataclass
+class TuringConfig(DataCommandConfig):
+    """``python -m ssgan.turing checkpoint=FILE dataset=NAME output=FILE.html``"""
+
+    defaults: list[Any] = field(default_factory=lambda: ["_self_", {"dataset": MISSING}, "quiet"])
+    checkpoint: str = key(MISSING, "last.ckpt of a run folder")
+    dataset: DatasetConfig = MISSING
+    output: str = key(MISSING, "the .html file")
+    count: int = key(50, "images of each kind")
+    seed: int = key(0, "which images, and in which order")
+    feedback: bool = key(True, "the page's checkbox at the start: tell after each verdict whether it was right")
+
+
+@dataclass
+class ScoreConfig(DataCommandConfig):
+    """``python -m ssgan.score checkpoint=FILE judge=FILE``"""
+
+    defaults: list[Any] = field(default_factory=lambda: ["_self_", {"dataset": None}, "quiet"])
+    checkpoint: str = key(MISSING, "last.ckpt of a run folder")
+    judge: str = key(MISSING, "a classifier file, or inception")
+    dataset: Any = key(None, "of the real images, its test images; by default the one that the judge was trained on")
+    samples: int = key(50_000, "generated images; the paper's number")
+    splits: int = key(10, "of the generated images, for the score's deviation; the paper's number")
+    seed: int = key(0, "of z and of the order in splits")
+
+
+@dataclass
+class AblationConfig(DataCommandConfig):
+    """``python -m ssgan.ablation runs='runs/mnist@100/ablation_*/*' judge=FILE output=FOLDER``"""
+
+    runs: str = key(MISSING, "a pattern of run folders, in quotes")
+    judge: str = key(MISSING, "a classifier file")
+    output: str = key(MISSING, "the folder of table and picture")
+    samples: int = key(10_000, "generated images of each run")
+    splits: int = key(10, "of the generated images, for the score's deviation; the paper's number")
+
+
+@dataclass
+class ReportConfig(DataCommandConfig):
+    """``python -m ssgan.report runs='runs/*/*/*' output=FOLDER``; of results that are kept: ``results=FOLDER readme=FILE``"""
+
+    runs: str | None = key(None, "a pattern of run folders, in quotes")
+    output: str | None = key(None, "the folder of report.html, report.md and figures, with runs=")
+    results: str | None = key(
+        None, "a folder of JSON files, one for each condition and recipe, to which the runs are added"
+    )
+    readme: str | None = key(
+        None, "a Markdown file between whose report markers the table is written: of results=, else of runs="
+    )
+    pixels: bool = key(True, "label spreading and logistic regression on each run's split")
+
+
+@dataclass
+class DivergencesConfig(CommandConfig):
+    """``python -m ssgan.divergences output=FOLDER``"""
+
+    output: str = key(MISSING, "the folder of figures and numbers")
+    p: float = key(0.2, 'as in Huszar, "Understanding minibatch discrimination in GANs"')
+    draws: list[int] = key([1, 2, 3, 8], "sizes of minibatches, as in the study's figure")
+    points: int = key(199, "values of q")
+
+
+COMMANDS: dict[str, type[CommandConfig]] = {
+    "evaluate": EvaluateConfig,
+    "predict": PredictConfig,
+    "sample": SampleConfig,
+    "score": ScoreConfig,
+    "turing": TuringConfig,
+    "report": ReportConfig,
+    "ablation": AblationConfig,
+    "divergences": DivergencesConfig,
+}
+"""The modules of ssgan, but for ``fit``, that ``python -m`` runs, and their keys."""

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -120,6 +121,14 @@ def test_dry_run(ssgan: Command, tmp_path: Path) -> None:
     forward = classifier * 96 + (classifier - 20 * 10) * 64  # rows of both players' passes
     told = next(line for line in outcome.out.splitlines() if "GFLOP" in line)
     assert float(told.split()[0]) == pytest.approx(2 * 3 * forward / 1e9, abs=0.006)
+    assert not [path for path in (tmp_path / "runs").rglob("*") if path.is_file()]
+
+
+def test_dry_run_of_a_baseline_too(ssgan: Command, tmp_path: Path) -> None:
+    outcome = ssgan("fit", "dry_run=true", "baseline=true", *TINY, f"runs_dir={tmp_path / 'runs'}")
+    assert outcome.code == 0, outcome.err
+    assert re.findall("^name: .*", outcome.out, re.MULTILINE) == ["name: improved_gan", "name: improved_gan_supervised"]
+    assert outcome.out.count("GFLOP a step") == 2
     assert not [path for path in (tmp_path / "runs").rglob("*") if path.is_file()]
 
 

@@ -65,7 +65,7 @@ def run_with_baseline(
             there.require_same(resolved)
         load = cache(lambda: load_dataset(config.dataset) if data is None else data)
         results = [run(config, folder, load, logger)]
-    if beside is not None and not results[0].launched and not config.dry_run:
+    if beside is not None and not results[0].launched:
         with RunFolder.made(run_path(beside), beside.runs_dir) as folder:
             results.append(run(beside, folder, load))
     return results

@@ -159,7 +159,10 @@ def test_another_data_set_of_torchvisions_is_two_files(
     assert (tmp_path / "runs/fashion@20/improved_gan/split0-seed0/classifier.safetensors").is_file()
 
 
-@pytest.mark.parametrize(("kind", "said"), [("Pigeons", "no such class"), ("utils", "no such class")])
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("Pigeons", "no such class"), ("utils", "no such class"), ("ImageFolder", "no training and test part")],
+)
 def test_what_torchvision_does_not_have(kind: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(SsganError, match=f"dataset.kind={kind}: .*{said}"):
         torchvision_files("x", kind, (1, 28, 28), ("a", "b"), str(tmp_path), download=False)

@@ -163,6 +163,26 @@ def test_the_baseline_goes_on_too(ssgan: Command, tmp_path: Path, monkeypatch: p
     assert (folder_of(tmp_path) / "classifier.safetensors").stat().st_mtime_ns == written
 
 
+def test_a_signal_while_the_processes_agree_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches a number that is written over by what was agreed on before it came; several processes wait there for long."""
+    checkpoints = Checkpoints(tmp_path / "last", tmp_path / "previous", "run", None)
+    monkeypatch.setattr(checkpoints, "_save", lambda trainer: None)
+    agreed = []
+
+    def waiting(*numbers: float) -> list[float]:
+        checkpoints.stop.number = signal.SIGTERM
+        agreed.append(numbers)
+        return list(numbers)
+
+    monkeypatch.setattr("ssgan.training.callbacks.checkpoints.all_reduce_max", waiting)
+    trainer = SimpleNamespace(num_training_batches=10)
+    checkpoints.on_train_batch_end(trainer, None, None, None, 3)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.on_train_batch_end(trainer, None, None, None, 4)
+    assert agreed == [(False, 0), (False, signal.SIGTERM)]
+    assert checkpoints.stop.number == signal.SIGTERM
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_the_clock_of_every_process_is_set(tmp_path: Path, first: bool) -> None:
     """Kills a process that does not write and so wants a checkpoint after every step, once one was due."""

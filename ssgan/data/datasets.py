@@ -125,7 +125,12 @@ def _through_torchvision(
     factory = getattr(datasets, kind, None)
     if not (isinstance(factory, type) and issubclass(factory, datasets.VisionDataset)):
         raise SsganError(f"dataset.kind={kind}: torchvision.datasets has no such class")
-    by_split = "train" not in inspect.signature(factory).parameters
+    parameters = inspect.signature(factory).parameters
+    by_split = "train" not in parameters
+    if "download" not in parameters or (by_split and "split" not in parameters):
+        raise SsganError(
+            f"dataset.kind={kind}: this class has no training and test part; use dataset=folder for your own"
+        )
     root = archive.parent
     parts = []
     try:
@@ -144,6 +149,8 @@ def _through_torchvision(
             f"y_train, x_test, y_test) or torchvision's files of {kind} there, or use download=true on a machine "
             f"with a network."
         ) from error
+    if not all(hasattr(part, "data") for part in parts):
+        raise SsganError(f"dataset.kind={kind}: its images are files; use dataset=folder with them")
     images = [_channels_last(np.asarray(part.data)) for part in parts]
     targets = [np.asarray(part.targets if hasattr(part, "targets") else part.labels) for part in parts]
     arrays = dict(zip(STANDARD, (images[0], targets[0], images[1], targets[1]), strict=True))

@@ -122,18 +122,20 @@ class Checkpoints(pl.Callback):
         if batch_idx + 1 == trainer.num_training_batches:
             return  # the end of the epoch comes next
         due = self.minutes is not None and time.monotonic() - self.saved >= 60 * self.minutes
-        due, self.stop.number = agree(due, self.stop.number)
-        if due or self.stop.number is not None:
-            self._save_and_stop(trainer)
+        due, stop = agree(due, self.stop.number)
+        if due or stop is not None:
+            self._save_and_stop(trainer, stop)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        _, self.stop.number = agree(True, self.stop.number)
-        self._save_and_stop(trainer)
+        _, stop = agree(True, self.stop.number)
+        self._save_and_stop(trainer, stop)
 
-    def _save_and_stop(self, trainer: pl.Trainer) -> None:
+    def _save_and_stop(self, trainer: pl.Trainer, stop: int | None) -> None:
+        """``stop`` is the signal that all have agreed on; one that came in the meantime waits for the next step."""
         if self.healthy():  # a collapsed epoch is not what a run should go on from
             self._save(trainer)
-        if self.stop.number is not None:
+        if stop is not None:
+            self.stop.number = stop
             raise KeyboardInterrupt
 
     def _save(self, trainer: pl.Trainer) -> None:

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,9 @@ def format_hydra_error(error: Exception, config_name: str, overrides: Iterable[s
     unknown = re.match(r"Could not override '([^']+)'", text) or re.match(r"Key '([^']+)' is not in struct", text)
     if unknown:
         key = str(unknown[1]).partition("@")[0]
-        return no_such_key(key, known_keys(config_name, overrides), by_default=known_keys(config_name))
+        chosen = of_groups(overrides)
+        by_default = known_keys(config_name)
+        return no_such_key(key, known_keys(config_name, chosen) if chosen else by_default, by_default)
     causes = [first_line(error)]
     while error.__cause__ is not None:
         error = error.__cause__  # type: ignore[assignment]
@@ -155,8 +157,8 @@ def of_groups(overrides: Iterable[str]) -> list[str]:
     return [override for override in overrides if is_group(re.split("[=@]", override.lstrip("+~"))[0])]
 
 
-def known_keys(config_name: str, overrides: Iterable[str] = ()) -> list[str]:
-    """All keys of a command's configuration, with dots, with the groups that ``overrides`` choose."""
+def known_keys(config_name: str, chosen: Sequence[str] = ()) -> list[str]:
+    """All keys of a command's configuration, with dots, with the choices of groups that overrides have ``chosen``."""
     keys: list[str] = []
 
     def walk(node: DictConfig, prefix: str) -> None:
@@ -167,7 +169,7 @@ def known_keys(config_name: str, overrides: Iterable[str] = ()) -> list[str]:
 
     with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
         try:
-            walk(hydra.compose(config_name, of_groups(overrides)), "")
+            walk(hydra.compose(config_name, list(chosen)), "")
         except HydraException:  # one of them is wrong, too
             walk(hydra.compose(config_name), "")
     return keys

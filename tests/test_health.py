@@ -7,8 +7,9 @@ from torch import Tensor
 
 from ssgan.data.datasets import ImageData
 from ssgan.evaluation.health import distinct_nearest, generator_health
-from ssgan.nets import MLPGenerator, SmallClassifier
+from ssgan.nets import MLPClassifier, MLPGenerator, SmallClassifier
 from ssgan.nets.base import ImageGenerator
+from ssgan.nets.initialization import initialize_from_data, recalibrate
 
 
 def test_distinct_nearest_images_are_counted() -> None:
@@ -43,6 +44,19 @@ def test_real_images_are_healthy_and_one_image_is_not(digits: ImageData) -> None
     count = len(images) // 2
     assert (dead["distinct"], dead["recall"]) == (1 / count, 0)
     assert dead["distinct_real"] == alive["distinct_real"]
+
+
+def test_it_calibrates_what_minibatch_discrimination_compares_with(digits: ImageData, generator: MLPGenerator) -> None:
+    """Catches a classifier without batch norm that keeps what older weights compared with."""
+    images = digits.train_images
+    network = MLPClassifier((1, 8, 8), 10, [24, 16], 0.0, 0.0, 0.1, minibatch_kernels=4, minibatch_dims=3)
+    calibration = images[:100] / 255
+    initialize_from_data(network, calibration)
+    recalibrate(network, calibration)
+    expected = generator_health(network, generator, images, 0)
+    recalibrate(network, torch.zeros(100, 1, 8, 8))
+    assert generator_health(network, generator, images, 0) != expected
+    assert generator_health(network, generator, images, 0, 0.0, calibration) == expected
 
 
 def test_it_changes_no_network(digits: ImageData, generator: MLPGenerator) -> None:

@@ -22,8 +22,6 @@ def load_dataset(config: Mapping[Any, Any]) -> ImageData:
     try:
         data = instantiate(config, _recursive_=False)
     except HydraException as error:
-        if isinstance(error.__cause__, SsganError):
-            raise error.__cause__ from error
         raise SsganError(str(error.__cause__ or error)) from error
     if not isinstance(data, ImageData):
         raise SsganError(f"{config['_target_']} is no data set")

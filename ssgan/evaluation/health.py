@@ -36,8 +36,8 @@ def generator_health(
     precision, recall: of the classifier's features (`precision_recall`)
     d_real, d_generated: mean D(x) = Z / (Z + exp(fake_logit)) (sec. 5, where the logit is 0) of real and of generated images
 
-    The classifier is used as it is in evaluation; of one with batch norm a copy with the statistics of
-    ``calibration_images``, in its pixel range. Returns nothing for too few images to have neighbors.
+    The classifier is used as it is in evaluation; with ``calibration_images``, in its pixel range, a copy of it that they
+    `recalibrate`. Returns nothing for too few images to have neighbors.
     """
     count = min(SAMPLES, len(images) // 2)
     if count <= NEIGHBORS:

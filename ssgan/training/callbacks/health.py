@@ -27,7 +27,7 @@ class HealthRecord(pl.Callback):
 def measured(module: Any, seed: int) -> dict[str, float]:
     """`generator_health` of the averaged networks of a method that trains, on the pool that it draws from."""
     data = module.trainer.datamodule
-    images = module.calibration_images if module.batch_norms or module.classifier.batch_dependent else None
+    images = module.calibration_images
     return generator_health(
         module.ema_classifier.module,
         module.ema_generator.module,

@@ -6,7 +6,7 @@ All functions compute in float32 whatever comes in, average over the batch, and 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
@@ -20,8 +20,14 @@ def log_partition(logits: Tensor) -> Tensor:
     return torch.logsumexp(logits.float(), dim=1)
 
 
+@torch.no_grad()
+def probability_real(logits: Tensor) -> Tensor:
+    """Mean D(x) = Z(x) / (Z(x) + 1) over images (sec. 5)."""
+    return log_partition(logits).sigmoid().mean()
+
+
 def supervised(logits: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
-    """-log p(y | x, y < K+1) (sec. 5, L_supervised); targets (N,) are classes in 0..K-1.
+    """-log p(y | x, y < K+1) (sec. 5, L_supervised); targets (N,) are classes in 0..K-1, or probabilities (N, K).
 
     The K-way cross-entropy: the fake class, conditioned away here, does not enter. With ``smoothing`` so much of the
     targets is spread over all K classes (Szegedy et al. 2016).
@@ -75,13 +81,32 @@ def pull_away(features: Tensor) -> Tensor:
     return (cosines.square().sum() - cosines.diagonal().square().sum()) / (n * (n - 1))
 
 
-def consistency(logits: Tensor, teacher: Tensor) -> Tensor:
-    """Mean over images of sum_k (p_k - q_k)^2 (Tarvainen and Valpola 2017, sec. 2), in [0, 2].
+def squared_error(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean over images of sum_k (p_k - q_k)^2, in [0, 2]; p of ``logits`` (N, K), q the probabilities ``targets`` (N, K)."""
+    return (logits.float().softmax(1) - targets).square().sum(1).mean()
 
-    p are the class probabilities of ``logits`` (N, K), q those of ``teacher`` (N, K);
-    gradients reach ``logits`` only. Their code divides by K and weighs it up to 100. Not in the paper.
+
+def consistency(logits: Tensor, teacher: Tensor) -> Tensor:
+    """`squared_error` to the class probabilities of ``teacher``, logits (N, K) (Tarvainen and Valpola 2017, sec. 2).
+
+    Gradients reach ``logits`` only. Their code divides by K and weighs it up to 100. Not in the paper.
     """
-    return (logits.float().softmax(1) - teacher.detach().float().softmax(1)).square().sum(1).mean()
+    return squared_error(logits, teacher.detach().float().softmax(1))
+
+
+def soft_targets(teacher: Tensor, temperature: float, align: bool = False) -> Tensor:
+    """q^(1/temperature), normalized (Berthelot et al. 2019, eq. 7), of the class probabilities q of ``teacher`` (N, K).
+
+    At a temperature of 0 all on the most probable class. With ``align``, q is first divided by its mean over the batch, of
+    all processes, and normalized (Berthelot et al. 2020, sec. 3.1, for equally frequent classes and with a batch's
+    mean). Without gradients.
+    """
+    log_q = teacher.detach().float().log_softmax(1)
+    if align:
+        log_q = (log_q - all_reduce_mean(log_q.exp().mean(0)).log()).log_softmax(1)
+    if not temperature:
+        return F.one_hot(log_q.argmax(1), log_q.shape[1]).to(log_q)
+    return (log_q / temperature).softmax(1)
 
 
 def pseudo_label(
@@ -89,19 +114,40 @@ def pseudo_label(
 ) -> Tensor:
     """mean 1[max q >= threshold] H(q', p) (Sohn et al. 2020, eq. 4), over all images of the batch.
 
-    p are the class probabilities of ``logits`` (N, K), q those of ``teacher`` (N, K), on other views of the same images;
-    gradients reach ``logits`` only. Targets q' are q^(1/temperature), normalized (Berthelot et al. 2019, eq. 7), and at 0
-    the most probable class. With ``align``, q is first divided by its mean over the batch, of all processes, and
-    normalized (Berthelot et al. 2020, sec. 3.1, for equally frequent classes and with a batch's mean). Images below the
-    threshold count as 0 in the mean. Not in the paper.
+    p are the class probabilities of ``logits`` (N, K), q those of ``teacher`` (N, K), on other views of the same images,
+    with ``align`` aligned, and q' the `soft_targets`; gradients reach ``logits`` only. Images below the threshold count
+    as 0 in the mean. Not in the paper.
     """
-    log_q = teacher.detach().float().log_softmax(1)
-    if align:
-        log_q = (log_q - all_reduce_mean(log_q.exp().mean(0)).log()).log_softmax(1)
-    confidence, labels = log_q.exp().max(1)
-    targets = (log_q / temperature).softmax(1) if temperature else labels
-    each = F.cross_entropy(logits.float(), targets, reduction="none")
+    confidence = soft_targets(teacher, 1.0, align).amax(1)
+    each = F.cross_entropy(logits.float(), soft_targets(teacher, temperature, align), reduction="none")
     return (each * (confidence >= threshold)).mean()
+
+
+def kl_divergence(logits: Tensor, other: Tensor) -> Tensor:
+    """Mean over images of KL(p || p'), p and p' the class probabilities of ``logits`` and ``other``, (N, K) each."""
+    log_p, log_q = logits.float().log_softmax(1), other.float().log_softmax(1)
+    return F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
+
+
+def virtual_adversarial(
+    network: Callable[[Tensor], Tensor], images: Tensor, logits: Tensor, radius: float, step: float
+) -> Tensor:
+    """KL(p(x) || p(x + r)) with the r of norm ``radius`` for which it is about largest (Miyato et al. 2018, sec. 3).
+
+    ``logits`` (N, K) are those of ``network`` on ``images`` (N, C, H, W), and no gradients reach them. One power iteration
+    (alg. 1) turns a random direction into r, from the gradient of the divergence at a distance of ``step``. Not in the
+    paper.
+    """
+    logits = logits.detach()
+    direction = step * normalize_images(torch.randn_like(images, dtype=torch.float32))
+    direction.requires_grad_()
+    [gradient] = torch.autograd.grad(kl_divergence(logits, network(images + direction)), direction)
+    return kl_divergence(logits, network(images + radius * normalize_images(gradient)))
+
+
+def normalize_images(images: Tensor) -> Tensor:
+    """Each of (N, C, H, W) divided by its norm; nothing stays nothing."""
+    return F.normalize(images.flatten(1)).view_as(images)
 
 
 def entropy(logits: Tensor) -> Tensor:

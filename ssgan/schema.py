@@ -51,8 +51,12 @@ class FolderDatasetConfig(NpzDatasetConfig):
 @dataclass
 class CollapseWatchConfig:
     window: int = key(300, "steps; half an epoch of MNIST", at_least=1)
-    unsupervised_below: float = key(0.05, "healthy runs: 0.30-0.40; dead ones fall through it in two epochs")
-    feature_matching_above: float = key(5.0, "healthy runs: below 4; dead ones 6-100 (benchmarks/stability)")
+    d_generated_below: float = key(
+        0.03, "mean D of generated images in training; healthy runs: 0.1-0.5", at_least=0, at_most=1
+    )
+    distinct_below: float = key(
+        0.05, "different nearest training images, as a share of those of real images; 0: any", at_least=0, at_most=1
+    )
 
 
 @dataclass

@@ -20,6 +20,9 @@ LABELS = {
 }
 """The measures of `ssgan.evaluation.health`, in words."""
 
+D_IN_TRAINING = {"train/d_real": "D(real) in training", "train/d_generated": "D(generated) in training"}
+"""Columns that are no losses, in words."""
+
 
 def draw_curves(rows: Sequence[dict[str, Any]], path: Path, title: str) -> None:
     """Write `curves_figure` as a PNG file."""
@@ -33,7 +36,7 @@ def curves_figure(rows: Sequence[dict[str, Any]], title: str) -> "Figure":
     from matplotlib.figure import Figure
 
     epochs = [row["epoch"] for row in rows]
-    names = [name for name in rows[0] if name.startswith("train/")]
+    names = [name for name in rows[0] if name.startswith("train/") and name not in D_IN_TRAINING]
     health = [name for name in rows[0] if name.startswith("health/")]
     panels = 1 + ("val/error" in rows[0]) + bool(health)
     figure = Figure(figsize=(0.5 + 5 * panels, 3.6), layout="constrained")
@@ -52,6 +55,8 @@ def curves_figure(rows: Sequence[dict[str, Any]], title: str) -> "Figure":
         measured = [(row["epoch"], row[name]) for row in rows if row.get(name, "") != ""]
         others[-1].plot(*zip(*measured, strict=True), marker=".", label=LABELS[name.removeprefix("health/")])
     if health:
+        for name, label in D_IN_TRAINING.items():
+            others[-1].plot(epochs, [row[name] for row in rows], linestyle=":", label=label)
         others[-1].set(title="generator", xlabel="epoch", ylim=(0, 1))
         others[-1].legend(fontsize="small")
     for axis in (losses, *others):

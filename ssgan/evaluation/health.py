@@ -9,7 +9,7 @@ from torch import Tensor
 from ssgan.distributed import local_only
 from ssgan.evaluation.generation import NEIGHBORS, precision_recall
 from ssgan.inference.sampling import draw_images
-from ssgan.losses import log_partition
+from ssgan.losses import probability_real
 from ssgan.nets.base import ImageClassifier, ImageGenerator
 from ssgan.nets.initialization import recalibrate
 from ssgan.pixels import scale_pixels
@@ -75,7 +75,7 @@ def _judged(
         for part in images.split(SAMPLES // 4)
     ]
     features = torch.cat(parts)
-    d = (log_partition(classifier.head(features)) - fake_logit).sigmoid().mean().item()
+    d = probability_real(classifier.head(features) - fake_logit).item()
     return features.float().flatten(1).cpu(), d
 
 

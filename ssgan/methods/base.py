@@ -53,6 +53,8 @@ class Method(Lifecycle):
     student: ClassVar[tuple[str, ...]] = ("labeled",)
     """Views that the classifier is applied to in its step."""
     uses_labels: ClassVar[bool] = True
+    uses_teacher: ClassVar[bool] = False
+    """It is taught by its EMA classifier, whatever terms are on."""
 
     def __init__(self, classifier: ImageClassifier, config: MethodConfig | None = None, seed: int = 0):
         super().__init__()

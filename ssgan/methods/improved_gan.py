@@ -121,6 +121,9 @@ class ImprovedGAN(Method):
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         generated = self.generate(len(batch["unlabeled"])).to(batch["unlabeled"].dtype)
         self.optimize("classifier", lambda: self.classifier_loss(batch | {"generated": generated.detach()}))
+        for name, view in {"d_real": "unlabeled", "d_generated": "generated"}.items():  # beside the terms, for logs
+            logits = self.classifier_outputs[view].logits
+            self.means.add({name: losses.probability_real(logits - self.fake_logit)})
         with frozen_bn_stats(self.batch_norms):
             self.optimize("generator", lambda: self.generator_loss(batch | {"generated": generated}))
         self.classifier_outputs = {}
@@ -187,7 +190,7 @@ class ImprovedGAN(Method):
         return {f"historical_{player}": (getattr(self.config.historical_averaging, player), penalty)}
 
     def generate(self, count: int) -> Tensor:
-        """``count`` images from z of this step's own stream, which is the same on all ranks."""
-        z = local_shard(self.generator.draw_latent(count * world_size(), self.latent_rng))
-        images: Tensor = self.generator(z.to(self.device))
+        """``count`` images from z of this step's own stream, which is the same on all ranks; leaves this rank's in ``z``."""
+        self.z = local_shard(self.generator.draw_latent(count * world_size(), self.latent_rng)).to(self.device)
+        images: Tensor = self.generator(self.z)
         return images

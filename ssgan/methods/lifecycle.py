@@ -1,6 +1,6 @@
 """What Lightning calls around a method's steps: set-up from data, seeds of every step, checkpoints, validation."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -25,6 +25,7 @@ class Lifecycle(pl.LightningModule):
     classifier: ImageClassifier
     config: MethodConfig
     seed: int
+    uses_teacher: ClassVar[bool]
     ema_classifier: Any
     needs_initialization: bool
     calibration_images: Tensor | None
@@ -92,7 +93,8 @@ class Lifecycle(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         self.weight_cache.clear()
         self.means = TermMeans()
-        if self.calibration_images is not None and any(term.uses_teacher for _, term in self.terms):
+        taught = self.uses_teacher or any(term.uses_teacher for _, term in self.terms)
+        if self.calibration_images is not None and taught:
             recalibrate(self.classifier, self.calibration_images.to(self.device))  # the EMA copies what is set here
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:

@@ -13,10 +13,14 @@ from torch import Tensor
 from ssgan import losses
 from ssgan.data.views import SECOND_VIEW, STRONG, UNLABELED, Views
 from ssgan.fields import key
+from ssgan.nets.layers.batch_norm import frozen_bn_stats
 
 if TYPE_CHECKING:
     from ssgan.data.datamodule import Batch
     from ssgan.methods.base import Method, Outputs
+
+PROBE = 0.001
+"""Root mean square of the change by which a direction of `VirtualAdversarial` is found."""
 
 
 @dataclass
@@ -89,6 +93,24 @@ class Entropy(Term):
 
 
 @dataclass
+class VirtualAdversarial(Term):
+    """The same prediction where a small change of the image alters it most (Miyato et al. 2018); `losses.virtual_adversarial`."""
+
+    radius: float = key(0.07, "root mean square of the change, of pixels in [0, 1]; 2 for an MNIST image", above=0)
+
+    views: ClassVar[Views] = {"unlabeled": UNLABELED}
+    student: ClassVar[tuple[str, ...]] = ("unlabeled",)
+
+    def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
+        images, (low, high) = batch["unlabeled"], method.classifier.pixel_range
+        norm = (high - low) * images[0].numel() ** 0.5  # of a change by the whole range everywhere
+        with frozen_bn_stats(method.batch_norms):
+            return losses.virtual_adversarial(
+                method.classifier, images, out["unlabeled"].logits, self.radius * norm, PROBE * norm
+            )
+
+
+@dataclass
 class PullAway(Term):
     """Different generated images have different features (Zhao et al. 2017; Dai et al. 2017: 0.8 on SVHN); `losses.pull_away`."""
 
@@ -106,6 +128,7 @@ class Terms:
     pseudo_label: PseudoLabel = key(PseudoLabel(), "FixMatch's loss")
     class_balance: ClassBalance = key(ClassBalance(), "for classes that are about equally frequent")
     entropy: Entropy = key(Entropy(), "of predictions on unlabeled images")
+    virtual_adversarial: VirtualAdversarial = key(VirtualAdversarial(), "VAT's loss")
     pull_away: PullAway = key(PullAway(), "of generated images")
 
     def active(self, player: str) -> Iterator[tuple[str, Term]]:

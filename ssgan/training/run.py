@@ -145,9 +145,9 @@ def run_method(
     Other processes than the first return no more of it than the status.
     """
     module, data = built
-    watch = CollapseWatch(**config.collapse_watch)
     has_generator = hasattr(module, "ema_generator")
     health = HealthRecord(config.trainer.samples_every, config.seed) if has_generator else None
+    watch = CollapseWatch(**config.collapse_watch, health=health)
     record = RunRecord(folder.path, health)
     checkpoints = Checkpoints(
         folder / "last.ckpt",
@@ -157,8 +157,8 @@ def run_method(
         healthy=lambda: watch.reason is None,
     )
     estimate = TimeEstimate(lambda seconds, module: print(time_left(seconds, module, limit), flush=True))
-    callbacks: list[pl.Callback] = [watch, RunProgress(f"{condition(config)} {config.name}"), estimate]
-    callbacks += [health, record] if health else [record]
+    callbacks: list[pl.Callback] = [health] if health else []  # it is read by the next ones
+    callbacks += [watch, RunProgress(f"{condition(config)} {config.name}"), estimate, record]
     if limit:
         callbacks.insert(0, TimeLimit(limit))
     if has_generator:

@@ -12,16 +12,20 @@ from ssgan.training.callbacks.sample_grid import is_due
 class HealthRecord(pl.Callback):
     """`generator_health` of the averaged networks at the end of the epochs of which there is a grid of samples.
 
-    ``row`` is what metrics.csv has of the epoch, with empty columns where nothing was measured.
+    ``measures`` is what was measured at the end of this epoch, on the first process, or empty.
     """
 
     def __init__(self, every: int, seed: int):
         self.every, self.seed = every, seed
-        self.row: dict[str, float | str] = {}
+        self.measures: dict[str, float] = {}
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        health = measured(pl_module, self.seed) if is_due(trainer, self.every) and trainer.is_global_zero else {}
-        self.row = {f"health/{name}": round(health[name], 4) if name in health else "" for name in LABELS}
+        due = is_due(trainer, self.every) and trainer.is_global_zero
+        self.measures = measured(pl_module, self.seed) if due else {}
+
+    def row(self) -> dict[str, float | str]:
+        """What metrics.csv has of the epoch, with empty columns where nothing was measured."""
+        return {f"health/{name}": round(self.measures[name], 4) if name in self.measures else "" for name in LABELS}
 
 
 def measured(module: Any, seed: int) -> dict[str, float]:

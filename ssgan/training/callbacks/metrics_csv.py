@@ -45,7 +45,7 @@ class RunRecord(pl.Callback):
         if "val/error" in trainer.callback_metrics:
             row["val/error"] = trainer.callback_metrics["val/error"].item()
         if self.health is not None:
-            row |= self.health.row
+            row |= self.health.row()
         self.rows.append(row | {"seconds": round(self.seconds, 3)})
         if trainer.is_global_zero:
             write_atomically(self.folder / "metrics.csv", self._table().encode())

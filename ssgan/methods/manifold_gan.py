@@ -1,0 +1,46 @@
+"""Manifold-regularized GAN (Lecouat et al. 2018): the classifier's output is smooth along the generator's images."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ssgan.data.datamodule import Batch
+from ssgan.fields import key
+from ssgan.methods import improved_gan
+from ssgan.methods.base import Objective
+from ssgan.methods.improved_gan import ImprovedGAN
+from ssgan.nets.layers.batch_norm import batch_norms, frozen_bn_stats
+
+
+@dataclass
+class Config(improved_gan.Config):
+    """The authors' code."""
+
+    feature_norm: str = key("l1", "of the distance of mean features", choices=("l1", "l2"))
+    manifold_weight: float = key(0.001, "of the squared change of logits", at_least=0)
+    manifold_step: float = key(1e-5, "length of the step in z that changes them", above=0)
+
+
+class ManifoldGAN(ImprovedGAN):
+    """`ImprovedGAN` + manifold_weight mean |l(G(z)) - l(G(z + manifold_step d))|^2, d a random direction of length 1.
+
+    As in the authors' code, the two passes of the classifier have noise of their own.
+    """
+
+    Config = Config
+
+    def classifier_loss(self, batch: Batch) -> Objective:
+        terms = super().classifier_loss(batch)
+        moved = self.outputs({"generated": self.moved_images()}, ("generated",))["generated"]
+        change = self.classifier_outputs["generated"].logits.float() - moved.logits.float()
+        return terms | {"manifold": (self.config.manifold_weight * self.ramp_up(), change.square().sum(1).mean())}
+
+    @torch.no_grad()
+    def moved_images(self) -> Tensor:
+        """The images of this step, of z that have moved a step in random directions."""
+        direction = F.normalize(torch.randn_like(self.z), dim=1)
+        with frozen_bn_stats(batch_norms(self.generator)):
+            images: Tensor = self.generator(self.z + self.config.manifold_step * direction)
+        return images

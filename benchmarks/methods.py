@@ -1,7 +1,7 @@
 """python benchmarks/methods.py [DATASET ...]: every method with equal time, beside what costs nothing.
 
 Trains each method of ssgan/methods on digits (50 labels) and MNIST (100 labels) for at most `MINUTES` of wall-clock time on three
-label splits, with the settings of the data set's preset; on the same splits, label spreading and logistic regression on
+label splits, with the network and the settings of the preset for GANs, so that only the method differs; on the same splits, label spreading and logistic regression on
 pixels (scikit-learn). Run it alone: time is what is held equal. Runs go to runs_methods/ and are resumed or read if they are
 there. Writes benchmarks/results/methods_<data set>.json and benchmarks/methods.md.
 """
@@ -41,7 +41,7 @@ def measure(dataset: str) -> dict[str, Any]:
                 dataset,
                 name,
                 labels,
-                settings=SETTINGS.get((dataset, name), ()),
+                settings=[f"preset={dataset}_gan", *SETTINGS.get((dataset, name), ())],
                 split_seed=split_seed,
                 seed=split_seed,
                 max_time=f"{MINUTES}m",
@@ -76,6 +76,7 @@ def seconds(cell: dict[str, Any]) -> str:
 def table(results: list[dict[str, Any]]) -> str:
     lines = [
         f"Test error (%), mean ± sample sd of {SPLITS} label splits, and seconds of training, at most {MINUTES} minutes each.",
+        "One network for all, that of the preset for GANs; threads and machine stand in the files.",
         "`python benchmarks/methods.py`; single runs: results/methods_*.json.\n",
         "| |" + "".join(f" {result['condition']} | seconds |" for result in results),
         "|---|" + "---|---|" * len(results),

@@ -43,3 +43,11 @@ def test_one_step_equals_the_algorithm_written_out(digits: ImageData) -> None:
 @pytest.mark.slow
 def test_it_learns(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
     assert learned(ssgan, tmp_path, "mean_teacher") < 0.14
+
+
+@pytest.mark.parametrize("strong", [False, True])
+def test_labeled_images_are_augmented_strongly_on_request(strong: bool) -> None:
+    """Catches a key that reaches the teacher's views, too."""
+    module = MeanTeacher(make_classifier(), MeanTeacher.Config(strong_labels=strong))
+    strengths = {name: view.strength for name, view in module.all_views.items()}
+    assert strengths == {"labeled": "strong" if strong else "weak", "unlabeled": "weak", "second_view": "weak"}

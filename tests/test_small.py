@@ -1,9 +1,12 @@
 """The net `small`."""
 
+import copy
+
 import pytest
 import torch
 
 from ssgan.errors import SsganError
+from ssgan.methods.fixmatch import FixMatch
 from ssgan.nets import SmallClassifier
 
 
@@ -22,3 +25,17 @@ def test_shapes(side: int, stride: int, left: int) -> None:
 def test_refuses(side: int, stride: int, widths: list[int]) -> None:
     with pytest.raises(SsganError, match=r"net\.classifier\.widths"):
         SmallClassifier((1, side, side), 10, widths, stride)
+
+
+def test_the_teacher_norms_by_its_batch() -> None:
+    """Catches a teacher with running statistics, which are of other weights and images, and one that moves them."""
+    torch.manual_seed(0)
+    module = FixMatch(SmallClassifier((1, 8, 8), 10, [4, 8]), FixMatch.Config())
+    teacher = module.ema_classifier.module
+    state = {name: value.clone() for name, value in teacher.state_dict().items()}
+    images = 3 * torch.randn(20, 1, 8, 8) + 1
+    logits = module.teacher_logits(images)
+    assert not any(layer.training for layer in teacher.modules())
+    assert all(torch.equal(value, state[name]) for name, value in teacher.state_dict().items() if "tracked" not in name)
+    torch.testing.assert_close(logits, copy.deepcopy(teacher).train()(images))
+    assert not torch.allclose(logits, teacher(images), atol=0.1)

@@ -1,6 +1,7 @@
 """What every method shares: views, named terms, EMA weights, seeded noise, the learning rate, validation."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -19,7 +20,7 @@ from ssgan.methods.schedule import lr_factor, make_optimizer
 from ssgan.methods.term_means import TermMeans
 from ssgan.nets.base import ImageClassifier, forward_concatenated
 from ssgan.nets.ema import averaged
-from ssgan.nets.layers.batch_norm import batch_norms
+from ssgan.nets.layers.batch_norm import batch_norms, batch_statistics
 from ssgan.nets.layers.noise import NoisePool
 from ssgan.nets.layers.weight_norm import WeightCache
 
@@ -86,6 +87,8 @@ class Method(Lifecycle):
     def all_views(self) -> Views:
         """The views of the method and of the terms that are on."""
         views = dict(self.views)
+        if self.config.strong_labels and "labeled" in views:
+            views["labeled"] = replace(views["labeled"], strength="strong")
         for _, term in self.terms:
             views |= {name: view for name, view in term.views.items() if name not in views}
         return views
@@ -148,8 +151,11 @@ class Method(Lifecycle):
         return {name: Output(f, y) for name, f, y in zip(names, features, logits, strict=True)}
 
     def teacher_logits(self, images: Tensor) -> Tensor:
-        """Logits of the EMA classifier in evaluation, without gradients."""
-        with torch.no_grad():
+        """Logits of the EMA classifier in evaluation, without gradients; batch norms take the statistics of ``images``.
+
+        Its running ones are copies of the classifier's, whose weights and images are others.
+        """
+        with torch.no_grad(), batch_statistics(batch_norms(self.ema_classifier)):
             logits: Tensor = self.ema_classifier(images)
         return logits
 

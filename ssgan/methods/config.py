@@ -36,6 +36,7 @@ class MethodConfig:
     )
     warm_up_epochs: float = key(0.0, "in which the learning rate rises linearly from 0; not in the paper", at_least=0)
     ramp_up_epochs: int = key(0, "in which the weights of unlabeled images rise from 0; not in the paper", at_least=0)
+    strong_labels: bool = key(False, "augment labeled images strongly, too; not in the paper")
     label_smoothing: float = key(0.0, "of the labeled images' targets; not in the paper", at_least=0, below=1)
     ema_decay: float = key(0.999, "of the weights that are tested and exported; authors: 0.9999", at_least=0, below=1)
     ema_every: int = key(5, "steps between two updates of the EMA, with the equivalent decay", at_least=1)

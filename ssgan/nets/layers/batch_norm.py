@@ -161,6 +161,20 @@ def frozen_bn_stats(norms: Sequence[_BatchNorm]) -> AbstractContextManager[None]
     return momentum(norms, 0.0)
 
 
+@contextmanager
+def batch_statistics(norms: Sequence[_BatchNorm]) -> Iterator[None]:
+    """Inside, these layers norm a batch by its own statistics, in evaluation too, and leave their running ones as they are."""
+    training = [norm.training for norm in norms]
+    try:
+        for norm in norms:
+            norm.train()
+        with frozen_bn_stats(norms):
+            yield
+    finally:
+        for norm, before in zip(norms, training, strict=True):
+            norm.train(before)
+
+
 @local_only()
 @torch.no_grad()
 def update_bn(network: nn.Module, batches: Iterable[Tensor]) -> None:

@@ -8,6 +8,9 @@ from omegaconf import MISSING
 from ssgan.fields import key
 from ssgan.schema import DatasetConfig
 
+NO_METHOD = ({"optional players": "none"}, {"optional method": "none"})
+"""For data sets that select one, which is for ``fit``: no file of that group is there."""
+
 
 @dataclass
 class CommandConfig:
@@ -28,7 +31,7 @@ class DataCommandConfig(CommandConfig):
 class EvaluateConfig(DataCommandConfig):
     """``python -m ssgan.evaluate classifier=FILE dataset=NAME``"""
 
-    defaults: list[Any] = field(default_factory=lambda: ["_self_", {"dataset": MISSING}, "quiet"])
+    defaults: list[Any] = field(default_factory=lambda: ["_self_", *NO_METHOD, {"dataset": MISSING}, "quiet"])
     classifier: str = key(MISSING, "a classifier file, or a pattern with * that matches several: their mean")
     dataset: DatasetConfig = MISSING
 
@@ -58,7 +61,7 @@ class SampleConfig(CommandConfig):
 class TuringConfig(DataCommandConfig):
     """``python -m ssgan.turing checkpoint=FILE dataset=NAME output=FILE.html``"""
 
-    defaults: list[Any] = field(default_factory=lambda: ["_self_", {"dataset": MISSING}, "quiet"])
+    defaults: list[Any] = field(default_factory=lambda: ["_self_", *NO_METHOD, {"dataset": MISSING}, "quiet"])
     checkpoint: str = key(MISSING, "last.ckpt of a run folder")
     dataset: DatasetConfig = MISSING
     output: str = key(MISSING, "the .html file")
@@ -71,7 +74,7 @@ class TuringConfig(DataCommandConfig):
 class ScoreConfig(DataCommandConfig):
     """``python -m ssgan.score checkpoint=FILE judge=FILE``"""
 
-    defaults: list[Any] = field(default_factory=lambda: ["_self_", {"dataset": None}, "quiet"])
+    defaults: list[Any] = field(default_factory=lambda: ["_self_", *NO_METHOD, {"dataset": None}, "quiet"])
     checkpoint: str = key(MISSING, "last.ckpt of a run folder")
     judge: str = key(MISSING, "a classifier file, or inception")
     dataset: Any = key(None, "of the real images, its test images; by default the one that the judge was trained on")

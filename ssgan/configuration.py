@@ -21,6 +21,9 @@ from ssgan.errors import SsganError, first_line
 from ssgan.nets import config as net_config
 from ssgan.schema import CONFIG_DIR
 
+PLAYERS = ("gan", "classifier")
+"""What a method trains: a generator with its classifier, or a classifier alone. It has a say in the preset."""
+
 
 @cache
 def register(trains: bool = True) -> None:
@@ -39,7 +42,14 @@ def register(trains: bool = True) -> None:
             store(group=group, name=name, node=network)
     for name in methods.names() if trains else ():
         store(group="schema/method", name=name, node=methods.find(name).Config(name=name))
-        store(group="method", name=name, node={})  # only a name, which a preset has to know before its recipe
+        players = "gan" if hasattr(methods.find(name), "generate") else "classifier"
+        store(group="method", name=name, node={"defaults": [{"override /players": players}]}, package="_global_")
+    for players in PLAYERS:
+        store(group="players", name=players, node={}, package="_global_")
+        for preset in (Path(CONFIG_DIR) / "preset").glob("*.yaml"):
+            if not preset.stem.endswith(PLAYERS):  # it is for methods with and without a generator
+                node = {"defaults": [{"/preset@_global_": preset.stem}]}
+                store(group="preset", name=f"{preset.stem}_{players}", node=node, package="_global_")
     for name in ("augmentation", "strong_augmentation"):
         store(group=f"schema/{name}", name="default", node=AugmentationConfig, package=name)
 
@@ -71,9 +81,7 @@ def supervised_beside(config: DictConfig, choices: Mapping[str, str]) -> DictCon
 
     Its ``method`` is what the preset, or the experiment's folder of recipes, has for ``method=supervised``.
     """
-    overrides = ["method=supervised", f"dataset={choices['dataset']}"]
-    if choices["preset"] != choices["dataset"]:
-        overrides.append(f"preset={choices['preset']}")
+    overrides = ["method=supervised", f"dataset={choices['dataset']}", f"preset={choices['preset']}"]
     recipe = f"{choices.get('recipe@method', '').rpartition('/')[0]}/supervised"
     if (Path(CONFIG_DIR) / "recipe" / f"{recipe}.yaml").is_file():
         overrides.append(f"recipe@method={recipe}")
@@ -119,8 +127,11 @@ def format_hydra_error(error: Exception, config_name: str, overrides: Iterable[s
     if unknown:
         key = str(unknown[1]).partition("@")[0]
         chosen = of_groups(overrides)
-        by_default = known_keys(config_name)
-        return no_such_key(key, known_keys(config_name, chosen) if chosen else by_default, by_default)
+        known = known_keys(config_name, chosen)
+        elsewhere: set[str] = set()
+        if config_name == "config" and key.startswith(("method.", "net.", "dataset.")):
+            elsewhere = {*known_keys("config"), *known_keys("config", ["method=improved_gan"])}
+        return no_such_key(key, known, elsewhere)
     causes = [first_line(error)]
     while error.__cause__ is not None:
         error = error.__cause__  # type: ignore[assignment]
@@ -133,12 +144,12 @@ def format_hydra_error(error: Exception, config_name: str, overrides: Iterable[s
     return "; ".join([causes[0], *causes[1:], *(line for line in lines if line and line not in causes)])
 
 
-def no_such_key(key: str, known: Iterable[str], by_default: Collection[str] = ()) -> str:
-    """That there is no ``key``, and which of ``known`` may be meant; ``by_default`` are the keys of the default choices."""
+def no_such_key(key: str, known: Iterable[str], elsewhere: Collection[str] = ()) -> str:
+    """That there is no ``key``, and which of ``known`` may be meant; other choices than the command's have those ``elsewhere``."""
     parts = sorted(path.name for path in (Path(CONFIG_DIR) / key).glob("*") if path.is_dir())
     if parts:
         return f"{key}: its parts are chosen apart: " + ", ".join(f"{key}/{part}=NAME" for part in parts)
-    if key in by_default:
+    if key in elsewhere:
         return f"{key}: what is chosen here has no such key, another network, method or data set has; --cfg job lists them all"
     similar = difflib.get_close_matches(key, known, n=1)
     hint = f"did you mean {similar[0]}? " if similar else ""

@@ -139,13 +139,13 @@ def virtual_adversarial(
     paper.
     """
     logits = logits.detach()
-    direction = step * normalize_images(torch.randn_like(images, dtype=torch.float32))
+    direction = step * _unit_norm(torch.randn_like(images, dtype=torch.float32))
     direction.requires_grad_()
     [gradient] = torch.autograd.grad(kl_divergence(logits, network(images + direction)), direction)
-    return kl_divergence(logits, network(images + radius * normalize_images(gradient)))
+    return kl_divergence(logits, network(images + radius * _unit_norm(gradient)))
 
 
-def normalize_images(images: Tensor) -> Tensor:
+def _unit_norm(images: Tensor) -> Tensor:
     """Each of (N, C, H, W) divided by its norm; nothing stays nothing."""
     return F.normalize(images.flatten(1)).view_as(images)
 

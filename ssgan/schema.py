@@ -52,7 +52,7 @@ class FolderDatasetConfig(NpzDatasetConfig):
 class CollapseWatchConfig:
     window: int = key(300, "steps; half an epoch of MNIST", at_least=1)
     d_generated_below: float = key(
-        0.03, "mean D of generated images in training; healthy runs: 0.1-0.5", at_least=0, at_most=1
+        0.05, "mean D of generated images in training; healthy runs: 0.1-0.5", at_least=0, at_most=1
     )
     distinct_below: float = key(
         0.05, "different nearest training images, as a share of those of real images; 0: any", at_least=0, at_most=1

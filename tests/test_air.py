@@ -46,7 +46,13 @@ def test_refuses(side: int, widths: list[int]) -> None:
 
 @pytest.mark.parametrize("method", ["supervised", "improved_gan"])
 def test_it_trains(ssgan: Callable[..., Outcome], tmp_path: Path, large_digits: Path, method: str) -> None:
-    data = ["dataset=npz", f"dataset.path={large_digits}", "preset=air", "labels=50", "method.batch_size=20"]
+    data = [
+        "dataset=npz",
+        f"dataset.path={large_digits}",
+        "preset=cifar10_classifier",
+        "labels=50",
+        "method.batch_size=20",
+    ]
     small = ["net.classifier.widths=[8,8,8]", "method.initialization_images=100", "method.epochs=1"]
     steps = ["trainer.limit_train_batches=3", "trainer.samples_count=4", f"runs_dir={tmp_path}"]
     outcome = ssgan("fit", f"method={method}", *data, *small, *steps)

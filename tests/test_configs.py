@@ -11,6 +11,7 @@ from conftest import Outcome
 from omegaconf import DictConfig, OmegaConf
 
 from ssgan import methods
+from ssgan.configuration import compose as compose_with_choices
 from ssgan.configuration import register
 from ssgan.data.augmentation import AugmentationConfig
 from ssgan.fields import check_ranges
@@ -42,13 +43,26 @@ def test_every_data_set_and_method_composes(dataset: str, method: str) -> None:
 def test_a_data_set_selects_the_preset_of_its_name(dataset: str) -> None:
     """Catches a preset that, named on the command line, does not find its recipe for the method."""
     path = ["dataset.path=somewhere"] if dataset in ("npz", "folder") else []
-    for method in ([], ["method=supervised"], ["ablation=no_labels"]):
-        chosen = [f"dataset={dataset}", *path, *method]
-        assert compose(*chosen) == compose(*chosen, f"preset={dataset}")
+    for players, method in {"gan": "method=improved_gan", "classifier": "method=supervised"}.items():
+        chosen = [f"dataset={dataset}", *path, method]
+        assert compose(*chosen) == compose(*chosen, f"preset={dataset}_{players}")
 
 
 def test_a_preset_brings_its_recipe_to_another_data_set() -> None:
-    assert compose("dataset=svhn", "preset=digits").method == compose("dataset=digits").method
+    assert (
+        compose("dataset=svhn", "preset=digits_gan").method == compose("dataset=digits", "method=improved_gan").method
+    )
+
+
+def test_a_method_selects_the_preset_for_its_networks() -> None:
+    """Catches a generator's networks for a method without one, and a data set's own method that stays with another one."""
+    assert compose().method.name == "fixmatch"
+    assert compose("dataset=mnist").method.name == "improved_gan"
+    assert compose("dataset=digits", "experiment=mnist_20").method.name == "fixmatch"
+    assert compose("method=ct_gan").net.classifier == compose("method=improved_gan").net.classifier
+    assert compose("method=vat").net.classifier == compose().net.classifier != compose("method=gan").net.classifier
+    own = compose("dataset=npz", "dataset.path=x", "method=vat")
+    assert own.net.classifier == compose("dataset=npz", "dataset.path=x").net.classifier  # one preset for both
 
 
 def test_choices_on_the_command_line_win_over_an_experiment() -> None:
@@ -66,7 +80,13 @@ def test_every_experiment_runs_a_few_steps_on_digits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("ssgan.inference.sampling.BN_BATCHES", 1)
-    few = ["dataset=digits", "method.epochs=1", "trainer.limit_train_batches=3", "trainer.samples_count=4"]
+    few = [
+        "dataset=digits",
+        "method=improved_gan",
+        "method.epochs=1",
+        "trainer.limit_train_batches=3",
+        "trainer.samples_count=4",
+    ]
     if not experiment.startswith("mnist"):
         few += ["dataset=npz", f"dataset.path={large_digits}", "labels=50", "trainer.limit_train_batches=2"]
         few += ["method.batch_size=8", "method.labeled_batch_size=8", "method.initialization_images=20"]
@@ -111,9 +131,11 @@ def test_the_papers_experiments_have_nothing_else(experiment: str) -> None:
 def test_no_method_inherits_the_weights_of_another(dataset: str, method: str) -> None:
     """Catches a preset whose terms reach a method that has no preset of its own."""
     own = ["dataset.path=somewhere"] if dataset in ("npz", "folder") else []
-    composed = OmegaConf.to_object(compose(f"dataset={dataset}", f"method={method}", *own).method)
-    if not (CONF / "recipe" / dataset / f"{method}.yaml").exists() and method not in ("improved_gan", "gan"):
-        assert composed.terms == methods.find(method).Config().terms
+    config, choices = compose_with_choices([f"dataset={dataset}", f"method={method}", *own])
+    recipe = choices.get("recipe@method", "none")
+    assert recipe in ("none", f"{Path(recipe).parent}/{method}")
+    if not (CONF / "recipe" / f"{recipe}.yaml").exists():
+        assert OmegaConf.to_object(config.method).terms == methods.find(method).Config().terms
 
 
 @pytest.mark.parametrize("path", sorted((CONF / "experiment").glob("*.yaml")), ids=lambda path: path.stem)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from conftest import Outcome
 
+from ssgan.configuration import register
 from ssgan.data.datasets import ImageData, torchvision_files
 from ssgan.data.registry import named_dataset
 from ssgan.errors import SsganError
@@ -152,6 +153,7 @@ def test_another_data_set_of_torchvisions_is_two_files(
     )
     for module in ("cli", "configuration", "data.registry", "schema"):
         monkeypatch.setattr(f"ssgan.{module}.CONFIG_DIR", str(conf))
+    register.cache_clear()
     write_idx(raw)
     few = ["method.epochs=1", "method.batch_size=10", "trainer.samples_count=4", f"data_dir={tmp_path / 'data'}"]
     outcome = ssgan("fit", "dataset=fashion", "download=false", *few, f"runs_dir={tmp_path / 'runs'}")

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import EVERY_TECHNIQUE, TINY, Outcome, shorten_baseline
+from conftest import EVERY_TECHNIQUE, TINY, Outcome, shorten_baseline, tiny
 from omegaconf import OmegaConf
 from test_improved_gan import fit, make_method
 from test_resume import beside
@@ -84,7 +84,10 @@ def test_the_baseline_is_a_run_of_its_own(ssgan: Command, tmp_path: Path) -> Non
     assert (one / "split.json").read_bytes() == (supervised / "split.json").read_bytes()
     ours, theirs = (OmegaConf.load(folder / "config.yaml") for folder in (one, supervised))
     assert ours.net.classifier == theirs.net.classifier
-    assert theirs.method == {**compose(["method=supervised"])[0].method, "labeled_batch_size": 50}  # null: batch_size
+    assert theirs.method == {
+        **compose(["method=supervised", "preset=digits_gan"])[0].method,
+        "labeled_batch_size": 50,
+    }  # null: batch_size
     assert (theirs.max_time, theirs.baseline, theirs.name) == (None, False, "improved_gan_supervised")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert ssgan("fit", *arguments, "baseline=true").code == 0
@@ -96,9 +99,14 @@ def test_a_baseline_is_added_to_a_finished_run(ssgan: Command, tmp_path: Path, m
     """Kills a method trained for hours before a baseline's folder is found to hold another run."""
     arguments = [*TINY, "trainer.limit_train_batches=2", f"runs_dir={tmp_path}"]
     assert ssgan("fit", *arguments).code == 0
-    other = ["method=supervised", "method.epochs=1", "trainer.limit_train_batches=2", f"runs_dir={tmp_path}"]
+    other = [
+        *(one for one in tiny("supervised") if "method.epochs" not in one),
+        "method.epochs=1",
+        "trainer.limit_train_batches=2",
+        f"runs_dir={tmp_path}",
+    ]
     for name in ("improved_gan_supervised", "fresh_supervised"):
-        assert ssgan("fit", *other, f"name={name}", "trainer.samples_count=4", *TINY[:2]).code == 0
+        assert ssgan("fit", *other, f"name={name}").code == 0
     for name in ("improved_gan", "fresh"):
         outcome = ssgan("fit", *arguments, "baseline=true", f"name={name}")
         assert outcome.code == 1
@@ -153,6 +161,7 @@ def test_a_later_start_does_not_rewrite_where_a_run_was_made(ssgan: Command, tmp
 def test_a_forced_collapse_is_stopped_and_told(ssgan: Command, tmp_path: Path) -> None:
     """A generator that leaps into saturation at once: the watch fires, and the weights from before are exported."""
     forced = [
+        "method=improved_gan",
         "method.epochs=60",
         "method.batch_size=50",
         "method.start_from_mean=false",
@@ -236,7 +245,7 @@ def test_a_frozen_generator_is_stopped(
     dataset: str, ssgan: Command, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """On every data set and net as they come."""
-    settings = [f"dataset={dataset}", "method.generator_optimizer.lr=0"]
+    settings = [f"dataset={dataset}", "method=improved_gan", "method.generator_optimizer.lr=0"]
     if dataset == "mnist":
         settings.append(f"data_dir={request.getfixturevalue('mnist_dir')}")
     outcome = ssgan("fit", *settings, "method.epochs=40", "trainer.samples_every=1", f"runs_dir={tmp_path}")
@@ -262,7 +271,7 @@ def test_divergence_is_told_at_once(ssgan: Command, tmp_path: Path) -> None:
 def test_what_a_collapse_leaves_is_what_is_said(ssgan: Command, tmp_path: Path, method: str, advice: str) -> None:
     """Kills advice on keys that a method does not have, and files that are named and not there."""
     settings = ["method.classifier_optimizer.lr=1e30", "collapse_watch.window=3", "validation=0", "method.epochs=2"]
-    outcome = ssgan("fit", f"method={method}", *TINY, *settings, f"runs_dir={tmp_path}")
+    outcome = ssgan("fit", *tiny(method), *settings, f"runs_dir={tmp_path}")
     assert outcome.code == 3, outcome.err
     assert advice in outcome.err
     assert ("are exported" in outcome.err) == (method == "supervised") == bool(list(tmp_path.rglob("*.safetensors")))
@@ -309,7 +318,7 @@ def test_wandb_offline(ssgan: Command, tmp_path: Path) -> None:
 
 def test_gan_without_labels(ssgan: Command, tmp_path: Path) -> None:
     """The game alone: a checkpoint to sample from, no classifier and no error."""
-    outcome = ssgan("fit", *TINY, "method=gan", "validation=0", "baseline=true", f"runs_dir={tmp_path}")
+    outcome = ssgan("fit", *tiny("gan"), "validation=0", "baseline=true", f"runs_dir={tmp_path}")
     assert outcome.code == 0, outcome.err
     folder = folder_of(tmp_path, "gan")
     metrics = json.loads((folder / "metrics.json").read_text())
@@ -317,9 +326,7 @@ def test_gan_without_labels(ssgan: Command, tmp_path: Path) -> None:
     assert "train/supervised" not in rows_of(folder)[0]
     assert not (folder / "classifier.safetensors").exists()
     assert ssgan("sample", f"checkpoint={folder / 'last.ckpt'}", f"output={tmp_path / 's.png'}").code == 0
-    assert (
-        "no classes" in ssgan("fit", *TINY, "method=gan", "validation=0", "baseline=true", f"runs_dir={tmp_path}").out
-    )
+    assert "no classes" in ssgan("fit", *tiny("gan"), "validation=0", "baseline=true", f"runs_dir={tmp_path}").out
 
 
 def test_dcgan_on_mnist_shapes(ssgan: Command, tmp_path: Path, write_npz: Callable[..., Path]) -> None:
@@ -342,7 +349,7 @@ def test_dcgan_on_mnist_shapes(ssgan: Command, tmp_path: Path, write_npz: Callab
 
 
 def test_supervised_method(ssgan: Command, tmp_path: Path) -> None:
-    outcome = ssgan("fit", *TINY, "method=supervised", f"runs_dir={tmp_path}", "labels=all", "baseline=true")
+    outcome = ssgan("fit", *tiny("supervised"), f"runs_dir={tmp_path}", "labels=all", "baseline=true")
     assert outcome.code == 0, outcome.err
     folder = tmp_path / "digits@all" / "supervised" / "split0-seed0"
     metrics = json.loads((folder / "metrics.json").read_text())

@@ -129,7 +129,14 @@ def test_a_judge_of_other_images(
     ssgan: Callable[..., Outcome], run_folder: Path, tmp_path: Path, write_npz: Callable[..., Path]
 ) -> None:
     data_dir = write_npz().parent
-    small = [*TINY, "net.classifier.hidden=[8]", "labels=20", "trainer.limit_train_batches=1", "method.batch_size=20"]
+    small = [
+        *TINY,
+        "net.classifier.hidden=[8]",
+        "labels=20",
+        "validation=0",
+        "trainer.limit_train_batches=1",
+        "method.batch_size=20",
+    ]
     outcome = ssgan("fit", *small, "dataset=mnist", f"data_dir={data_dir}", f"runs_dir={tmp_path}")
     assert outcome.code == 0, outcome.err
     judge = tmp_path / "mnist@20/improved_gan/split0-seed0/classifier.safetensors"

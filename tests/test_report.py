@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import TINY, Outcome, make_classifier, shorten_baseline
+from conftest import TINY, Outcome, make_classifier, shorten_baseline, tiny
 from PIL import Image
 
 from ssgan.data.datasets import ImageData
@@ -448,8 +448,8 @@ def test_it_reads_what_fit_writes(
 ) -> None:
     """Kills a report of files that fit no longer writes so."""
     shorten_baseline(monkeypatch, 2)
-    tiny = TINY if method == "improved_gan" else [*TINY, "validation=0"]
-    outcome = ssgan("fit", *tiny, f"method={method}", "baseline=true", f"runs_dir={tmp_path / 'runs'}")
+    held_out = [] if method == "improved_gan" else ["validation=0"]
+    outcome = ssgan("fit", *tiny(method), *held_out, "baseline=true", f"runs_dir={tmp_path / 'runs'}")
     assert outcome.code == 0, outcome.err
     text, _ = make_report()
     kinds = ["samples", "curves", "calibration", "confusion"] if method == "improved_gan" else ["samples", "curves"]

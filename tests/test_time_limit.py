@@ -108,7 +108,12 @@ def test_time_left_is_at_most_the_limit() -> None:
 
 def test_dry_run(ssgan: Command, tmp_path: Path) -> None:
     """Kills a dry run that writes, and one whose operations are those of a step of other sizes."""
-    sizes = ["net.classifier.hidden=[20,20]", "net.generator.hidden=[20,20]", "method.batch_size=30"]
+    sizes = [
+        "method=improved_gan",
+        "net.classifier.hidden=[20,20]",
+        "net.generator.hidden=[20,20]",
+        "method.batch_size=30",
+    ]
     outcome = ssgan(
         "fit", "dry_run=true", *sizes, "method.epochs=100000000", "max_time=10m", f"runs_dir={tmp_path / 'runs'}"
     )

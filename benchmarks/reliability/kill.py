@@ -19,7 +19,7 @@ import torch
 from ssgan.training.environment import machine
 
 RESULT = Path(__file__).parents[1] / "results" / "reliability.json"
-SETTINGS = ["method.epochs=100", "trainer.checkpoint_minutes=0"]
+SETTINGS = ["method=improved_gan", "method.epochs=100", "trainer.checkpoint_minutes=0"]
 AFTER = 1.0, 6.0
 """Seconds of training before a kill, at least and at most."""
 

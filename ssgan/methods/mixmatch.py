@@ -1,7 +1,7 @@
 """MixMatch (Berthelot et al. 2019): the classifier sees mixtures of images alone, with mixtures of true and guessed labels."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -38,7 +38,7 @@ class MixMatch(Method):
     """
 
     Config = Config
-    config: Config
+    config: Any
     views: ClassVar[Views] = {"labeled": LABELED, "unlabeled": UNLABELED, "strong": STRONG}
     student: ClassVar[tuple[str, ...]] = ()
     uses_teacher: ClassVar[bool] = True

@@ -122,7 +122,7 @@ class ResNetClassifierConfig(ClassifierConfig):
 
 @dataclass
 class AirClassifierConfig:
-    """The shape of airbench94, for SGD with Nesterov momentum (preset/air)."""
+    """The shape of airbench94, for SGD with Nesterov momentum (preset/cifar10_classifier)."""
 
     _target_: str = "ssgan.nets.AirClassifier"
     widths: list[int] = key([64, 128, 256], "channels of the three blocks; airbench94: 64, 256, 256")

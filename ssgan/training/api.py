@@ -41,7 +41,7 @@ class TrainingResult:
 
 def train(
     data: Data,
-    method: str = "improved_gan",
+    method: str | None = None,
     labels: int | str | None = None,
     *,
     settings: Sequence[str] = (),
@@ -54,7 +54,7 @@ def train(
     data: the name of a data set ("mnist"), a folder of images, an .npz file, an `ImageData`, or (images, targets) or
         (images, targets, test_images, test_targets): arrays or tensors, uint8, (N, H, W), (N, H, W, C) or (N, C, H, W);
         the target of an image without a label is -1
-    method: a file of ssgan/methods
+    method: a file of ssgan/methods, or None for the data set's own choice
     labels: how many training images are labeled, "all" that have a label, or None for the preset's number
     settings: anything else that the command line takes: ["method.epochs=10", "net/classifier=dcgan"]
     runs_dir: where the run folder is made; the same call goes on with an unfinished run, and reads a finished one
@@ -68,8 +68,8 @@ def train(
         if len(data) not in (2, 4):
             raise SsganError(f"data: {len(data)} arrays; use (images, targets), or with test_images and test_targets")
         images = from_arrays(*data)
-    overrides = [*dataset_overrides(data, images), f"method={method}", f"runs_dir={quoted(runs_dir)}"]
-    given = {"labels": labels, **keys}
+    overrides = [*dataset_overrides(data, images), f"runs_dir={quoted(runs_dir)}"]
+    given = {"method": method, "labels": labels, **keys}
     overrides += [f"{key}={quoted(value)}" for key, value in given.items() if value is not None]
     config, choices = compose([*overrides, *settings])
     require_keys(config)

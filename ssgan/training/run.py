@@ -181,12 +181,16 @@ def run_method(
         test = export(config, module, data, folder / "classifier.safetensors")
     if record.rows:
         draw_curves(record.rows, folder / "curves.png", condition(config))
+    measures = None
+    if health:
+        last = health.measures or measured(module, config.seed)
+        measures = {name: round(value, 4) for name, value in last.items()}
     metrics = {
         "status": status,
         "test_error": test["error"],
         "ece": test["ece"],
         "nll": test["nll"],
-        "health": {name: round(value, 4) for name, value in measured(module, config.seed).items()} if health else None,
+        "health": measures,
         "epochs": len(record.rows),
         "seconds": round(record.seconds, 1),
         "condition": condition(config),

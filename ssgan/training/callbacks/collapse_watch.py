@@ -132,10 +132,8 @@ class CollapseWatch(pl.Callback):
         """How one sees in these measures of health, if any, and in those before that the generator draws few images, or None."""
         if not measures:
             return None
-        was_few, self.was_few = (
-            self.was_few,
-            measures["distinct"] < self.distinct_below * measures["distinct_real"],
-        )
+        was_few = self.was_few
+        self.was_few = measures["distinct"] < self.distinct_below * measures["distinct_real"]
         if not (was_few and self.was_few):
             return None
         self.advice = FEW_IMAGES

@@ -130,16 +130,16 @@ def kl_divergence(logits: Tensor, other: Tensor) -> Tensor:
 
 
 def virtual_adversarial(
-    network: Callable[[Tensor], Tensor], images: Tensor, logits: Tensor, radius: float, step: float
+    network: Callable[[Tensor], Tensor], images: Tensor, logits: Tensor, start: Tensor, radius: float, step: float
 ) -> Tensor:
     """KL(p(x) || p(x + r)) with the r of norm ``radius`` for which it is about largest (Miyato et al. 2018, sec. 3).
 
     ``logits`` (N, K) are those of ``network`` on ``images`` (N, C, H, W), and no gradients reach them. One power iteration
-    (alg. 1) turns a random direction into r, from the gradient of the divergence at a distance of ``step``. Not in the
+    (alg. 1) turns ``start``, a random direction for each image, into r, from the gradient of the divergence at a distance of ``step``. Not in the
     paper.
     """
     logits = logits.detach()
-    direction = step * _unit_norm(torch.randn_like(images, dtype=torch.float32))
+    direction = step * _unit_norm(start)
     direction.requires_grad_()
     [gradient] = torch.autograd.grad(kl_divergence(logits, network(images + direction)), direction)
     return kl_divergence(logits, network(images + radius * _unit_norm(gradient)))

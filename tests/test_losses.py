@@ -68,11 +68,6 @@ def test_the_gradient_does_not_vanish_where_the_classifier_is_wrong() -> None:
     torch.testing.assert_close(logits.grad.sum(), torch.tensor(0.5))
 
 
-def virtual_adversarial(x: Tensor, y: Tensor) -> Tensor:
-    torch.manual_seed(0)  # of the direction that it starts from
-    return losses.virtual_adversarial(lambda images: images * y, x, y, 0.1, 0.01)
-
-
 EVERY_LOSS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "supervised": lambda x, y: losses.supervised(x, torch.arange(8)),
     "real_loss": lambda x, y: losses.real_loss(x, 0.9),
@@ -88,7 +83,7 @@ EVERY_LOSS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "squared_error": losses.squared_error,
     "soft_targets": lambda x, y: losses.soft_targets(x, 0.5, align=True),
     "kl_divergence": losses.kl_divergence,
-    "virtual_adversarial": virtual_adversarial,
+    "virtual_adversarial": lambda x, y: losses.virtual_adversarial(lambda images: images * y, x, y, y, 0.1, 0.01),
     "class_balance": lambda x, y: losses.class_balance(x),
     "pseudo_label": lambda x, y: losses.pseudo_label(x, y, 0.1, 0.5, align=True),
     "entropy": lambda x, y: losses.entropy(x),

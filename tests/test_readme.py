@@ -58,7 +58,7 @@ def test_every_technique_of_the_table_is_an_override() -> None:
     assert len(techniques) >= 8
     for technique in techniques:
         for code in re.findall(r"`([^`]+=[^`]+)`", technique):
-            compose(*code.split(), name="config")
+            compose("dataset=mnist", *code.split(), name="config")
 
 
 def test_the_first_command_and_the_python_lines_run(

@@ -23,7 +23,7 @@ def test_loss_equals_the_formula() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
     images = torch.rand(9, 1, 3, 4)
     logits = network(images)
-    loss = losses.virtual_adversarial(network, images, logits, 0.8, 1e-2)
+    loss = losses.virtual_adversarial(network, images, logits, torch.randn_like(images), 0.8, 1e-2)
     p = logits.softmax(1)
     each = []
     for sign in (1, -1):

@@ -66,7 +66,8 @@ class MixMatch(Method):
 def mix(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
     """Each of ``images`` (N, C, H, W) and its ``targets`` (N, K), with those of another one (eq. 8 to 11).
 
-    Its own share is max(s, 1 - s), s from Beta(alpha, alpha), drawn for each image as in the authors' code.
+    Its own share is max(s, 1 - s), s from Beta(alpha, alpha), drawn for each image as in the authors' code. Of several
+    processes, each mixes its own images.
     """
     if not alpha:
         return images, targets

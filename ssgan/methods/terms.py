@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar
 
+import torch
 from torch import Tensor
 
 from ssgan import losses
 from ssgan.data.views import SECOND_VIEW, STRONG, UNLABELED, Views
+from ssgan.distributed import local_shard, world_size
 from ssgan.fields import key
 from ssgan.nets.layers.batch_norm import frozen_bn_stats
 
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
     from ssgan.data.datamodule import Batch
     from ssgan.methods.base import Method, Outputs
 
-PROBE = 0.001
-"""Root mean square of the change by which a direction of `VirtualAdversarial` is found."""
+PROBE = 0.02
+"""Root mean square of the change by which a direction of `VirtualAdversarial` is found; smaller ones drown in rounding."""
 
 
 @dataclass
@@ -104,9 +106,11 @@ class VirtualAdversarial(Term):
     def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
         images, (low, high) = batch["unlabeled"], method.classifier.pixel_range
         norm = (high - low) * images[0].numel() ** 0.5  # of a change by the whole range everywhere
+        shape = (len(images) * world_size(), *images.shape[1:])
+        start = local_shard(torch.randn(shape, generator=method.latent_rng)).to(images.device)
         with frozen_bn_stats(method.batch_norms):
             return losses.virtual_adversarial(
-                method.classifier, images, out["unlabeled"].logits, self.radius * norm, PROBE * norm
+                method.classifier, images, out["unlabeled"].logits, start, self.radius * norm, PROBE * norm
             )
 
 

@@ -9,7 +9,7 @@ from ssgan.fields import key
 from ssgan.schema import DatasetConfig
 
 NO_METHOD = ({"optional players": "none"}, {"optional method": "none"})
-"""For data sets that select one, which is for ``fit``: no file of that group is there."""
+"""A data set may choose the method of ``fit``. Other commands have none to choose: what is optional and not there is left out."""
 
 
 @dataclass

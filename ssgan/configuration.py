@@ -29,7 +29,7 @@ PLAYERS = ("gan", "classifier")
 def register(trains: bool = True) -> None:
     """Store the configuration dataclasses under the names by which conf/ refers to them.
 
-    Those of methods, whose import takes seconds, only for a command that ``trains``.
+    Those of methods, whose import takes seconds, and the presets that they choose only for a command that ``trains``.
     """
     store = ConfigStore.instance().store
     store(name="fit_schema", node=schema.FitConfig)
@@ -40,18 +40,25 @@ def register(trains: bool = True) -> None:
     for group, networks in (("net/classifier", net_config.CLASSIFIERS), ("net/generator", net_config.GENERATORS)):
         for name, network in networks.items():
             store(group=group, name=name, node=network)
-    for name in methods.names() if trains else ():
-        store(group="schema/method", name=name, node=methods.find(name).Config(name=name))
-        players = "gan" if hasattr(methods.find(name), "generate") else "classifier"
-        store(group="method", name=name, node={"defaults": [{"override /players": players}]}, package="_global_")
-    for players in PLAYERS:
-        store(group="players", name=players, node={}, package="_global_")
-        for preset in (Path(CONFIG_DIR) / "preset").glob("*.yaml"):
-            if not preset.stem.endswith(PLAYERS):  # it is for methods with and without a generator
-                node = {"defaults": [{"/preset@_global_": preset.stem}]}
-                store(group="preset", name=f"{preset.stem}_{players}", node=node, package="_global_")
     for name in ("augmentation", "strong_augmentation"):
         store(group=f"schema/{name}", name="default", node=AugmentationConfig, package=name)
+    if trains:
+        _register_methods()
+
+
+def _register_methods() -> None:
+    store = ConfigStore.instance().store
+    for name in methods.names():
+        kind = methods.find(name)
+        store(group="schema/method", name=name, node=kind.Config(name=name))
+        store(group="method", name=name, node={"defaults": [{"override /players": kind.players}]}, package="_global_")
+    presets = [file.stem for file in (Path(CONFIG_DIR) / "preset").glob("*.yaml")]
+    for players in PLAYERS:
+        store(group="players", name=players, node={}, package="_global_")
+        for preset in presets:
+            if not preset.endswith(PLAYERS):  # it is for methods with and without a generator
+                node = {"defaults": [{"/preset@_global_": preset}]}
+                store(group="preset", name=f"{preset}_{players}", node=node, package="_global_")
 
 
 def compose(overrides: Iterable[str]) -> tuple[DictConfig, dict[str, str]]:

@@ -101,9 +101,15 @@ def soft_targets(teacher: Tensor, temperature: float, align: bool = False) -> Te
     all processes, and normalized (Berthelot et al. 2020, sec. 3.1, for equally frequent classes and with a batch's
     mean). Without gradients.
     """
+    return _sharpened(_log_probabilities(teacher, align), temperature)
+
+
+def _log_probabilities(teacher: Tensor, align: bool) -> Tensor:
     log_q = teacher.detach().float().log_softmax(1)
-    if align:
-        log_q = (log_q - all_reduce_mean(log_q.exp().mean(0)).log()).log_softmax(1)
+    return (log_q - all_reduce_mean(log_q.exp().mean(0)).log()).log_softmax(1) if align else log_q
+
+
+def _sharpened(log_q: Tensor, temperature: float) -> Tensor:
     if not temperature:
         return F.one_hot(log_q.argmax(1), log_q.shape[1]).to(log_q)
     return (log_q / temperature).softmax(1)
@@ -118,8 +124,9 @@ def pseudo_label(
     with ``align`` aligned, and q' the `soft_targets`; gradients reach ``logits`` only. Images below the threshold count
     as 0 in the mean. Not in the paper.
     """
-    confidence = soft_targets(teacher, 1.0, align).amax(1)
-    each = F.cross_entropy(logits.float(), soft_targets(teacher, temperature, align), reduction="none")
+    log_q = _log_probabilities(teacher, align)
+    confidence = log_q.exp().amax(1)
+    each = F.cross_entropy(logits.float(), _sharpened(log_q, temperature), reduction="none")
     return (each * (confidence >= threshold)).mean()
 
 

@@ -99,12 +99,7 @@ def test_a_baseline_is_added_to_a_finished_run(ssgan: Command, tmp_path: Path, m
     """Kills a method trained for hours before a baseline's folder is found to hold another run."""
     arguments = [*TINY, "trainer.limit_train_batches=2", f"runs_dir={tmp_path}"]
     assert ssgan("fit", *arguments).code == 0
-    other = [
-        *(one for one in tiny("supervised") if "method.epochs" not in one),
-        "method.epochs=1",
-        "trainer.limit_train_batches=2",
-        f"runs_dir={tmp_path}",
-    ]
+    other = [*tiny("supervised"), "method.epochs=1", "trainer.limit_train_batches=2", f"runs_dir={tmp_path}"]
     for name in ("improved_gan_supervised", "fresh_supervised"):
         assert ssgan("fit", *other, f"name={name}").code == 0
     for name in ("improved_gan", "fresh"):

@@ -55,6 +55,25 @@ def uninitialized(module: Any) -> Any:
     return module
 
 
+def step_with_another_teacher(module: Any, digits: ImageData) -> tuple[Any, Any, dict[str, Tensor]]:
+    """One step with a teacher that is not the student: the student before it, the teacher of it, and the batch."""
+    before, teacher = OneStep(), uninitialized(module).ema_classifier.module
+    with torch.no_grad():
+        for p in teacher.parameters():
+            p.mul_(1.5)
+    state = {name: value.clone() for name, value in teacher.state_dict().items()}
+    fit(module, digits, steps=1, callbacks=[before])
+    teacher.load_state_dict(state)
+    return before.classifier.train(), teacher, before.batch
+
+
+def assert_sgd_step(new: nn.Module, old: nn.Module, loss: Tensor, lr: float = 0.1) -> None:
+    """``new`` is ``old`` after a step of plain SGD on ``loss``."""
+    gradients = torch.autograd.grad(loss, list(old.parameters()))
+    for after, before, gradient in zip(new.parameters(), old.parameters(), gradients, strict=True):
+        torch.testing.assert_close(after, before - lr * gradient, rtol=1e-4, atol=1e-6)
+
+
 def fit(
     module: pl.LightningModule, digits: ImageData, steps: int = 3, epochs: int = 1, batch_size: int = 50, **trainer: Any
 ) -> pl.Trainer:

@@ -53,6 +53,8 @@ class Method(Lifecycle):
     views: ClassVar[Views] = {"labeled": LABELED}
     student: ClassVar[tuple[str, ...]] = ("labeled",)
     """Views that the classifier is applied to in its step."""
+    players: ClassVar[str] = "classifier"
+    """What is trained, of `ssgan.configuration.PLAYERS`: it has a say in the preset."""
     uses_labels: ClassVar[bool] = True
     uses_teacher: ClassVar[bool] = False
     """It is taught by its EMA classifier, whatever terms are on."""
@@ -66,6 +68,7 @@ class Method(Lifecycle):
         self.seed = seed
         self.ema_classifier = averaged(classifier, self.ema_rate)
         self.batch_norms = batch_norms(classifier)
+        self.teacher_batch_norms = batch_norms(self.ema_classifier)
         self.calibration_images: Tensor | None = None
         self.needs_initialization = True
         pool = self.config.noise_pool
@@ -155,7 +158,7 @@ class Method(Lifecycle):
 
         Its running ones are copies of the classifier's, whose weights and images are others.
         """
-        with torch.no_grad(), batch_statistics(batch_norms(self.ema_classifier)):
+        with torch.no_grad(), batch_statistics(self.teacher_batch_norms):
             logits: Tensor = self.ema_classifier(images)
         return logits
 

@@ -75,6 +75,7 @@ class ImprovedGAN(Method):
 
     Config = Config
     config: Any
+    players: ClassVar[str] = "gan"
     views: ClassVar[Views] = {"labeled": LABELED, "unlabeled": UNLABELED}
     student: ClassVar[tuple[str, ...]] = ("labeled", "unlabeled")
 

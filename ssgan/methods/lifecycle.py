@@ -12,7 +12,7 @@ from ssgan.data.views import Views
 from ssgan.methods.config import MethodConfig
 from ssgan.methods.term_means import TermMeans
 from ssgan.nets.base import ImageClassifier
-from ssgan.nets.initialization import initialize_from_data, recalibrate
+from ssgan.nets.initialization import discriminations, initialize_from_data, recalibrate
 from ssgan.nets.layers.noise import NoisePool, set_noise_pool
 from ssgan.nets.layers.weight_norm import WeightCache, cache_weights
 from ssgan.precision import PRECISIONS
@@ -94,7 +94,7 @@ class Lifecycle(pl.LightningModule):
         self.weight_cache.clear()
         self.means = TermMeans()
         taught = self.uses_teacher or any(term.uses_teacher for _, term in self.terms)
-        if self.calibration_images is not None and taught:
+        if self.calibration_images is not None and taught and discriminations(self.classifier):
             recalibrate(self.classifier, self.calibration_images.to(self.device))  # the EMA copies what is set here
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:

@@ -19,17 +19,17 @@ from typing import Any
 import hydra
 import pytorch_lightning as pl
 import torch
-from hydra.utils import instantiate
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from ssgan.configuration import register
+from ssgan.data.registry import load_dataset
 from ssgan.data.splits import draw_split
-from ssgan.precision import PRECISIONS, resolve_precision
+from ssgan.precision import PRECISIONS
 from ssgan.schema import CONFIG_DIR
 from ssgan.training.build import build, make_trainer
 from ssgan.training.environment import machine
-from ssgan.training.launch import resolve_batch_sizes
+from ssgan.training.run import prepare
 
 RECIPE = ("dataset=mnist", "labels=100", "method.batch_size=100")
 EPOCHS, PROFILED_STEPS = 5, 60
@@ -105,13 +105,12 @@ def measure(overrides: list[str]) -> dict[str, Any]:
     register()
     with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
         config = hydra.compose("config", [*(overrides or RECIPE), f"method.epochs={EPOCHS}"])
-    resolve_precision(config, {})
-    resolve_batch_sizes(config)
-    data = instantiate(config.dataset)
+    prepare(config, {})
+    data = load_dataset(config.dataset)
     split = draw_split(data.train_targets.numpy(), len(data.class_names), config.labels, 0, config.validation)
-    module, datamodule = build(config, config.method, data, split)
+    module, datamodule = build(config, data, split)
     timer = Timer()
-    make_trainer(config, config.method, [timer]).fit(module, datamodule=datamodule)
+    make_trainer(config, [timer]).fit(module, datamodule=datamodule)
     steps = datamodule.steps_per_epoch
     share_run = timer.steps / steps
     seconds = [s / share_run for s in timer.seconds[1:]]

@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from ssgan.command_schema import COMMANDS
-from ssgan.configuration import format_hydra_error, no_such_key, of_groups, register, require_keys
+from ssgan.configuration import GROUPS, format_hydra_error, no_such_key, of_groups, register, require_keys
 from ssgan.errors import SsganError, first_line, print_error
 from ssgan.schema import CONFIG_DIR, FitConfig
 
@@ -94,5 +94,5 @@ def unknown_keys(config_name: str) -> list[str]:
 
 
 def groups() -> set[str]:
-    """The groups of conf/."""
-    return {path.name for path in Path(CONFIG_DIR).iterdir() if path.is_dir()}
+    """Those of conf/, and those of the package."""
+    return {*GROUPS, *(path.name for path in Path(CONFIG_DIR).iterdir() if path.is_dir())}

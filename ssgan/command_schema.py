@@ -11,6 +11,8 @@ from ssgan.schema import DatasetConfig
 NO_METHOD = ({"optional players": "none"}, {"optional method": "none"})
 """A data set may choose the method of ``fit``. Other commands have none to choose: what is optional and not there is left out."""
 
+VIEWS = "average over views of an image that it was trained to ignore: moved by a pixel, flipped"
+
 
 @dataclass
 class CommandConfig:
@@ -33,6 +35,7 @@ class EvaluateConfig(DataCommandConfig):
 
     defaults: list[Any] = field(default_factory=lambda: ["_self_", *NO_METHOD, {"dataset": MISSING}, "quiet"])
     classifier: str = key(MISSING, "a classifier file, or a pattern with * that matches several: their mean")
+    views: bool = key(False, VIEWS)
     dataset: DatasetConfig = MISSING
 
 
@@ -43,6 +46,7 @@ class PredictConfig(CommandConfig):
     classifier: str = key(MISSING, "a classifier file, or a pattern with * that matches several: their mean")
     images: str = key(MISSING, "a picture, or a folder of pictures")
     output: str = key(MISSING, "the .csv file: path, class, probability")
+    views: bool = key(False, VIEWS)
 
 
 @dataclass

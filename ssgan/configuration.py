@@ -19,7 +19,10 @@ from ssgan.command_schema import COMMANDS
 from ssgan.data.augmentation import AugmentationConfig
 from ssgan.errors import SsganError, first_line
 from ssgan.nets import config as net_config
-from ssgan.schema import CONFIG_DIR
+from ssgan.schema import CONFIG_DIR, BudgetConfig
+
+GROUPS = ("budget", "optimizer")
+"""Groups whose choices are dictionaries of the package, not files of conf/."""
 
 PLAYERS = ("gan", "classifier")
 """What a method trains: a generator with its classifier, or a classifier alone. It has a say in the preset."""
@@ -40,6 +43,11 @@ def register(trains: bool = True) -> None:
     for group, networks in (("net/classifier", net_config.CLASSIFIERS), ("net/generator", net_config.GENERATORS)):
         for name, network in networks.items():
             store(group=group, name=name, node=network)
+    store(group="budget", name="standard", node={}, package="_global_")
+    for budget in ("quick", "long"):
+        lengths = {name: f"${{budgets.{budget}.{name}}}" for name in BudgetConfig.__annotations__}
+        node = {"method": lengths, "name": f"${{method.name}}_{budget}"}
+        store(group="budget", name=budget, node=node, package="_global_")
     for name in ("augmentation", "strong_augmentation"):
         store(group=f"schema/{name}", name="default", node=AugmentationConfig, package=name)
     if trains:
@@ -47,7 +55,11 @@ def register(trains: bool = True) -> None:
 
 
 def _register_methods() -> None:
+    from ssgan.methods.optimizers import OPTIMIZERS
+
     store = ConfigStore.instance().store
+    for name, settings in OPTIMIZERS.items():
+        store(group="optimizer", name=name, node=settings, package="method.classifier_optimizer")
     for name in methods.names():
         kind = methods.find(name)
         store(group="schema/method", name=name, node=kind.Config(name=name))
@@ -96,6 +108,16 @@ def supervised_beside(config: DictConfig, choices: Mapping[str, str]) -> DictCon
     beside.method = compose(overrides)[0].method
     beside.name, beside.baseline, beside.max_time = f"{config.name}_supervised", False, None
     return beside
+
+
+def check_budget(config: DictConfig, choices: Mapping[str, str]) -> None:
+    """Raise `SsganError` for a budget beside an experiment or a sweep that has epochs of its own."""
+    budget = choices["budget"]
+    for group in ("experiment", "sweep"):
+        if budget != "standard" and choices.get(group) and config.method.epochs != config.budgets[budget].epochs:
+            raise SsganError(
+                f"budget={budget}: {group}={choices[group]} has epochs of its own, {config.method.epochs}; leave one of the two out"
+            )
 
 
 def condition(config: DictConfig) -> str:

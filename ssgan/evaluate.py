@@ -12,7 +12,7 @@ from ssgan.inference.classifier_file import load_named
 
 
 def evaluate_files(config: DictConfig) -> int:
-    classifier = load_named(config.classifier)
+    classifier = load_named(config.classifier, config.views)
     data = load_dataset(config.dataset)
     if classifier.image_shape != data.image_shape or classifier.class_names != data.class_names:
         raise SsganError(
@@ -23,7 +23,7 @@ def evaluate_files(config: DictConfig) -> int:
     if not len(data.test_images):
         raise SsganError(f"dataset={data.name}: has no test images")
     measured = evaluate(classifier.predict_log_proba(data.test_images), data.test_targets)
-    print(json.dumps(measured | {"classifiers": classifier.size}))
+    print(json.dumps(measured | {"classifiers": classifier.size, "views": config.views}))
     return 0
 
 

@@ -94,39 +94,26 @@ def consistency(logits: Tensor, teacher: Tensor) -> Tensor:
     return squared_error(logits, teacher.detach().float().softmax(1))
 
 
-def soft_targets(teacher: Tensor, temperature: float, align: bool = False) -> Tensor:
+def soft_targets(teacher: Tensor, temperature: float) -> Tensor:
     """q^(1/temperature), normalized (Berthelot et al. 2019, eq. 7), of the class probabilities q of ``teacher`` (N, K).
 
-    At a temperature of 0 all on the most probable class. With ``align``, q is first divided by its mean over the batch, of
-    all processes, and normalized (Berthelot et al. 2020, sec. 3.1, for equally frequent classes and with a batch's
-    mean). Without gradients.
+    At a temperature of 0 all on the most probable class. Without gradients.
     """
-    return _sharpened(_log_probabilities(teacher, align), temperature)
-
-
-def _log_probabilities(teacher: Tensor, align: bool) -> Tensor:
-    log_q = teacher.detach().float().log_softmax(1)
-    return (log_q - all_reduce_mean(log_q.exp().mean(0)).log()).log_softmax(1) if align else log_q
-
-
-def _sharpened(log_q: Tensor, temperature: float) -> Tensor:
+    logits = teacher.detach().float()
     if not temperature:
-        return F.one_hot(log_q.argmax(1), log_q.shape[1]).to(log_q)
-    return (log_q / temperature).softmax(1)
+        return F.one_hot(logits.argmax(1), logits.shape[1]).to(logits)
+    return (logits / temperature).softmax(1)
 
 
-def pseudo_label(
-    logits: Tensor, teacher: Tensor, threshold: float, temperature: float = 0.0, align: bool = False
-) -> Tensor:
+def pseudo_label(logits: Tensor, teacher: Tensor, threshold: float | Tensor, temperature: float = 0.0) -> Tensor:
     """mean 1[max q >= threshold] H(q', p) (Sohn et al. 2020, eq. 4), over all images of the batch.
 
     p are the class probabilities of ``logits`` (N, K), q those of ``teacher`` (N, K), on other views of the same images,
-    with ``align`` aligned, and q' the `soft_targets`; gradients reach ``logits`` only. Images below the threshold count
-    as 0 in the mean. Not in the paper.
+    and q' the `soft_targets`; ``threshold`` may be one for each image, (N,). Gradients reach ``logits`` only. Images
+    below the threshold count as 0 in the mean. Not in the paper.
     """
-    log_q = _log_probabilities(teacher, align)
-    confidence = log_q.exp().amax(1)
-    each = F.cross_entropy(logits.float(), _sharpened(log_q, temperature), reduction="none")
+    confidence = teacher.detach().float().softmax(1).amax(1)
+    each = F.cross_entropy(logits.float(), soft_targets(teacher, temperature), reduction="none")
     return (each * (confidence >= threshold)).mean()
 
 

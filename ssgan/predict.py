@@ -16,7 +16,7 @@ from ssgan.inference.classifier_file import load_named
 
 def predict(config: DictConfig) -> int:
     """Write path, class and probability of every picture; a broken one is named, skipped and counted (exit code 1)."""
-    classifier = load_named(config.classifier)
+    classifier = load_named(config.classifier, config.views)
     paths = find_pictures(config.images)
     require_writable(config.output)
     table = io.StringIO()

@@ -78,6 +78,23 @@ class NetConfig:
 
 
 @dataclass
+class BudgetConfig:
+    """What ``budget=`` changes of the preset."""
+
+    epochs: int = key(MISSING, "of method.epochs", at_least=1)
+    ramp_up_epochs: int = key(0, "of method.ramp_up_epochs", at_least=0)
+    warm_up_epochs: float = key(0.0, "of method.warm_up_epochs", at_least=0)
+
+
+@dataclass
+class BudgetsConfig:
+    """Training times beside the preset's own, which is ``budget=standard``."""
+
+    quick: BudgetConfig = field(default_factory=BudgetConfig)
+    long: BudgetConfig = field(default_factory=BudgetConfig)
+
+
+@dataclass
 class FitConfig:
     dataset: DatasetConfig = MISSING
     net: NetConfig = field(default_factory=NetConfig)
@@ -98,6 +115,7 @@ class FitConfig:
     seed: int = key(MISSING, "of everything but the split", at_least=0)
     baseline: bool = MISSING
     max_time: str | None = None
+    budgets: BudgetsConfig = field(default_factory=BudgetsConfig)
     dry_run: bool = MISSING
     name: str = MISSING
     data_dir: str = MISSING

@@ -65,6 +65,28 @@ def test_a_method_selects_the_preset_for_its_networks() -> None:
     assert own.net.classifier == compose("dataset=npz", "dataset.path=x").net.classifier  # one preset for both
 
 
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_budgets(dataset: str) -> None:
+    """A quick run is shorter and a long one longer than the preset's, each under a name of its own; keys of a user win."""
+    own = ["dataset.path=somewhere"] if dataset in ("npz", "folder") else []
+    for method in ("improved_gan", "fixmatch"):
+        chosen = [f"dataset={dataset}", *own, f"method={method}"]
+        quick, standard, long = (compose(*chosen, f"budget={name}") for name in ("quick", "standard", "long"))
+        assert standard == compose(*chosen)
+        assert quick.method.epochs < standard.method.epochs < long.method.epochs
+        for config in (quick, standard, long):
+            assert max(config.method.ramp_up_epochs, config.method.warm_up_epochs) <= config.method.epochs / 2
+        assert [config.name for config in (quick, standard, long)] == [f"{method}_quick", method, f"{method}_long"]
+        assert compose(*chosen, "budget=quick", "method.epochs=3", "name=mine").method.epochs == 3
+
+
+def test_a_budget_beside_epochs_of_an_experiment_is_refused(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
+    outcome = ssgan("fit", "experiment=mnist_20", "budget=quick", f"runs_dir={tmp_path}")
+    assert outcome.code == 1
+    assert "budget=quick: experiment=mnist_20 has epochs of its own, 30; leave one of the two out" in outcome.err
+    assert not list(tmp_path.iterdir())
+
+
 def test_choices_on_the_command_line_win_over_an_experiment() -> None:
     config = compose("experiment=mnist_100_quick", "labels=50", "method.epochs=7")
     assert (config.labels, config.method.epochs) == (50, 7)

@@ -58,6 +58,7 @@ def test_run_folder(ssgan: Command, tmp_path: Path) -> None:
     header = load_classifier(folder / "classifier.safetensors").header
     assert header["split_digest"] == split["digest"] == metrics["split_digest"]
     assert header["test"]["error"] == metrics["test_error"]
+    assert header["views"] == {"shift": False, "flip": False}
     rows = rows_of(folder)
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert float(rows[-1]["train/feature_matching"]) > 0

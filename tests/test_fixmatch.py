@@ -12,6 +12,7 @@ from torch import Tensor
 from ssgan import losses
 from ssgan.data.datasets import ImageData
 from ssgan.methods.fixmatch import FixMatch
+from ssgan.methods.running_means import RunningMeans
 from ssgan.methods.terms import PseudoLabel, Terms
 
 THRESHOLD = 0.12
@@ -39,19 +40,30 @@ def test_loss_equals_the_formula() -> None:
     assert (strong.grad[~confident] == 0).all()
 
 
-def test_soft_and_aligned_targets_equal_the_formula() -> None:
-    """MixMatch's eq. 7 and ReMixMatch's alignment, image by image; catches a power taken before the alignment."""
-    strong, weak = torch.randn(20, 10), torch.randn(20, 10)
-    q = weak.softmax(1)
-    aligned = q / q.mean(0)
-    aligned = aligned / aligned.sum(1, keepdim=True)
-    for align, of in ((False, q), (True, aligned)):
-        expected = torch.tensor(0.0)
-        for p, target in zip(strong.log_softmax(1), of, strict=True):
-            sharpened = target**2 / (target**2).sum()
-            if target.max() >= 0.3:
-                expected = expected - (sharpened * p).sum() / 20
-        torch.testing.assert_close(losses.pseudo_label(strong, weak, 0.3, temperature=0.5, align=align), expected)
+def test_soft_targets_equal_the_formula() -> None:
+    """MixMatch's eq. 7, image by image, and a threshold for each image."""
+    strong, weak, thresholds = torch.randn(20, 10), torch.randn(20, 10), torch.rand(20)
+    expected = torch.tensor(0.0)
+    for p, q, least in zip(strong.log_softmax(1), weak.softmax(1), thresholds, strict=True):
+        if q.max() >= least:
+            expected = expected - (q**2 / (q**2).sum() * p).sum() / 20
+    torch.testing.assert_close(losses.pseudo_label(strong, weak, thresholds, temperature=0.5), expected)
+
+
+def test_running_means_equal_the_formulas() -> None:
+    """ReMixMatch's alignment and FreeMatch's eq. 4 to 7, written out over three batches; catches means of the last one alone."""
+    means = RunningMeans(4, decay=0.9)
+    shares, confidence = torch.full((4,), 0.25), torch.tensor(0.25)
+    for _ in range(3):
+        log_q = torch.randn(6, 4).mul(3).log_softmax(1)
+        means.update(log_q)
+        shares = 0.9 * shares + 0.1 * log_q.exp().mean(0)
+        confidence = 0.9 * confidence + 0.1 * log_q.exp().max(1).values.mean()
+    aligned = log_q.exp() / shares
+    torch.testing.assert_close(means.aligned(log_q).exp(), aligned / aligned.sum(1, keepdim=True))
+    of_class = confidence * shares / shares.max()
+    torch.testing.assert_close(means.thresholds(torch.arange(4)), of_class)
+    assert torch.equal(means.thresholds(torch.tensor([2, 2])), means.thresholds(torch.arange(4))[[2, 2]])
 
 
 def test_one_step_equals_the_algorithm_written_out(digits: ImageData) -> None:
@@ -65,6 +77,27 @@ def test_one_step_equals_the_algorithm_written_out(digits: ImageData) -> None:
     loss = losses.supervised(c(batch["labeled"]), batch["targets"])
     loss = loss + 0.7 * written_out(c(batch["strong"]), teacher(batch["unlabeled"]))
     assert_sgd_step(module.classifier, c, loss)
+
+
+def test_an_aligned_and_adaptive_step_equals_the_algorithm_written_out(digits: ImageData) -> None:
+    """Catches thresholds of aligned probabilities, of the batch alone or of none, and bounds in each other's place."""
+    label = PseudoLabel(weight=0.7, align=True, adaptive=True, threshold=0.5, least_threshold=0.11)
+    config = FixMatch.Config(
+        **SHARED, classifier_optimizer=sgd(0.1), terms=Terms(pseudo_label=label), running_decay=0.5
+    )
+    module = FixMatch(make_classifier(0.0), config)
+    c, teacher, batch = step_with_another_teacher(module, digits)
+    q = teacher(batch["unlabeled"]).softmax(1).detach()
+    shares = (0.1 + q.mean(0)) / 2
+    aligned = q / shares / (q / shares).sum(1, keepdim=True)
+    least = ((0.1 + q.max(1).values.mean()) / 2 * shares / shares.max())[aligned.argmax(1)].clamp(0.11, 0.5)
+    confident = aligned.max(1).values >= least
+    assert 0 < confident.sum() < len(q)
+    p = c(batch["strong"]).log_softmax(1)
+    each = -p[torch.arange(len(q)), aligned.argmax(1)]
+    loss = losses.supervised(c(batch["labeled"]), batch["targets"]) + 0.7 * (each * confident).sum() / len(q)
+    assert_sgd_step(module.classifier, c, loss)
+    torch.testing.assert_close(module.running_means.shares, shares)
 
 
 @pytest.mark.slow

@@ -40,6 +40,27 @@ class Predictor:
         """The logarithm of `predict_proba`, finite where a probability is too small for a float."""
         raise NotImplementedError
 
+    def checked(self, images: Tensor) -> Tensor:
+        """``images`` as `predict_proba` takes them, as (N, C, H, W); raises `SsganError` for others."""
+        channels, height, width = self.image_shape
+        if images.shape[1:] == (height, width, channels) != self.image_shape:
+            images = images.permute(0, 3, 1, 2)
+        elif channels == 1 and images.shape[1:] == (height, width):
+            images = images.unsqueeze(1)
+        if images.ndim != 4 or images.shape[1:] != self.image_shape:
+            also = f", (N, {height}, {width})" if channels == 1 else ""
+            raise SsganError(
+                f"images have the shape {tuple(images.shape)}; this classifier takes (N, {channels}, {height}, {width}), "
+                f"(N, {height}, {width}, {channels}){also}"
+            )
+        if images.dtype == torch.uint8:
+            return images
+        if not images.is_floating_point():
+            raise SsganError(f"images are {images.dtype}; use uint8 in 0..255 or float in [0, 1]")
+        if len(images) and not (images.min() >= 0 and images.max() <= 1):  # also false for NaN
+            raise SsganError("float images must lie in [0, 1]; divide by 255, or pass uint8")
+        return images
+
 
 class Classifier(Predictor):
     """A trained classifier with what it needs to know about its images.
@@ -63,7 +84,7 @@ class Classifier(Predictor):
     def predict_log_proba(self, images: Tensor | np.ndarray[Any, Any]) -> Tensor:
         device = next(self.network.parameters()).device
         logits = [
-            self.network(self._scaled(part.to(device))) for part in self._checked(torch.as_tensor(images)).split(BATCH)
+            self.network(self._scaled(part.to(device))) for part in self.checked(torch.as_tensor(images)).split(BATCH)
         ]
         return torch.cat(logits).float().log_softmax(1).cpu() if logits else torch.empty(0, len(self.class_names))
 
@@ -72,26 +93,6 @@ class Classifier(Predictor):
             return scale_pixels(images, self.pixel_range)
         low, high = self.pixel_range
         return images.float() * (high - low) + low
-
-    def _checked(self, images: Tensor) -> Tensor:
-        channels, height, width = self.image_shape
-        if images.shape[1:] == (height, width, channels) != self.image_shape:
-            images = images.permute(0, 3, 1, 2)
-        elif channels == 1 and images.shape[1:] == (height, width):
-            images = images.unsqueeze(1)
-        if images.ndim != 4 or images.shape[1:] != self.image_shape:
-            also = f", (N, {height}, {width})" if channels == 1 else ""
-            raise SsganError(
-                f"images have the shape {tuple(images.shape)}; this classifier takes (N, {channels}, {height}, {width}), "
-                f"(N, {height}, {width}, {channels}){also}"
-            )
-        if images.dtype == torch.uint8:
-            return images
-        if not images.is_floating_point():
-            raise SsganError(f"images are {images.dtype}; use uint8 in 0..255 or float in [0, 1]")
-        if len(images) and not (images.min() >= 0 and images.max() <= 1):  # also false for NaN
-            raise SsganError("float images must lie in [0, 1]; divide by 255, or pass uint8")
-        return images
 
 
 class Ensemble(Predictor):

@@ -21,7 +21,8 @@ from torch import Tensor
 import ssgan.nets
 from ssgan.errors import DAMAGED, SsganError, first_line
 from ssgan.files import write_atomically
-from ssgan.inference.classifier import Classifier, Ensemble
+from ssgan.inference.classifier import Classifier, Ensemble, Predictor
+from ssgan.inference.views import AveragedViews
 from ssgan.nets.base import ImageClassifier, ImageGenerator
 from ssgan.version import __version__
 
@@ -100,8 +101,13 @@ def digest(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:
     return sha.hexdigest()
 
 
-def load_named(pattern: str) -> Classifier | Ensemble:
-    """What a command's ``classifier=`` names: one file, or all files that a pattern with ``*`` or ``**`` matches."""
+def load_named(pattern: str, views: bool = False) -> Predictor:
+    """What a command's ``classifier=`` names: one file, or all files that a pattern with ``*`` or ``**`` matches.
+
+    With ``views`` it answers for `AveragedViews`.
+    """
+    if views:
+        return AveragedViews(load_named(pattern))
     if Path(pattern).exists() or not glob.has_magic(pattern):
         return load_classifier(pattern)
     files = sorted(glob.glob(pattern, recursive=True))

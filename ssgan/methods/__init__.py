@@ -9,7 +9,7 @@ from ssgan.errors import SsganError
 if TYPE_CHECKING:
     from ssgan.methods.base import Method
 
-SHARED = ("base", "lifecycle", "config", "schedule", "term_means", "terms")
+SHARED = ("base", "lifecycle", "config", "optimizers", "running_means", "schedule", "term_means", "terms")
 
 
 def names() -> list[str]:

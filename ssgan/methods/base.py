@@ -16,7 +16,9 @@ from ssgan.distributed import average_gradients
 from ssgan.fields import check_ranges
 from ssgan.methods.config import MethodConfig
 from ssgan.methods.lifecycle import Lifecycle
-from ssgan.methods.schedule import lr_factor, make_optimizer
+from ssgan.methods.optimizers import make_optimizer
+from ssgan.methods.running_means import RunningMeans
+from ssgan.methods.schedule import lr_factor
 from ssgan.methods.term_means import TermMeans
 from ssgan.nets.base import ImageClassifier, forward_concatenated
 from ssgan.nets.ema import averaged
@@ -80,11 +82,18 @@ class Method(Lifecycle):
         self.means = TermMeans()
         self.terms = list(self.config.terms.active("classifier"))
         self.generator_terms = list(self.config.terms.active("generator"))
+        if self.uses_running_means:
+            self.running_means = RunningMeans(classifier.arguments["classes"], self.config.running_decay)
 
     @property
     def ema_rate(self) -> float:
         """Share of the current weights in each update of the EMA."""
         return 1 - self.config.ema_decay**self.config.ema_every
+
+    @property
+    def uses_running_means(self) -> bool:
+        """It, or a term that is on, needs `RunningMeans` of the teacher's predictions."""
+        return any(term.uses_running_means for _, term in self.terms)
 
     @property
     def all_views(self) -> Views:
@@ -161,6 +170,13 @@ class Method(Lifecycle):
         with torch.no_grad(), batch_statistics(self.teacher_batch_norms):
             logits: Tensor = self.ema_classifier(images)
         return logits
+
+    def teacher_log_probabilities(self, images: Tensor, align: bool = False) -> Tensor:
+        """Those of `teacher_logits`, which running means take in, if there are any; with ``align`` divided by their mean."""
+        log_q = self.teacher_logits(images).float().log_softmax(1)
+        if self.uses_running_means:
+            self.running_means.update(log_q)
+        return self.running_means.aligned(log_q) if align else log_q
 
     def ramp_up(self) -> float:
         """The share of the weights of unlabeled images that counts in this step."""

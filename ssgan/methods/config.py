@@ -41,5 +41,11 @@ class MethodConfig:
     ema_decay: float = key(0.999, "of the weights that are tested and exported; authors: 0.9999", at_least=0, below=1)
     ema_every: int = key(5, "steps between two updates of the EMA, with the equivalent decay", at_least=1)
     initialization_images: int = key(500, "for data-dependent initialization; authors' code", at_least=2)
+    running_decay: float = key(
+        0.99,
+        "of the running means that align and adaptive take; FreeMatch, in many times the steps: 0.999",
+        at_least=0,
+        below=1,
+    )
     noise_pool: int = key(4194304, "normal numbers that a CPU's noise is sliced from; 0: drawn afresh", at_least=0)
     terms: Terms = key(Terms(), "optional terms of the objective")

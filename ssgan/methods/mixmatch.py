@@ -26,7 +26,7 @@ class Config(MethodConfig):
         "cross_entropy", "between probabilities and guessed labels; the paper's: squared", choices=tuple(DISTANCES)
     )
     temperature: float = key(0.5, "of guessed labels q^(1/temperature); the paper's", above=0)
-    align: bool = key(False, "divide q by its mean over the batch, for classes that are about equally frequent")
+    align: bool = key(False, "divide q by its running mean, for classes that are about equally frequent; ReMixMatch's")
     mixup_alpha: float = key(0.75, "shares of images in mixtures are Beta(alpha, alpha); 0: no mixtures", at_least=0)
 
 
@@ -43,9 +43,14 @@ class MixMatch(Method):
     student: ClassVar[tuple[str, ...]] = ()
     uses_teacher: ClassVar[bool] = True
 
+    @property
+    def uses_running_means(self) -> bool:
+        return self.config.align or super().uses_running_means
+
     def classifier_loss(self, batch: Batch) -> Objective:
         config = self.config
-        guessed = losses.soft_targets(self.teacher_logits(batch["unlabeled"]), config.temperature, config.align)
+        log_q = self.teacher_log_probabilities(batch["unlabeled"], config.align)
+        guessed = losses.soft_targets(log_q, config.temperature)
         known = F.one_hot(batch["targets"], guessed.shape[1]).to(guessed)
         images, targets = mix(
             torch.cat([batch["labeled"], batch["strong"]]), torch.cat([known, guessed]), config.mixup_alpha

@@ -1,12 +1,10 @@
-"""Optimizers, and learning-rate schedules: from the fraction of training done, in [0, 1], to a factor of the learning rate."""
+"""Learning-rate schedules: from the fraction of training done, in [0, 1], to a factor of the learning rate."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from hydra.utils import instantiate
-from torch import nn
-from torch.optim import Optimizer
 
 
 def linear(progress: float, constant_fraction: float = 0.667) -> float:
@@ -25,10 +23,3 @@ def lr_factor(settings: dict[str, Any], warm_up: float, progress: Callable[[int]
     """
     schedule: Callable[[float], float] = instantiate({**settings, "_partial_": True})
     return lambda step: min(1.0, (step + 1) / max(1.0, warm_up), schedule(min(1.0, progress(step))))
-
-
-def make_optimizer(settings: dict[str, Any], parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """The optimizer of ``_target_`` with its other arguments, those that are null left at its own defaults."""
-    given = {name: value for name, value in settings.items() if value is not None}
-    optimizer: Optimizer = instantiate(given, params=list(parameters), _convert_="all")
-    return optimizer

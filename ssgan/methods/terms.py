@@ -36,6 +36,8 @@ class Term:
     student: ClassVar[tuple[str, ...]] = ()
     """Views whose features and logits of the classifier in training it needs."""
     uses_teacher: ClassVar[bool] = False
+    uses_running_means = False
+    """It needs `RunningMeans` of the teacher's predictions."""
 
     def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
         raise NotImplementedError
@@ -61,15 +63,27 @@ class PseudoLabel(Term):
     temperature: float = key(
         0.0, "of soft targets q^(1/temperature), MixMatch's: 0.5; 0: the most probable class", at_least=0
     )
-    align: bool = key(False, "divide q by its mean over the batch, for classes that are about equally frequent")
+    align: bool = key(False, "divide q by its running mean, for classes that are about equally frequent; ReMixMatch's")
+    adaptive: bool = key(
+        False, "a threshold for each class from running means, between least_threshold and threshold; FreeMatch's"
+    )
+    least_threshold: float = key(0.0, "of adaptive ones; FreeMatch's on SVHN: 0.9", at_least=0, at_most=1)
 
     uses_teacher: ClassVar[bool] = True
     views: ClassVar[Views] = {"unlabeled": UNLABELED, "strong": STRONG}
     student: ClassVar[tuple[str, ...]] = ("strong",)
 
+    @property
+    def uses_running_means(self) -> bool:
+        return self.align or self.adaptive
+
     def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
-        teacher = method.teacher_logits(batch["unlabeled"])
-        return losses.pseudo_label(out["strong"].logits, teacher, self.threshold, self.temperature, self.align)
+        log_q = method.teacher_log_probabilities(batch["unlabeled"], self.align)
+        threshold: float | Tensor = self.threshold
+        if self.adaptive:
+            adapted = method.running_means.thresholds(log_q.argmax(1))
+            threshold = adapted.clamp(self.least_threshold, self.threshold)
+        return losses.pseudo_label(out["strong"].logits, log_q, threshold, self.temperature)
 
 
 @dataclass

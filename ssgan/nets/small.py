@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from ssgan.errors import SsganError
@@ -48,4 +49,4 @@ class SmallClassifier(ImageClassifier):
 
     def features(self, images: Tensor) -> Tensor:
         """f(x), (N, F): all values that are left after the last pooling."""
-        return self.layers(images).flatten(1)
+        return self.layers(images.contiguous(memory_format=torch.channels_last)).flatten(1)

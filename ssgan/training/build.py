@@ -21,7 +21,7 @@ from ssgan.data.splits import Split
 from ssgan.errors import SsganError, first_line
 from ssgan.fields import check_ranges
 from ssgan.methods.base import Method
-from ssgan.methods.schedule import make_optimizer
+from ssgan.methods.optimizers import make_optimizer
 from ssgan.seeds import derive_seed
 from ssgan.training.launch import ManualDDPStrategy, check_processes, cluster
 

@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from ssgan import methods
-from ssgan.configuration import condition, run_path, supervised_beside
+from ssgan.configuration import check_budget, condition, run_path, supervised_beside
 from ssgan.data.datasets import ImageData
 from ssgan.data.registry import load_dataset
 from ssgan.data.splits import draw_split
@@ -58,6 +58,7 @@ def run_with_baseline(
     """
     wanted = config.baseline and config.method.name != "supervised" and methods.find(config.method.name).uses_labels
     with RunFolder.made(path, config.runs_dir) as folder:
+        check_budget(config, choices)
         beside = supervised_beside(config, choices) if wanted else None
         if beside is not None:  # its mistakes are told before hours of training
             there, resolved = RunFolder(run_path(beside)), beside.copy()

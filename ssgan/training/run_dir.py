@@ -19,6 +19,7 @@ from ssgan.training.environment import environment
 
 IGNORED_ON_RESUME = (
     "baseline",
+    "budgets",
     "data_dir",
     "download",
     "dry_run",

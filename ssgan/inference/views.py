@@ -1,0 +1,55 @@
+"""A classifier's word on several views of an image, averaged."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ssgan.errors import SsganError
+from ssgan.inference.classifier import Ensemble, Predictor
+
+MOVES = (0, -1, 1)
+"""Pixels, along both axes, of views of a classifier that was trained on moved images; airbench94's (Jordan 2024)."""
+
+
+class AveragedViews(Predictor):
+    """Answers with the mean probability of ``predictor`` over an image's views.
+
+    Views are changes that its classifiers were trained to ignore, by ``views`` of their header: with ``shift`` the image
+    moved by a pixel along its diagonal, either way, by reflection; with ``flip`` each of these mirrored, too. Raises
+    `SsganError` for a classifier whose file does not say it, and for one that was trained on images as they are.
+    """
+
+    def __init__(self, predictor: Predictor):
+        self.predictor, self.header, self.size = predictor, predictor.header, predictor.size
+        self.class_names, self.image_shape = predictor.class_names, predictor.image_shape
+        members = predictor.members if isinstance(predictor, Ensemble) else (predictor,)
+        known = [member.header.get("views") for member in members]
+        if None in known:
+            raise SsganError(
+                "views=true: the classifier's file does not say which changes of an image it was trained to ignore; an "
+                "earlier version wrote it. Use views=false."
+            )
+        self.moves = MOVES if all(views["shift"] for views in known) else MOVES[:1]
+        self.flips = (False, True) if all(views["flip"] for views in known) else (False,)
+        if len(self.moves) * len(self.flips) == 1:
+            raise SsganError(
+                "views=true: the classifier was trained on images neither moved nor flipped; use views=false"
+            )
+
+    def predict_log_proba(self, images: Tensor | np.ndarray[Any, Any]) -> Tensor:
+        """log of the mean probability, computed from logarithms."""
+        whole = self.checked(torch.as_tensor(images))
+        each = [
+            self.predictor.predict_log_proba(moved(whole, move, flip)) for move in self.moves for flip in self.flips
+        ]
+        return torch.stack(each).logsumexp(0) - math.log(len(each))
+
+
+def moved(images: Tensor, pixels: int, flip: bool) -> Tensor:
+    """``images`` (N, C, H, W) moved by so many pixels down and to the right, what is left open filled by reflection."""
+    rows, columns = (torch.arange(side).sub(pixels).abs() for side in images.shape[2:])
+    rows, columns = (torch.minimum(at, 2 * (len(at) - 1) - at) for at in (rows, columns))
+    return images[:, :, rows][:, :, :, columns.flip(0) if flip else columns]

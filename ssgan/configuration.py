@@ -64,13 +64,15 @@ def _register_methods() -> None:
         kind = methods.find(name)
         store(group="schema/method", name=name, node=kind.Config(name=name))
         store(group="method", name=name, node={"defaults": [{"override /players": kind.players}]}, package="_global_")
-    presets = [file.stem for file in (Path(CONFIG_DIR) / "preset").glob("*.yaml")]
+    presets, datasets = (
+        {file.stem for file in (Path(CONFIG_DIR) / group).glob("*.yaml")} for group in ("preset", "dataset")
+    )
     for players in PLAYERS:
         store(group="players", name=players, node={}, package="_global_")
-        for preset in presets:
-            if not preset.endswith(PLAYERS):  # it is for methods with and without a generator
-                node = {"defaults": [{"/preset@_global_": preset}]}
-                store(group="preset", name=f"{preset}_{players}", node=node, package="_global_")
+        for dataset in datasets:
+            if f"{dataset}_{players}" not in presets:  # one is for methods with and without a generator
+                node = {"defaults": [{"/preset@_global_": dataset if dataset in presets else "own"}]}
+                store(group="preset", name=f"{dataset}_{players}", node=node, package="_global_")
 
 
 def compose(overrides: Iterable[str]) -> tuple[DictConfig, dict[str, str]]:
@@ -111,12 +113,13 @@ def supervised_beside(config: DictConfig, choices: Mapping[str, str]) -> DictCon
 
 
 def check_budget(config: DictConfig, choices: Mapping[str, str]) -> None:
-    """Raise `SsganError` for a budget beside an experiment or a sweep that has epochs of its own."""
+    """Raise `SsganError` for a budget beside an experiment or a sweep with epochs of its own."""
     budget = choices["budget"]
     for group in ("experiment", "sweep"):
         if budget != "standard" and choices.get(group) and config.method.epochs != config.budgets[budget].epochs:
             raise SsganError(
-                f"budget={budget}: {group}={choices[group]} has epochs of its own, {config.method.epochs}; leave one of the two out"
+                f"budget={budget}: {group}={choices[group]} has epochs of its own, {config.method.epochs}; "
+                f"leave one of the two out"
             )
 
 
@@ -161,6 +164,9 @@ def format_hydra_error(error: Exception, config_name: str, overrides: Iterable[s
         if config_name == "config" and key.startswith(("method.", "net.", "dataset.")):
             elsewhere = {*known_keys("config"), *known_keys("config", ["method=improved_gan"])}
         return no_such_key(key, known, elsewhere)
+    budget = re.search(r"\$\{budgets\.(\w+)\.epochs\}': Incompatible value 'None'", text)
+    if budget:
+        return f"budget={budget[1]}: the preset of this data set has none; use method.epochs="
     causes = [first_line(error)]
     while error.__cause__ is not None:
         error = error.__cause__  # type: ignore[assignment]

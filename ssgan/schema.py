@@ -81,7 +81,7 @@ class NetConfig:
 class BudgetConfig:
     """What ``budget=`` changes of the preset."""
 
-    epochs: int = key(MISSING, "of method.epochs", at_least=1)
+    epochs: int | None = key(None, "of method.epochs; null: there is no such budget", at_least=1)
     ramp_up_epochs: int = key(0, "of method.ramp_up_epochs", at_least=0)
     warm_up_epochs: float = key(0.0, "of method.warm_up_epochs", at_least=0)
 

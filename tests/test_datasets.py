@@ -159,6 +159,8 @@ def test_another_data_set_of_torchvisions_is_two_files(
     outcome = ssgan("fit", "dataset=fashion", "download=false", *few, f"runs_dir={tmp_path / 'runs'}")
     assert outcome.code == 0, outcome.err
     assert (tmp_path / "runs/fashion@20/improved_gan/split0-seed0/classifier.safetensors").is_file()
+    outcome = ssgan("fit", "dataset=fashion", "download=false", "budget=quick", f"runs_dir={tmp_path / 'runs'}")
+    assert "budget=quick: the preset of this data set has none; use method.epochs=" in outcome.err
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from ssgan.command_schema import COMMANDS
-from ssgan.configuration import GROUPS, format_hydra_error, no_such_key, of_groups, register, require_keys
+from ssgan.configuration import GROUPS, register, require_keys
+from ssgan.configuration_errors import format_hydra_error, no_such_key, of_groups
 from ssgan.errors import SsganError, first_line, print_error
 from ssgan.schema import CONFIG_DIR, FitConfig
 

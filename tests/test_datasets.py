@@ -151,7 +151,7 @@ def test_another_data_set_of_torchvisions_is_two_files(
     (conf / "preset" / "fashion.yaml").write_text(
         "# @package _global_\ndefaults: [/net/classifier: mnist, /net/generator: mnist, _self_]\nlabels: 20\nvalidation: 0\n"
     )
-    for module in ("cli", "configuration", "data.registry", "schema"):
+    for module in ("cli", "configuration", "configuration_errors", "data.registry", "schema"):
         monkeypatch.setattr(f"ssgan.{module}.CONFIG_DIR", str(conf))
     register.cache_clear()
     write_idx(raw)

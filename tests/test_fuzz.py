@@ -26,7 +26,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays, integer_dtypes, scalar_dtypes
 from PIL import Image
 
-from ssgan.configuration import known_keys, register
+from ssgan.configuration import register
+from ssgan.configuration_errors import known_keys
 from ssgan.data.splits import draw_split
 from ssgan.errors import SsganError
 from ssgan.inference.classifier_file import load_classifier, save_classifier

@@ -26,8 +26,8 @@ class AveragedViews(Predictor):
         self.predictor, self.header, self.size = predictor, predictor.header, predictor.size
         self.class_names, self.image_shape = predictor.class_names, predictor.image_shape
         members = predictor.members if isinstance(predictor, Ensemble) else (predictor,)
-        known = [member.header.get("views") for member in members]
-        if None in known:
+        known = [member.header["views"] for member in members if "views" in member.header]
+        if len(known) < len(members):
             raise SsganError(
                 "views=true: the classifier's file does not say which changes of an image it was trained to ignore; an "
                 "earlier version wrote it. Use views=false."

@@ -36,8 +36,11 @@ class Term:
     student: ClassVar[tuple[str, ...]] = ()
     """Views whose features and logits of the classifier in training it needs."""
     uses_teacher: ClassVar[bool] = False
-    uses_running_means = False
-    """It needs `RunningMeans` of the teacher's predictions."""
+
+    @property
+    def uses_running_means(self) -> bool:
+        """It needs `RunningMeans` of the teacher's predictions."""
+        return False
 
     def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
         raise NotImplementedError

@@ -10,7 +10,8 @@ import numpy as np
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from ssgan.configuration import compose, format_hydra_error, require_keys, run_path
+from ssgan.configuration import compose, require_keys, run_path
+from ssgan.configuration_errors import format_hydra_error
 from ssgan.data.datasets import Array, ImageData, from_arrays
 from ssgan.data.registry import dataset_names
 from ssgan.errors import SsganError

@@ -70,7 +70,8 @@ def initialized(name: str) -> Any:
             networks.append(MLPGenerator((1, 8, 8), latent=20, hidden=[24, 24], output="sigmoid"))
             optimizers["generator_optimizer"] = sgd(0.01)
         config = kind.Config(**SHARED, **optimizers)
-        config.terms.pseudo_label.threshold = 0.2
+        label = config.terms.pseudo_label
+        label.threshold, label.adaptive, label.align = 0.2, True, True
         if name == "mixmatch":  # mixtures are of the images of a process
             config.mixup_alpha = 0.0
         return kind(*networks, config)

@@ -64,6 +64,8 @@ def no_such_key(key: str, known: Iterable[str], elsewhere: Collection[str] = ())
         return f"{key}: what is chosen here has no such key, another network, method or data set has; --cfg job lists them all"
     similar = difflib.get_close_matches(key, known, n=1)
     hint = f"did you mean {similar[0]}? " if similar else ""
+    if re.match(r"method\.(classifier_optimizer|generator_optimizer|schedule)\.", key):
+        return f"{key}: the preset gives no such argument; {hint}+{key}=... adds it"
     return f"{key}: there is no such key; {hint}--cfg job lists them all"
 
 

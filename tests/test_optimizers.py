@@ -93,6 +93,10 @@ def test_a_run_with_muon(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
     ("setting", "message"),
     [
         ("optimizer=mun", "optimizer=mun: there is none of that name; did you mean muon?"),
+        (
+            "method.classifier_optimizer.dampening=0.1",
+            "+method.classifier_optimizer.dampening=... adds it",
+        ),
         ("method.classifier_optimizer.momentum=-1", "method.classifier_optimizer: momentum=-1: use 0 or more"),
     ],
 )

@@ -16,17 +16,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import hydra
 import pytorch_lightning as pl
 import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from ssgan.configuration import register
+from ssgan.configuration import compose
 from ssgan.data.registry import load_dataset
 from ssgan.data.splits import draw_split
 from ssgan.precision import PRECISIONS
-from ssgan.schema import CONFIG_DIR
 from ssgan.training.build import build, make_trainer
 from ssgan.training.environment import machine
 from ssgan.training.run import prepare
@@ -102,9 +100,7 @@ def product_rate(dtype: torch.dtype, size: int = 3000, repeats: int = 5) -> floa
 
 
 def measure(overrides: list[str]) -> dict[str, Any]:
-    register()
-    with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
-        config = hydra.compose("config", [*(overrides or RECIPE), f"method.epochs={EPOCHS}"])
+    config, _ = compose([*(overrides or RECIPE), f"method.epochs={EPOCHS}"])
     prepare(config, {})
     data = load_dataset(config.dataset)
     split = draw_split(data.train_targets.numpy(), len(data.class_names), config.labels, 0, config.validation)

@@ -116,6 +116,9 @@ class Ensemble(Predictor):
         self.class_names, self.image_shape = first.class_names, first.image_shape
 
     def predict_log_proba(self, images: Tensor | np.ndarray[Any, Any]) -> Tensor:
-        """log of the mean probability, computed from logarithms."""
-        each = torch.stack([member.predict_log_proba(images) for member in self.members])
-        return each.logsumexp(0) - math.log(len(self.members))
+        return log_mean([member.predict_log_proba(images) for member in self.members])
+
+
+def log_mean(each: Sequence[Tensor]) -> Tensor:
+    """log of the mean probability, of log-probabilities (N, K) and computed from them."""
+    return torch.stack(list(each)).logsumexp(0) - math.log(len(each))

@@ -1,6 +1,5 @@
 """A classifier's word on several views of an image, averaged."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ssgan.errors import SsganError
-from ssgan.inference.classifier import Ensemble, Predictor
+from ssgan.inference.classifier import Ensemble, Predictor, log_mean
 
 MOVES = (0, -1, 1)
 """Pixels, along both axes, of views of a classifier that was trained on moved images; airbench94's (Jordan 2024)."""
@@ -40,12 +39,10 @@ class AveragedViews(Predictor):
             )
 
     def predict_log_proba(self, images: Tensor | np.ndarray[Any, Any]) -> Tensor:
-        """log of the mean probability, computed from logarithms."""
         whole = self.checked(torch.as_tensor(images))
-        each = [
-            self.predictor.predict_log_proba(moved(whole, move, flip)) for move in self.moves for flip in self.flips
-        ]
-        return torch.stack(each).logsumexp(0) - math.log(len(each))
+        return log_mean(
+            [self.predictor.predict_log_proba(moved(whole, move, flip)) for move in self.moves for flip in self.flips]
+        )
 
 
 def moved(images: Tensor, pixels: int, flip: bool) -> Tensor:

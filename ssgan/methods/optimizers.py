@@ -16,12 +16,20 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "adam": {"_target_": "torch.optim.Adam", "lr": 0.001},
     "adamw": {"_target_": "torch.optim.AdamW", "lr": 0.002, "betas": None, "eps": None},
     "sgd": {
-        **{"_target_": "torch.optim.SGD", "lr": 0.2, "momentum": 0.9, "nesterov": True, "weight_decay": 0.001},
+        "_target_": "torch.optim.SGD",
+        "lr": 0.2,
+        "momentum": 0.9,
+        "nesterov": True,
+        "weight_decay": 0.001,
         **NONE_OF_ADAM,
     },
     "muon": {
-        **{"_target_": "ssgan.methods.optimizers.Muon", "lr": 0.02, "momentum": 0.9, "weight_decay": None},
-        **{"other_lr": 0.1, **NONE_OF_ADAM},
+        "_target_": "ssgan.methods.optimizers.Muon",
+        "lr": 0.02,
+        "momentum": 0.9,
+        "weight_decay": None,
+        "other_lr": 0.1,
+        **NONE_OF_ADAM,
     },
 }
 """Settings of ``method.classifier_optimizer`` by the name of a choice of ``optimizer=``; start values."""

@@ -8,7 +8,7 @@ from ssgan.inference.classifier_file import load_classifier, save_classifier
 from ssgan.version import __version__
 
 if TYPE_CHECKING:
-    from ssgan.training.api import TrainingResult, train
+    from ssgan.training.api import TrainingResult, inspect, train
 
 __all__ = [
     "Classifier",
@@ -16,6 +16,7 @@ __all__ = [
     "SsganError",
     "TrainingResult",
     "__version__",
+    "inspect",
     "load_classifier",
     "save_classifier",
     "train",
@@ -24,7 +25,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """What needs Lightning and Hydra is imported when it is asked for: using a classifier needs neither."""
-    if name in ("TrainingResult", "train"):
+    if name in ("TrainingResult", "inspect", "train"):
         from ssgan.training import api
 
         return getattr(api, name)

@@ -40,6 +40,15 @@ class EvaluateConfig(DataCommandConfig):
 
 
 @dataclass
+class InspectConfig(DataCommandConfig):
+    """``python -m ssgan.inspect dataset=NAME``"""
+
+    defaults: list[Any] = field(default_factory=lambda: ["_self_", *NO_METHOD, {"dataset": MISSING}, "quiet"])
+    json: bool = key(False, "true: one JSON object in place of lines for people")
+    dataset: DatasetConfig = MISSING
+
+
+@dataclass
 class PredictConfig(CommandConfig):
     """``python -m ssgan.predict classifier=FILE images=FOLDER_OR_FILE output=FILE.csv``"""
 
@@ -124,6 +133,7 @@ class DivergencesConfig(CommandConfig):
 
 
 COMMANDS: dict[str, type[CommandConfig]] = {
+    "inspect": InspectConfig,
     "evaluate": EvaluateConfig,
     "predict": PredictConfig,
     "sample": SampleConfig,

@@ -33,19 +33,39 @@ class TorchvisionDatasetConfig(DatasetConfig):
 
 
 @dataclass
-class NpzDatasetConfig(DatasetConfig):
-    """A user's own arrays."""
+class OwnDatasetConfig(DatasetConfig):
+    """A user's own images."""
 
     path: str = MISSING
+    strict: bool = MISSING
 
 
 @dataclass
-class FolderDatasetConfig(NpzDatasetConfig):
+class NpzDatasetConfig(OwnDatasetConfig):
+    """A user's own arrays."""
+
+    class_names: list[str] | None = MISSING
+    no_label: int | str | None = MISSING
+
+
+@dataclass
+class FolderDatasetConfig(OwnDatasetConfig):
     """A user's own pictures."""
 
     size: int = MISSING
     channels: int = MISSING
-    strict: bool = MISSING
+    background: int = key(MISSING, "gray level behind transparent pictures; 255: white", at_least=0, at_most=255)
+
+
+@dataclass
+class TableDatasetConfig(FolderDatasetConfig):
+    """A user's own pictures, named in a table."""
+
+    path_column: str = MISSING
+    label_column: str = MISSING
+    split_column: str = MISSING
+    class_names: list[str] | None = MISSING
+    no_label: int | str | None = MISSING
 
 
 @dataclass
@@ -128,5 +148,6 @@ DATASETS: dict[str, type[DatasetConfig]] = {
     "torchvision": TorchvisionDatasetConfig,
     "npz": NpzDatasetConfig,
     "folder": FolderDatasetConfig,
+    "table": TableDatasetConfig,
 }
 """The keys of each kind of data set; conf/dataset has their values."""

@@ -15,8 +15,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ssgan.data.datasets import ImageData
 from ssgan.data.datasets import digits as load_digits_data
+from ssgan.data.image_data import ImageData
 from ssgan.nets import MLPClassifier, MLPGenerator
 from ssgan.training import run
 

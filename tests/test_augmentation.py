@@ -11,7 +11,7 @@ from torchvision.transforms.functional import InterpolationMode, adjust_brightne
 
 from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.data.splits import draw_split
 from ssgan.data.views import LABELED, UNLABELED
 from ssgan.errors import SsganError

@@ -8,7 +8,7 @@ import torch
 from conftest import Outcome, learned, make_classifier
 from test_improved_gan import SHARED, OneStep, fit, sgd
 
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.methods.bad_gan import BadGAN
 from ssgan.nets import MLPGenerator
 

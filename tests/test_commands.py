@@ -13,7 +13,7 @@ import torch
 from conftest import TINY, Bomb, Outcome
 from PIL import Image
 
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.data.images import read_picture
 from ssgan.errors import SsganError
 from ssgan.inference.classifier_file import save_classifier

@@ -8,7 +8,7 @@ import torch
 from conftest import Outcome, learned, make_classifier
 from test_improved_gan import SHARED, fit, sgd
 
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.methods.base import Output
 from ssgan.methods.ct_gan import CTGAN
 from ssgan.nets import MLPGenerator

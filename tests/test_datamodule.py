@@ -5,7 +5,7 @@ import torch
 
 from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.data.splits import draw_split
 from ssgan.data.views import LABELED, SECOND_VIEW, STRONG, UNLABELED
 from ssgan.errors import SsganError

@@ -11,7 +11,8 @@ import torch
 from conftest import Outcome
 
 from ssgan.configuration import register
-from ssgan.data.datasets import ImageData, torchvision_files
+from ssgan.data.datasets import torchvision_files
+from ssgan.data.image_data import ImageData
 from ssgan.data.registry import named_dataset
 from ssgan.errors import SsganError
 from ssgan.pixels import scale_pixels, to_uint8
@@ -52,16 +53,16 @@ X = np.zeros((40, 28, 28), np.uint8)
     [
         ({"x_train": np.zeros((40, 8, 8), np.uint8), "x_test": np.zeros((40, 8, 8), np.uint8)}, "not 1x28x28"),
         ({"x_test": np.zeros((40, 8, 8), np.uint8)}, "different shapes"),
-        ({"x_train": X.astype(np.float32)}, "x_train is float32. Store images as uint8"),
+        ({"x_train": X.astype(np.float32) - 1}, r"x_train holds values from -1 to -1. Use 0\.\.255"),
         ({"x_train": np.full((40, 28, 28), np.nan)}, "x_train holds NaN"),
         ({"x_train": X[:, 0, 0]}, r"x_train has the shape \(40,\)"),
-        ({"x_train": X[:0], "y_train": Y[:0]}, r"x_train has the shape \(0, 28, 28, 1\)"),
-        ({"y_train": Y[:39]}, r"y_train has the shape \(39,\)"),
-        ({"y_train": Y + 1}, r"y_train holds labels from 1 to 10. They must be 0\.\.9"),
+        ({"x_train": X[:0], "y_train": Y[:0]}, "x_train holds no image"),
+        ({"y_train": Y[:39]}, "y_train holds 39 labels for 40 images"),
+        ({"y_train": Y + 1}, r"y_train holds labels from 1 to 10. They must be whole numbers in 0\.\.9"),
         ({"y_train": Y - 1}, "labels from -1 to 8"),
-        ({"y_train": np.where(Y == 3, np.nan, Y)}, "y_train holds NaN"),
-        ({"y_train": Y.astype(str)}, "Store labels as whole numbers"),
-        ({"y_test": np.array([None] * 40)}, "not a whole .npz file"),
+        ({"y_train": np.where(Y == 3, np.nan, Y)}, "y_train holds .* of float64. They must be whole"),
+        ({"y_train": Y.astype(str)}, "y_train holds .* of <U21. They must be whole numbers"),
+        ({"y_test": np.array([None] * 40)}, r"y_test holds Python objects.*y\.astype\(str\)"),
     ],
 )
 def test_bad_arrays(

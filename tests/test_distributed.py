@@ -21,7 +21,7 @@ from test_techniques import mixing_classifier
 from torch import nn
 
 from ssgan import methods
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.methods.base import Method
 from ssgan.methods.improved_gan import ImprovedGAN
 from ssgan.methods.supervised import Supervised

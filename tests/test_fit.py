@@ -16,7 +16,7 @@ from test_resume import beside
 
 from ssgan import load_classifier
 from ssgan.configuration import compose
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.training.callbacks.collapse_watch import CollapseWatch, diverged
 
 Command = Callable[..., Outcome]

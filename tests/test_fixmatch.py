@@ -10,7 +10,7 @@ from test_improved_gan import SHARED, assert_sgd_step, sgd, step_with_another_te
 from torch import Tensor
 
 from ssgan import losses
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.methods.fixmatch import FixMatch
 from ssgan.methods.running_means import RunningMeans
 from ssgan.methods.terms import PseudoLabel, Terms

@@ -5,7 +5,7 @@ import torch
 from conftest import make_classifier
 from torch import Tensor
 
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.evaluation.health import distinct_nearest, generator_health
 from ssgan.nets import MLPClassifier, MLPGenerator, SmallClassifier
 from ssgan.nets.base import ImageGenerator

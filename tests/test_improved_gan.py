@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ssgan import losses
 from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.data.splits import draw_split
 from ssgan.methods.improved_gan import ImprovedGAN
 from ssgan.methods.supervised import Supervised

@@ -8,7 +8,7 @@ import torch
 from conftest import Outcome, learned, make_classifier
 from test_improved_gan import SHARED, OneStep, fit, sgd
 
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.methods.manifold_gan import ManifoldGAN
 from ssgan.nets import MLPGenerator
 from ssgan.seeds import derive_seed

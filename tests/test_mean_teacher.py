@@ -9,7 +9,7 @@ from conftest import Outcome, learned, make_classifier
 from test_improved_gan import SHARED, assert_sgd_step, sgd, step_with_another_teacher
 
 from ssgan import losses
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.methods.mean_teacher import MeanTeacher
 from ssgan.methods.terms import Consistency, Terms
 

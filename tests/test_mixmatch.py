@@ -8,7 +8,7 @@ import torch
 from conftest import Outcome, learned, make_classifier
 from test_improved_gan import SHARED, assert_sgd_step, sgd, step_with_another_teacher
 
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.methods.mixmatch import MixMatch, mix
 
 

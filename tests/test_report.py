@@ -17,7 +17,7 @@ import yaml
 from conftest import TINY, Outcome, make_classifier, shorten_baseline, tiny
 from PIL import Image
 
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.data.splits import draw_split
 from ssgan.evaluation.classification import BINS, evaluate
 from ssgan.evaluation.pixels import LEARNERS, errors_on_pixels

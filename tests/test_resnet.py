@@ -14,7 +14,7 @@ from test_configs import compose
 from test_improved_gan import fit, make_method, weights
 from torch import Tensor
 
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.errors import SsganError
 from ssgan.nets import ResNetClassifier
 from ssgan.nets.initialization import recalibrate

@@ -12,7 +12,7 @@ from test_improved_gan import fit, make_method
 from torch import Tensor, nn
 
 from ssgan import losses
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.errors import SsganError
 from ssgan.methods.base import Output
 from ssgan.methods.improved_gan import HistoricalAveraging

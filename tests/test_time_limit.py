@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_improved_gan import fit, make_method
 
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.errors import SsganError
 from ssgan.training.callbacks import time_limit
 from ssgan.training.callbacks.time_limit import TimeEstimate, TimeLimit, format_duration, parse_duration, time_left

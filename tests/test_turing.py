@@ -15,7 +15,7 @@ import torch
 from conftest import Outcome
 from PIL import Image
 
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.inference.classifier_file import to_spec
 from ssgan.inference.sampling import draw_images
 from ssgan.nets import MLPGenerator

@@ -10,7 +10,7 @@ from test_improved_gan import SHARED, fit, sgd
 from torch import nn
 
 from ssgan import losses
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.methods.vat import VAT
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ssgan.data.augmentation import Augmentation
-from ssgan.data.datasets import Array, ImageData, from_arrays
+from ssgan.data.datasets import Array, from_arrays
+from ssgan.data.image_data import ImageData
 from ssgan.data.splits import Split, draw_split
 from ssgan.data.views import LABELED, UNLABELED, Source, Views
 from ssgan.distributed import local_shard, rank, world_size
@@ -72,7 +73,9 @@ class SemiSupervisedData(pl.LightningDataModule):
         labeled images keep their label, and ``validation`` are held out (`draw_split` with split_seed 0).
         """
         data = from_arrays(*arrays)
-        split = draw_split(data.train_targets.numpy(), len(data.class_names), labels, 0, validation)
+        split = draw_split(
+            data.train_targets.numpy(), len(data.class_names), labels, 0, validation, held_out=data.held_out
+        )
         return cls(data, split, **settings)
 
     def set_batch_sizes(self, batch_size: int, labeled_batch_size: int | None) -> None:

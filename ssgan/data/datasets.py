@@ -1,52 +1,25 @@
 """Data sets as uint8 tensors: digits, those of torchvision, and a user's own arrays."""
 
-import hashlib
 import inspect
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ssgan.data.npz import STANDARD, checked, parse_arrays, read_npz, read_own_npz
+from ssgan.data.array_files import names_in, read_arrays, read_data_arrays
+from ssgan.data.arrays import image_data
+from ssgan.data.image_data import ImageData
+from ssgan.data.inspection import require_no_leaks
 from ssgan.errors import SsganError, first_line
 from ssgan.files import exclusive
 
 Array = Tensor | np.ndarray
 
-
-@dataclass(frozen=True)
-class ImageData:
-    """Images are uint8 (N, C, H, W); targets int64 (N,), 0..K-1, or -1 for a training image without a label.
-
-    There may be no test images.
-    """
-
-    name: str
-    class_names: tuple[str, ...]
-    train_images: Tensor
-    train_targets: Tensor
-    test_images: Tensor
-    test_targets: Tensor
-
-    @cached_property
-    def digest(self) -> str:
-        """16 hexadecimal digits that two data sets share only if they hold the same images, targets and class names."""
-        sha = hashlib.sha256(json.dumps(self.class_names).encode())
-        for tensor in (self.train_images, self.train_targets, self.test_images, self.test_targets):
-            sha.update(f"{tensor.dtype} {list(tensor.shape)} ".encode())
-            sha.update(tensor.contiguous().numpy().data)
-        return sha.hexdigest()[:16]
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        channels, height, width = self.train_images.shape[1:]
-        return channels, height, width
+STANDARD = ("x_train", "y_train", "x_test", "y_test")
+"""The arrays in the file of a published data set."""
 
 
 def digits(name: str) -> ImageData:
@@ -74,7 +47,10 @@ def torchvision_files(
     """
     archive, wanted, names = Path(data_dir) / f"{kind.lower()}.npz", tuple(image_shape), tuple(class_names)
     if archive.exists():
-        data = _from_arrays(name, names, read_npz(archive, len(names)))
+        missing = [key for key in STANDARD if key not in names_in(archive)]
+        if missing:
+            raise SsganError(f"{archive}: {', '.join(missing)} is missing. It needs {', '.join(STANDARD)}.")
+        data = known_set(name, names, read_arrays(archive, STANDARD), str(archive))
     else:
         data = _through_torchvision(name, kind, names, archive, download)
     if data.image_shape != wanted:
@@ -84,10 +60,21 @@ def torchvision_files(
     return data
 
 
-def npz(name: str, path: str) -> ImageData:
-    """A user's own arrays; see `read_own_npz`."""
-    arrays, class_names = read_own_npz(Path(path))
-    return _from_arrays(name, class_names, arrays)
+def npz(
+    name: str,
+    path: str,
+    class_names: Sequence[str] | None = None,
+    no_label: int | str | None = None,
+    strict: bool = False,
+) -> ImageData:
+    """A user's own arrays in files; see `read_data_arrays` and `image_data`, whose ``class_names`` and ``no_label`` these are.
+
+    With ``strict``, test images that are training images too raise `SsganError`.
+    """
+    data = image_data(name, read_data_arrays(Path(path)), path, class_names, no_label)
+    if strict:
+        require_no_leaks(data)
+    return data
 
 
 def from_arrays(
@@ -97,24 +84,34 @@ def from_arrays(
     test_targets: Array | None = None,
     *,
     class_names: Sequence[str] | None = None,
+    no_label: int | str | None = None,
     name: str = "arrays",
 ) -> ImageData:
-    """Arrays or tensors as a data set: uint8 images, (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3; targets (N,),
-    0..K-1, or -1 for a training image without a label.
+    """Arrays or tensors as a data set: images as `as_images` takes them, uint8 (N, H, W), (N, H, W, C) or (N, C, H, W) among
+    others, and labels as `parse_labels` does: (N,), 0..K-1 or words, -1 or NaN for a training image without a label.
 
     Raises `SsganError` for anything else.
     """
     given = {"x_train": images, "y_train": targets, "x_test": test_images, "y_test": test_targets}
-    arrays = {key: _channels_last(np.asarray(array)) for key, array in given.items() if array is not None}
-    if class_names is not None:
-        arrays["class_names"] = np.asarray(class_names, dtype=str)
-    tensors, names = parse_arrays(arrays, name)
-    return _from_arrays(name, names, tensors)
+    arrays = {key: np.asarray(array) for key, array in given.items() if array is not None}
+    if ("x_test" in arrays) != ("y_test" in arrays):
+        raise SsganError(f"{name}: give test images and test targets, or neither")
+    return image_data(name, arrays, name, class_names, no_label)
 
 
-def _channels_last(array: np.ndarray) -> np.ndarray:
-    first = array.ndim == 4 and array.shape[1] in (1, 3) and array.shape[3] not in (1, 3)
-    return array.transpose(0, 2, 3, 1) if first else array
+def known_set(name: str, class_names: Sequence[str], arrays: Mapping[str, np.ndarray], what: str) -> ImageData:
+    """Arrays of a published data set, whose targets are 0..K-1 and nothing else."""
+    for part in ("train", "test"):
+        targets = np.asarray(arrays[f"y_{part}"])
+        numbers = targets.dtype.kind in "iu" and targets.ndim == 1
+        if not numbers or (targets.size and not 0 <= targets.min() <= targets.max() < len(class_names)):
+            held = (
+                f"labels from {targets.min()} to {targets.max()}" if numbers else f"{targets.shape} of {targets.dtype}"
+            )
+            raise SsganError(f"{what}: y_{part} holds {held}. They must be whole numbers in 0..{len(class_names) - 1}.")
+        if not len(arrays[f"x_{part}"]):
+            raise SsganError(f"{what}: x_{part} holds no image.")
+    return image_data(name, arrays, what, class_names)
 
 
 def _through_torchvision(
@@ -151,11 +148,7 @@ def _through_torchvision(
         ) from error
     if not all(hasattr(part, "data") for part in parts):
         raise SsganError(f"dataset.kind={kind}: its images are files; use dataset=folder with them")
-    images = [_channels_last(np.asarray(part.data)) for part in parts]
+    images = [np.asarray(part.data) for part in parts]
     targets = [np.asarray(part.targets if hasattr(part, "targets") else part.labels) for part in parts]
     arrays = dict(zip(STANDARD, (images[0], targets[0], images[1], targets[1]), strict=True))
-    return _from_arrays(name, class_names, checked(Path(kind), arrays, least=0, classes=len(class_names)))
-
-
-def _from_arrays(name: str, class_names: tuple[str, ...], arrays: dict[str, Tensor]) -> ImageData:
-    return ImageData(name, class_names, *(arrays[key] for key in ("x_train", "y_train", "x_test", "y_test")))
+    return known_set(name, class_names, arrays, kind)

@@ -1,116 +1,147 @@
-"""A folder of pictures as a data set: one sub-folder per class, decoded once."""
+"""A folder of pictures as a data set: one sub-folder for each class."""
 
-import hashlib
-import io
-import json
-import sys
+import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import torch
-from rich.progress import track
-from torch import Tensor
-
-from ssgan.data.datasets import ImageData
-from ssgan.data.images import READER, SUFFIXES, pictures_in, read_picture
-from ssgan.data.npz import read_arrays
+from ssgan.data.image_data import ImageData
+from ssgan.data.images import OWN, junk, pictures_in, skipped_file
+from ssgan.data.labels import NO_LABEL, natural
+from ssgan.data.pictures import Listing, read_listing
 from ssgan.errors import SsganError
-from ssgan.files import write_atomically
-from ssgan.pixels import to_uint8
 
-UNLABELED, TEST = ("unlabeled", "unlabelled"), "test"
-"""Names of sub-folders that are no classes."""
+PARTS = {
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+    "unlabeled": ("unlabeled", "unlabelled", "unlabeledimages", "unlabelledimages"),
+}
+"""Names of sub-folders that are no classes, in any case and with any of `` -_`` in them."""
+
+LOOSE = "in no class folder"
+"""Why a picture is skipped that stands beside the folders of classes."""
 
 
-def folder(name: str, path: str, size: int, channels: int, strict: bool) -> ImageData:
-    """``path/<class>/*``, ``path/unlabeled/*`` and ``path/test/<class>/*`` as images of ``size`` x ``size`` pixels.
+def folder(name: str, path: str, size: int, channels: int, strict: bool, background: int = 255) -> ImageData:
+    """``path/<class>/*``, ``path/unlabeled/*``, ``path/valid/<class>/*`` and ``path/test/<class>/*`` as images of ``size`` x
+    ``size`` pixels.
 
-    Pictures (png, jpg, npy; sub-folders too) are resized and, with ``channels`` 1 or 3, made gray or color. The last
-    two folders may be missing. The decoded array is kept in ``path`` beside a digest of the names, sizes and times of
-    its files, and read back while these are the same; a folder that cannot be written to is decoded every time.
-    A broken picture is named and left out; with ``strict`` it raises `SsganError`, as do a folder with fewer than two
-    classes, a class without pictures, and a class of ``test`` that there is no training folder of.
+    The classes may be in ``path/train`` as well, and ``path/test`` may hold pictures without classes, which are to be
+    predicted; all but the classes may be missing. Every format that Pillow decodes is read, and .npy, in sub-folders
+    too. Pictures are resized and, with ``channels`` 1 or 3, made gray or color; ``background`` is the gray level behind
+    transparent ones. See `read_listing` for the rest. Raises `SsganError` for a layout that could mean two things.
     """
     root = Path(path)
     if not root.is_dir():
         raise SsganError(f"dataset.path={path}: no such folder")
-    if size < 1 or channels not in (1, 3):
-        raise SsganError(f"dataset.size={size}, dataset.channels={channels}: use 1 pixel or more, and 1 or 3 channels")
-    classes = sub_folders(root, but=(*UNLABELED, TEST))
-    if len(classes) < 2:
-        raise SsganError(f"dataset.path={path}: {len(classes)} sub-folders of classes; use one for each of two or more")
-    strangers = sorted(set(sub_folders(root / TEST)) - set(classes))
-    if strangers:
-        raise SsganError(f"dataset.path={path}: test/{strangers[0]} is no class; the classes are {', '.join(classes)}")
-    train = [(file, k) for k, of_class in enumerate(classes) for file in pictures_in(root / of_class)]
-    train += [(file, -1) for unlabeled in UNLABELED for file in pictures_in(root / unlabeled)]
-    test = [(file, k) for k, of_class in enumerate(classes) for file in pictures_in(root / TEST / of_class)]
-    images, broken = decoded(root, [file for file, _ in train + test], (channels, size, size))
-    for file, reason in broken.items():
-        print(f"warning: {reason}", file=sys.stderr)
-        if strict:
-            raise SsganError(f"{root / file}: cannot be read, and dataset.strict=true. Remove or replace it.")
-    kept = torch.tensor([str(file.relative_to(root)) not in broken for file, _ in train + test])
-    targets = torch.tensor([k for _, k in train + test])
-    end = len(train)
-    data = ImageData(
-        name,
-        tuple(classes),
-        images[:end][kept[:end]],
-        targets[:end][kept[:end]],
-        images[end:][kept[end:]],
-        targets[end:][kept[end:]],
-    )
-    for k, of_class in enumerate(classes):
-        if not (data.train_targets == k).any():
+    shape = (channels, size, size)
+    cache = root / f".ssgan_{'x'.join(map(str, shape))}"
+    return read_listing(name, list_folder(root), root, cache, f"dataset.path={path}", shape, background, strict)
+
+
+def list_folder(root: Path) -> Listing:
+    """The pictures of ``root`` and what its sub-folders say of them."""
+    key = f"dataset.path={root}"
+    parts = {part: [place for place in _sub_folders(root) if part_of(place) == part] for part in PARTS}
+    for part, places in parts.items():
+        if len(places) > 1 and part != "unlabeled":
+            raise SsganError(f"{key}: {' and '.join(p.name for p in places)} are both for {part}; join or rename them")
+    classes = [place for place in _sub_folders(root) if part_of(place) is None]
+    base, notes = root, []
+    if parts["train"] and not classes:
+        base = parts["train"][0]
+        notes = [f"the classes are the folders of {base.name}/"]
+        classes = [place for place in _sub_folders(base) if part_of(place) != "unlabeled"]
+        parts["unlabeled"] += [place for place in _sub_folders(base) if part_of(place) == "unlabeled"]
+    elif parts["train"]:
+        classes += _class_named_train(parts["train"][0], classes[0], key)
+    names = sorted((place.name for place in classes), key=natural)
+    if len(names) < 2:
+        raise SsganError(f"{key}: {len(names)} sub-folders of classes; use one for each of two or more{_hint(base)}")
+    found = Finder(names, key)
+    for place in {root, base}:
+        found.count_loose(place)
+    train = [(file, target) for target, of_class in enumerate(names) for file in found.pictures(base / of_class)]
+    train += [(file, NO_LABEL) for place in parts["unlabeled"] for file in found.pictures(place)]
+    validation = [pair for place in parts["validation"] for pair in found.of_classes(place)]
+    flat = [place for place in parts["test"] if found.is_flat(place)]
+    test = [pair for place in parts["test"] if place not in flat for pair in found.of_classes(place)]
+    to_predict = [file for place in flat for file in found.pictures(place)]
+    del found.skipped[OWN]
+    return Listing(tuple(names), train, validation, test, to_predict, found.skipped, tuple(notes))
+
+
+class Finder:
+    """Finds pictures below folders, and counts what it skips."""
+
+    def __init__(self, class_names: Sequence[str], key: str):
+        self.class_names, self.key = class_names, key
+        self.skipped: Counter[str] = Counter()
+
+    def pictures(self, place: Path) -> list[Path]:
+        found = pictures_in(place)
+        self.skipped.update(found.skipped)
+        return found.pictures
+
+    def of_classes(self, place: Path) -> list[tuple[Path, int]]:
+        """Those of the sub-folders of ``place``, with the target of each."""
+        strangers = [p.name for p in _sub_folders(place) if p.name not in self.class_names]
+        if strangers:
             raise SsganError(
-                f"dataset.path={path}: {of_class} holds no picture ({', '.join(SUFFIXES)}) that can be read"
+                f"{self.key}: {place.name}/{strangers[0]} is no class; the classes are {', '.join(self.class_names)}"
             )
-    return data
+        if self.count_loose(place) and not _sub_folders(place):
+            raise SsganError(
+                f"{self.key}: {place.name}/ holds pictures, but no folders of classes. Make one for each class, or rename it if it "
+                f"is a class"
+            )
+        there = [(place / name, target) for target, name in enumerate(self.class_names) if (place / name).is_dir()]
+        return [(file, target) for of_class, target in there for file in self.pictures(of_class)]
+
+    def is_flat(self, place: Path) -> bool:
+        """Whether its pictures are in no class: in ``place`` itself, or all in one sub-folder of another name."""
+        inside = _sub_folders(place)
+        return len(inside) <= 1 and not any(p.name in self.class_names for p in inside)
+
+    def count_loose(self, place: Path) -> int:
+        """Count the files of ``place`` and its junk folders as skipped; returns how many of them are pictures."""
+        pictures = 0
+        for path in place.iterdir():
+            if path.is_dir() and junk(path):
+                self.skipped.update(pictures_in(path).skipped)
+            elif path.is_file():
+                what = skipped_file(path)
+                self.skipped[what or LOOSE] += 1
+                pictures += what is None
+        return pictures
 
 
-def sub_folders(root: Path, but: tuple[str, ...] = ()) -> list[str]:
-    if not root.is_dir():
-        return []
-    return sorted(p.name for p in root.iterdir() if p.is_dir() and p.name not in but and not p.name.startswith("."))
+def part_of(place: Path) -> str | None:
+    """Which of `PARTS` a folder's name says, or None for a class."""
+    plain = re.sub("[ _-]", "", place.name.casefold())
+    return next((part for part, names in PARTS.items() if plain in names), None)
 
 
-def decoded(root: Path, files: list[Path], image_shape: tuple[int, int, int]) -> tuple[Tensor, dict[str, str]]:
-    """All ``files`` as uint8 (N, C, H, W), black where one is broken, and what is wrong with each broken one."""
-    names = [str(file.relative_to(root)) for file in files]
-    stats = [file.stat() for file in files]
-    contents = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in zip(names, stats, strict=True)]
-    digest = hashlib.sha256(json.dumps([contents, image_shape, READER]).encode()).hexdigest()
-    cache = root / f".ssgan_{'x'.join(map(str, image_shape))}.npz"
-    kept = read_cache(cache, digest, (len(files), *image_shape))
-    if kept is not None:
-        return kept
-    images = torch.zeros(len(files), *image_shape, dtype=torch.uint8)
-    broken: dict[str, str] = {}
-    for number, file in enumerate(track(files, description=f"reading {root}", transient=True)):
-        try:
-            pixels, _ = read_picture(file, image_shape)
-            images[number] = pixels if pixels.dtype == torch.uint8 else to_uint8(pixels, (0.0, 1.0))
-        except SsganError as error:
-            broken[names[number]] = str(error)
-    buffer = io.BytesIO()
-    np.savez(buffer, digest=np.array(digest), broken=np.array(json.dumps(broken)), images=images.numpy())
-    try:
-        write_atomically(cache, buffer.getvalue())
-    except SsganError as error:
-        print(f"warning: {error} The pictures will be decoded again next time.", file=sys.stderr)
-    return images, broken
+def _sub_folders(place: Path) -> list[Path]:
+    return sorted(path for path in place.iterdir() if path.is_dir() and not junk(path))
 
 
-def read_cache(cache: Path, digest: str, shape: tuple[int, ...]) -> tuple[Tensor, dict[str, str]] | None:
-    """What `decoded` kept, if it is whole and of the same files."""
-    try:
-        if str(read_arrays(cache, ["digest"])["digest"]) != digest:
-            return None
-        arrays = read_arrays(cache, ["broken", "images"])
-        broken: dict[str, str] = json.loads(str(arrays["broken"]))
-        images = arrays["images"]
-    except (SsganError, KeyError, ValueError):
-        return None
-    whole = isinstance(broken, dict) and images.dtype == np.uint8 and images.shape == shape
-    return (torch.from_numpy(images), broken) if whole else None
+def _class_named_train(place: Path, other: Path, key: str) -> list[Path]:
+    """``place``, if it can be a class beside ``other``: trains among other vehicles."""
+    if _sub_folders(place):
+        raise SsganError(
+            f"{key}: {place.name}/ holds folders, and beside it stands {other.name}/: is {place.name} a class, or does it hold "
+            f"the classes? Rename or move one of them"
+        )
+    return [place]
+
+
+def _hint(base: Path) -> str:
+    """Where the classes may be instead."""
+    tables = [path.name for path in base.iterdir() if path.suffix.lower() in (".csv", ".tsv") and not junk(path)]
+    if tables:
+        return f", or dataset=table dataset.path={base / tables[0]} if that file says which picture shows what"
+    inside = _sub_folders(base)
+    deeper = len(inside) == 1 and len(_sub_folders(inside[0])) > 1
+    return f"; did you mean dataset.path={inside[0]}?" if deeper else ""

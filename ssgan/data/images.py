@@ -1,24 +1,65 @@
 """Pictures of a user's own, from files."""
 
 import warnings
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 from torch import Tensor
 
 from ssgan.errors import DAMAGED, SsganError, first_line
+from ssgan.pixels import levels_to_uint8, to_uint8
+from ssgan.reading import AS_IS, PictureReading
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".npy")
-
-READER = 2
+READER = 3
 """Names the pixels that `read_picture` makes of a file: a cache of what an earlier one made is not used."""
 
 LARGEST = 1 << 26
 """Pixels of a picture, at most: 8192 x 8192. A small file can claim any number."""
+
+NOT_READ = ("BUFR", "EPS", "FITS", "GRIB", "HDF5", "MPEG", "PDF", "WMF")
+"""Formats that Pillow recognizes and cannot decode, or hands to other programs."""
+
+JUNK_FOLDERS = (
+    "__macosx",
+    "@eadir",
+    "__pycache__",
+    "#recycle",
+    "$recycle.bin",
+    "system volume information",
+    "lost+found",
+)
+JUNK_FILES = ("thumbs.db", "ehthumbs.db", "desktop.ini")
+"""What systems leave in folders of pictures, in lower case, beside names that start with a dot."""
+
+OWN = "decoded pictures of ssgan's own"
+"""Why its own files are skipped, which nobody wants to hear of."""
+
+DEEP = ("I", "F")
+"""How the modes begin in which Pillow holds more than 8 bits of gray."""
+
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 1 << 26  # a long comment does not harm a picture
+
+
+@cache
+def suffixes() -> tuple[str, ...]:
+    """Those of files that are pictures, in lower case: what Pillow decodes, and .npy."""
+    known = Image.registered_extensions()
+    return (".npy", *sorted(end for end, kind in known.items() if kind in Image.OPEN and kind not in NOT_READ))
+
+
+@dataclass
+class Found:
+    """The pictures below a folder, in order of name, and how many other files there are by suffix or reason."""
+
+    pictures: list[Path] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
 
 
 def find_pictures(images: str) -> list[Path]:
@@ -29,53 +70,142 @@ def find_pictures(images: str) -> list[Path]:
     if not root.is_dir():
         raise SsganError(f"images={images}: no such file or folder")
     found = pictures_in(root)
-    if not found:
-        raise SsganError(f"images={images}: holds no picture ({', '.join(SUFFIXES)})")
+    if not found.pictures:
+        raise SsganError(f"images={images}: holds no picture ({listed_suffixes()}){and_skipped(found.skipped)}")
+    return found.pictures
+
+
+def listed_suffixes() -> str:
+    return ".png, .jpg, .webp, .npy and others"
+
+
+def and_skipped(skipped: Counter[str]) -> str:
+    """What else is there, for a message about pictures that are not."""
+    return f", but {', '.join(f'{count} {what}' for what, count in skipped.most_common(5))}" if skipped else ""
+
+
+def pictures_in(root: Path) -> Found:
+    """The picture files under ``root``, through links too, and what else is there."""
+    found = Found()
+    for path, reason in _walk(root, (), junk(root)):
+        if reason is None:
+            found.pictures.append(path)
+        else:
+            found.skipped[reason] += 1
+    found.pictures.sort()
     return found
 
 
-def pictures_in(root: Path) -> list[Path]:
-    """The picture files under ``root``, in order of name."""
-    return sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+def _walk(folder: Path, above: tuple[Path, ...], reason: str | None) -> Iterator[tuple[Path, str | None]]:
+    """All files below ``folder``, each with why it is skipped; a link to a folder ``above`` is not followed."""
+    real = folder.resolve()
+    if real in above:
+        return
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            yield from _walk(path, (*above, real), reason or junk(path))
+        elif path.is_file():
+            yield path, reason or skipped_file(path)
+        else:
+            yield path, "broken link"
 
 
-def read_picture(path: Path, image_shape: tuple[int, int, int]) -> tuple[Tensor, bool]:
-    """One picture as (C, H, W), uint8 or float in [0, 1], and whether it had to be resized to ``image_shape``.
+def skipped_file(path: Path) -> str | None:
+    """Why a file is skipped: the junk that it is, or its suffix; None for a picture."""
+    suffix = path.suffix.lower()
+    return junk(path) or (None if suffix in suffixes() else suffix or "no suffix")
 
-    A .npy file holds one image: (H, W), (C, H, W) or (H, W, C). Color becomes gray and gray color where the shape
-    asks for it; 16 bits become 8, and a photograph stands as its camera was held. Resizing is bilinear and antialiased.
-    Raises `SsganError` for a file that holds no such image, and for one of more than `LARGEST` pixels, before memory is
-    spent on them.
+
+def junk(path: Path) -> str | None:
+    """The name of a file or folder that a program left there, and no person; None for any other one."""
+    name = path.name.lower()
+    if name.startswith("._"):
+        return "._*"
+    if name.startswith(".ssgan"):
+        return OWN
+    return path.name if name.startswith(".") or name in (JUNK_FOLDERS if path.is_dir() else JUNK_FILES) else None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a picture file says of itself."""
+
+    size: str
+    """Width and height: "640x480"."""
+    mode: str
+    levels: tuple[float, float] | None
+    """The least and the greatest value of a gray picture of more than 8 bits."""
+
+
+def picture_facts(path: Path) -> Facts:
+    """Of its header, and of its pixels if these are deep; raises `SsganError` as `read_picture` does."""
+    try:
+        if path.suffix.lower() == ".npy":
+            array = np.load(path, allow_pickle=False, mmap_mode="r")
+            return Facts("x".join(map(str, array.shape[1::-1])), str(array.dtype), None)
+        with quiet_pillow(), Image.open(path) as picture:
+            _check_size(picture.width * picture.height)
+            levels = None
+            if picture.mode.startswith(DEEP):
+                gray = np.asarray(picture)
+                if not np.isfinite([gray.min(), gray.max()]).all():
+                    raise ValueError("NaN or infinite values")
+                levels = float(gray.min()), float(gray.max())
+            return Facts(f"{picture.width}x{picture.height}", picture.mode, levels)
+    except (*DAMAGED, MemoryError, Image.DecompressionBombError) as error:
+        raise unreadable(path, error) from error
+
+
+def read_picture(path: Path, image_shape: tuple[int, int, int], reading: PictureReading = AS_IS) -> tuple[Tensor, bool]:
+    """One picture as uint8 (C, H, W), and whether it had to be resized to ``image_shape``.
+
+    Color becomes gray and gray color where the shape asks for it; 16 bits become 8, a background shows through what is
+    transparent (see `PictureReading`), a photograph stands as its camera was held, and of several frames the first is read.
+    A .npy file holds one image: (H, W), (C, H, W) or (H, W, C), uint8 or float in [0, 1]. Resizing is bilinear and
+    antialiased. Raises `SsganError` for a file that holds no such image, and for one of more than `LARGEST` pixels,
+    before memory is spent on them.
     """
     channels, height, width = image_shape
     try:
-        pixels = _from_npy(path, channels) if path.suffix.lower() == ".npy" else _from_picture(path, channels)
-    except (*DAMAGED, MemoryError, Image.DecompressionBombError) as error:
-        raise SsganError(f"{path}: not a picture that can be read ({first_line(error)})") from error
-    if pixels.shape[1:] == (height, width):
-        return pixels, False
-    scaled = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
-    resized = F.interpolate(scaled[None], (height, width), mode="bilinear", antialias=True)[0]
-    return resized.clamp(0, 1), True
-
-
-def _from_picture(path: Path, channels: int) -> Tensor:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's own limit is ours or higher, and what else it warns of is harmless
-        with Image.open(path) as picture:
+        if path.suffix.lower() == ".npy":
+            return _resized(_from_npy(path, channels), (height, width))
+        with quiet_pillow(), Image.open(path) as picture:
             _check_size(picture.width * picture.height)
-            upright = ImageOps.exif_transpose(picture)
-            if upright.mode.startswith("I"):  # 16 bits of gray, of which Pillow would cut off what is above 255
-                upright = _high_bytes(np.array(upright))
-            pixels = np.array(upright.convert("L" if channels == 1 else "RGB"))
-    return torch.from_numpy(pixels).reshape(*pixels.shape[:2], channels).permute(2, 0, 1)
+            if {*picture.size} != {width, height}:
+                side = 2 * max(height, width)
+                picture.draft(None, (side, side))  # a JPEG is decoded at a fraction of its size, at least this
+            upright = _eight_bits(ImageOps.exif_transpose(picture), reading, "L" if channels == 1 else "RGB")
+            same = upright.size == (width, height)
+            if not same:
+                upright = upright.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
+            pixels = np.array(upright)
+    except (*DAMAGED, MemoryError, Image.DecompressionBombError) as error:
+        raise unreadable(path, error) from error
+    return torch.from_numpy(pixels).reshape(height, width, channels).permute(2, 0, 1), not same
 
 
-def _high_bytes(gray: "np.ndarray[Any, Any]") -> Image.Image:
-    """What Pillow takes of 16 bits a color, too."""
-    if gray.min() < 0 or gray.max() > 0xFFFF:
-        raise ValueError(f"gray values in {gray.min()}..{gray.max()}; use 8 or 16 bits")
-    return Image.fromarray((gray >> 8).astype(np.uint8))
+def unreadable(path: Path, error: BaseException) -> SsganError:
+    return SsganError(f"{path}: not a picture that can be read ({first_line(error)})")
+
+
+def quiet_pillow() -> warnings.catch_warnings:
+    """Inside, Pillow warns of nothing: its own limit is ours or higher, and what else it warns of is harmless."""
+    return warnings.catch_warnings(action="ignore")
+
+
+def _eight_bits(picture: Image.Image, reading: PictureReading, mode: str) -> Image.Image:
+    if picture.mode.startswith(DEEP):
+        gray = np.asarray(picture)
+        levels = reading.levels
+        if levels is None and (picture.mode == "F" or gray.min() < 0 or gray.max() > 0xFFFF):
+            raise ValueError(f"gray values in {gray.min()}..{gray.max()}; use 8 or 16 bits")
+        # without levels, what Pillow takes of 16 bits a color too
+        picture = Image.fromarray((gray >> 8).astype(np.uint8) if levels is None else levels_to_uint8(gray, levels))
+    if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
+        picture = picture.convert("RGBA")
+        behind = Image.new("RGBA", picture.size, (reading.background,) * 3 + (255,))
+        picture = Image.alpha_composite(behind, picture)
+    return picture.convert(mode)
 
 
 def _from_npy(path: Path, channels: int) -> Tensor:
@@ -91,7 +221,17 @@ def _from_npy(path: Path, channels: int) -> Tensor:
         raise ValueError(f"shape {array.shape}, but the classifier takes {channels} channels")
     if array.dtype != np.uint8 and (array.dtype.kind != "f" or not (array.min() >= 0 and array.max() <= 1)):
         raise ValueError(f"{array.dtype} values; use uint8 in 0..255 or float in [0, 1]")
-    return torch.from_numpy(np.array(array, order="C"))
+    return torch.from_numpy(np.array(array, order="C", dtype=array.dtype.newbyteorder("=")))
+
+
+def _resized(pixels: Tensor, size: tuple[int, int]) -> tuple[Tensor, bool]:
+    same = pixels.shape[1:] == size
+    if same and pixels.dtype == torch.uint8:
+        return pixels, False
+    scaled = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels.float()
+    if not same:
+        scaled = F.interpolate(scaled[None], size, mode="bilinear", antialias=True)[0]
+    return to_uint8(scaled, (0.0, 1.0)), not same
 
 
 def _check_size(pixels: int) -> None:

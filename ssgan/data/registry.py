@@ -8,7 +8,7 @@ from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.errors import SsganError
 from ssgan.nets.base import ImageGenerator
 from ssgan.schema import CONFIG_DIR

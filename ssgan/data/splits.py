@@ -58,8 +58,11 @@ def draw_split(
     split_seed: int,
     validation: int = 0,
     balanced: bool = True,
+    held_out: int = 0,
 ) -> Split:
     """A labeled subset and a validation set of the training images, with equally many of each class if ``balanced``.
+
+    The last ``held_out`` images are validation images whatever is drawn.
 
     ``targets`` are 0..classes-1, or -1 where the label is unknown. Every class (if not balanced: all of them together)
     is shuffled once by ``split_seed``; labeled images are taken from the front and validation images from the back, so
@@ -68,7 +71,8 @@ def draw_split(
 
     Raises `SsganError` for counts that are not balanced or that the smallest class cannot give.
     """
-    targets = np.asarray(targets)
+    every = np.asarray(targets)
+    targets = every[: len(every) - held_out]
     # RandomState, and not a Generator: its stream is frozen for ever, so a split outlives every release of NumPy.
     if split_seed < 0 or split_seed >= 2**32:
         raise SsganError(f"split_seed={split_seed}: use a whole number from 0 to {2**32 - 1}")
@@ -81,7 +85,7 @@ def draw_split(
         labels=labels,
         split_seed=split_seed,
         labeled=tuple(np.sort(front).tolist()),
-        validation=tuple(np.sort(back).tolist()),
+        validation=(*np.sort(back).tolist(), *range(len(targets), len(every))),
         per_class=tuple(np.bincount(targets[front], minlength=classes).tolist()),
     )
 

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from torch import Tensor
 
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.data.splits import Split
 
 LEARNERS = ("label_spreading", "logistic_regression")

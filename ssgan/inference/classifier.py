@@ -11,6 +11,7 @@ from torch import Tensor
 from ssgan.errors import SsganError
 from ssgan.nets.base import ImageClassifier
 from ssgan.pixels import scale_pixels
+from ssgan.reading import AS_IS, PictureReading
 
 BATCH = 1000
 
@@ -21,6 +22,8 @@ class Predictor:
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
     header: dict[str, Any]
+    reading: PictureReading
+    """How picture files become the pixels that it knows."""
     size = 1
     """How many classifiers answer together."""
 
@@ -75,6 +78,7 @@ class Classifier(Predictor):
         self.image_shape = (channels, height, width)
         low, high = map(float, header["pixel_range"])
         self.pixel_range = (low, high)
+        self.reading = PictureReading.from_json(header["reading"]) if "reading" in header else AS_IS
         if len(self.class_names) != network.arguments["classes"]:
             raise ValueError(f"{len(self.class_names)} class names for {network.arguments['classes']} classes")
         if self.image_shape != tuple(network.arguments["image_shape"]) or self.pixel_range != network.pixel_range:
@@ -112,8 +116,12 @@ class Ensemble(Predictor):
                     f"({', '.join(first.class_names)}) and of {len(member.class_names)} classes of "
                     f"{member.image_shape} images ({', '.join(member.class_names)}) make no ensemble"
                 )
+            if member.reading != first.reading:
+                raise SsganError(
+                    f"classifiers that read pictures as {first.reading} and {member.reading} make no ensemble"
+                )
         self.members, self.size, self.header = tuple(members), len(members), first.header
-        self.class_names, self.image_shape = first.class_names, first.image_shape
+        self.class_names, self.image_shape, self.reading = first.class_names, first.image_shape, first.reading
 
     def predict_log_proba(self, images: Tensor | np.ndarray[Any, Any]) -> Tensor:
         return log_mean([member.predict_log_proba(images) for member in self.members])

@@ -24,6 +24,7 @@ class AveragedViews(Predictor):
     def __init__(self, predictor: Predictor):
         self.predictor, self.header, self.size = predictor, predictor.header, predictor.size
         self.class_names, self.image_shape = predictor.class_names, predictor.image_shape
+        self.reading = predictor.reading
         members = predictor.members if isinstance(predictor, Ensemble) else (predictor,)
         known = [member.header["views"] for member in members if "views" in member.header]
         if len(known) < len(members):

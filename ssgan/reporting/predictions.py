@@ -5,13 +5,13 @@ from functools import lru_cache
 
 from torch import Tensor
 
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.data.registry import load_dataset
 from ssgan.errors import SsganError
 from ssgan.inference.classifier_file import load_classifier
 from ssgan.reporting.runs import Run
 
-READERS = ("ssgan.data.datasets", "ssgan.data.folder")
+READERS = ("ssgan.data.datasets", "ssgan.data.folder", "ssgan.data.table")
 """The modules whose functions a run's config.yaml may name: it may be a stranger's, and is executed."""
 
 

@@ -12,8 +12,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ssgan.configuration import compose, require_keys, run_path
 from ssgan.configuration_errors import format_hydra_error
-from ssgan.data.datasets import Array, ImageData, from_arrays
-from ssgan.data.registry import dataset_names
+from ssgan.data.datasets import Array, from_arrays
+from ssgan.data.image_data import ImageData
+from ssgan.data.inspection import inspect_data
+from ssgan.data.registry import dataset_names, load_dataset
 from ssgan.errors import SsganError
 from ssgan.inference.classifier import Classifier
 from ssgan.inference.classifier_file import load_classifier
@@ -52,9 +54,9 @@ def train(
 ) -> TrainingResult:
     """Train a classifier on a few labeled and many unlabeled images, test and export it.
 
-    data: the name of a data set ("mnist"), a folder of images, an .npz file, an `ImageData`, or (images, targets) or
-        (images, targets, test_images, test_targets): arrays or tensors, uint8, (N, H, W), (N, H, W, C) or (N, C, H, W);
-        the target of an image without a label is -1
+    data: the name of a data set ("mnist"), a folder of images, a table of them (.csv), an .npz or .npy file, an `ImageData`, or
+        (images, targets) or (images, targets, test_images, test_targets): arrays or tensors as `from_arrays` takes
+        them; the target of an image without a label is -1
     method: a file of ssgan/methods, or None for the data set's own choice
     labels: how many training images are labeled, "all" that have a label, or None for the preset's number
     settings: anything else that the command line takes: ["method.epochs=10", "net/classifier=dcgan"]
@@ -64,11 +66,7 @@ def train(
 
     Raises `SsganError` for a mistake, as one sentence with key, value and remedy, before anything is trained.
     """
-    images = data if isinstance(data, ImageData) else None
-    if isinstance(data, tuple | list):
-        if len(data) not in (2, 4):
-            raise SsganError(f"data: {len(data)} arrays; use (images, targets), or with test_images and test_targets")
-        images = from_arrays(*data)
+    images = in_memory(data)
     overrides = [*dataset_overrides(data, images), f"runs_dir={quoted(runs_dir)}"]
     given = {"method": method, "labels": labels, **keys}
     overrides += [f"{key}={quoted(value)}" for key, value in given.items() if value is not None]
@@ -87,6 +85,30 @@ def train(
     return replace(first, baseline=beside[0]) if beside else first
 
 
+def inspect(data: Data, *, settings: Sequence[str] = ()) -> dict[str, Any]:
+    """What ``data`` holds, as ssgan reads it; see `inspect_data` for the keys.
+
+    data: as for `train`
+    settings: keys of the data set, as the command line takes them: ["dataset.size=64"]
+
+    Raises `SsganError` for data that cannot be trained on.
+    """
+    images = in_memory(data)
+    if images is None:
+        config, _ = compose([*dataset_overrides(data, None), *settings])
+        images = load_dataset(config.dataset)
+    return inspect_data(images)
+
+
+def in_memory(data: Data) -> ImageData | None:
+    """Arrays as a data set; None for data that has a name or a place."""
+    if isinstance(data, tuple | list):
+        if len(data) not in (2, 4):
+            raise SsganError(f"data: {len(data)} arrays; use (images, targets), or with test_images and test_targets")
+        return from_arrays(*data)
+    return data if isinstance(data, ImageData) else None
+
+
 def as_returned(result: Result) -> TrainingResult:
     return TrainingResult(result.folder.path, result.metrics or {})
 
@@ -100,7 +122,9 @@ def dataset_overrides(data: Data, images: ImageData | None) -> list[str]:
         return [f"dataset={data}"]
     if path.is_dir():
         return ["dataset=folder", f"dataset.path={quoted(path)}"]
-    if path.suffix == ".npz":
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return ["dataset=table", f"dataset.path={quoted(path)}"]
+    if path.suffix.lower() in (".npz", ".npy"):
         return ["dataset=npz", f"dataset.path={quoted(path)}"]
     return [f"dataset={quoted(data)}"]
 

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from ssgan import methods
 from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.data.splits import Split
 from ssgan.errors import SsganError, first_line
 from ssgan.fields import check_ranges

@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 from torch.utils.flop_counter import FlopCounterMode
 
-from ssgan.data.datasets import ImageData
+from ssgan.data.image_data import ImageData
 from ssgan.data.splits import Split
 from ssgan.training.build import Built, make_trainer
 from ssgan.training.callbacks.time_limit import TIMED, WARM_UP, TimeEstimate, time_left

@@ -57,6 +57,7 @@ def export(config: DictConfig, module: Any, data: SemiSupervisedData, path: Path
         "split_seed": config.split_seed,
         "seed": config.seed,
         "split_digest": data.split.digest,
+        "reading": images.origin.reading.to_json(),
         "views": {"shift": config.augmentation.shift > 0, "flip": config.augmentation.flip},
     }
     test = NOT_TESTED

@@ -12,11 +12,14 @@ from omegaconf import DictConfig
 
 from ssgan import methods
 from ssgan.configuration import check_budget, condition, run_path, supervised_beside
-from ssgan.data.datasets import ImageData
+from ssgan.data.file_predictions import predict_files
+from ssgan.data.image_data import ImageData
+from ssgan.data.inspection import described, inspect_data, warnings_of
 from ssgan.data.registry import load_dataset
 from ssgan.data.splits import draw_split
 from ssgan.errors import print_error, warn
 from ssgan.evaluation.curves import draw_curves
+from ssgan.inference.classifier_file import load_classifier
 from ssgan.precision import emulated, resolve_precision
 from ssgan.training.build import Built, build, check, make_trainer
 from ssgan.training.callbacks.checkpoints import Checkpoints
@@ -68,7 +71,7 @@ def run_with_baseline(
         results = [run(config, folder, load, logger)]
     if beside is not None and not results[0].launched:
         with RunFolder.made(run_path(beside), beside.runs_dir) as folder:
-            results.append(run(beside, folder, load))
+            results.append(run(beside, folder, load, describes=False))
     return results
 
 
@@ -80,11 +83,13 @@ def prepare(config: DictConfig, previous_config: Mapping[str, Any]) -> list[str]
     return rounded
 
 
-def run(config: DictConfig, folder: RunFolder, load: Callable[[], ImageData], logger: Any = None) -> Result:
+def run(
+    config: DictConfig, folder: RunFolder, load: Callable[[], ImageData], logger: Any = None, describes: bool = True
+) -> Result:
     """Run or resume the run of ``config`` in ``folder``, or read its result if it is finished.
 
-    ``load`` returns the images, once ``config`` is known to be right, and ``logger`` is one of Lightning's. Of several
-    processes, the first one writes and prints; the others train with it.
+    ``load`` returns the images, once ``config`` is known to be right, ``logger`` is one of Lightning's, and what the data are is
+    said if it ``describes`` them. Of several processes, the first one writes and prints; the others train with it.
     """
     rounded = prepare(config, folder.previous_config())
     limit_threads()
@@ -96,6 +101,7 @@ def run(config: DictConfig, folder: RunFolder, load: Callable[[], ImageData], lo
         config.split_seed,
         config.validation,
         config.balanced,
+        data.held_out,
     )
     # Everything that can refuse the configuration has been built before anything is written.
     limit = parse_duration(config.max_time) if config.max_time else None
@@ -105,6 +111,7 @@ def run(config: DictConfig, folder: RunFolder, load: Callable[[], ImageData], lo
     if config.dry_run:
         if to_launch:
             return Result(folder, launch(to_launch), launched=True)
+        describe(data)
         dry_run(config, data, split, method, limit)
         return Result(folder, 0)
     logger = logger or (instantiate(config.logger) if config.logger else False)
@@ -120,6 +127,8 @@ def run(config: DictConfig, folder: RunFolder, load: Callable[[], ImageData], lo
             if is_rank_zero:
                 for line in rounded:
                     warn(line)
+                if describes:
+                    describe(data)
                 print(count_images(data, split), flush=True)
                 if emulated(config):
                     warn(
@@ -132,6 +141,14 @@ def run(config: DictConfig, folder: RunFolder, load: Callable[[], ImageData], lo
     if not is_rank_zero:
         return Result(folder, 0)  # another code would end the first one, which still tests and writes
     return Result(folder, COLLAPSED if metrics["status"] == "collapsed" else 0, metrics)
+
+
+def describe(data: ImageData) -> None:
+    """Say what was read, and what is wrong with it, before hours of training."""
+    found = inspect_data(data)
+    print("\n".join(described(found)), flush=True)
+    for line in warnings_of(found):
+        warn(line)
 
 
 def run_method(
@@ -180,6 +197,9 @@ def run_method(
     test = NOT_TESTED
     if module.uses_labels:
         test = export(config, module, data, folder / "classifier.safetensors")
+        if data.data.origin.to_predict:
+            classifier = load_classifier(folder / "classifier.safetensors")
+            predict_files(classifier, data.data.origin.to_predict, folder / "predictions.csv")
     if record.rows:
         draw_curves(record.rows, folder / "curves.png", condition(config))
     measures = None

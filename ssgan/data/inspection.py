@@ -1,0 +1,159 @@
+"""What a data set holds, for people and programs to check before anything is trained on it."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from ssgan.data.image_data import ImageData
+from ssgan.errors import SsganError
+
+SHOWN = 12
+"""Classes, sizes and so on that a line lists; the others are counted."""
+
+
+def inspect_data(data: ImageData) -> dict[str, Any]:
+    """What ``data`` holds, in plain values.
+
+    ``classes``: training images with a label, by class; ``unlabeled``, ``validation`` (the data set's own), ``test`` and
+    ``to_predict``: numbers of images; ``shape``: (C, H, W) as they are trained on; ``sizes`` and ``modes``: of pictures in their
+    files; ``skipped``: files that are none, by suffix or reason; ``duplicates``: training images with the pixels of an
+    earlier one, and ``conflicts``, those of them with another label; ``leaks``: test or validation images with the
+    pixels of an image in the pool; ``examples``: of the last three, in words; ``notes``: what was understood, in words.
+    """
+    pool = len(data.train_images) - data.held_out
+    targets = data.train_targets[:pool]
+    duplicates, conflicts, leaks = same_pixels(data)
+    origin = data.origin
+    return {
+        "name": data.name,
+        "classes": {name: int((targets == k).sum()) for k, name in enumerate(data.class_names)},
+        "unlabeled": int((targets < 0).sum()),
+        "validation": data.held_out,
+        "test": len(data.test_images),
+        "to_predict": len(origin.to_predict),
+        "shape": list(data.image_shape),
+        "sizes": dict(origin.sizes),
+        "modes": dict(origin.modes),
+        "skipped": dict(origin.skipped),
+        "duplicates": len(duplicates),
+        "conflicts": len(conflicts),
+        "leaks": len(leaks),
+        "examples": {
+            kind: [f"{file_of(data, copy)} = {file_of(data, first)}" for copy, first in pairs[:3]]
+            for kind, pairs in (("duplicates", duplicates), ("conflicts", conflicts), ("leaks", leaks))
+        },
+        "notes": list(origin.notes),
+    }
+
+
+def same_pixels(data: ImageData) -> tuple[list[tuple[int, int]], ...]:
+    """Duplicates, conflicts and leaks of `inspect_data`, as positions of a copy and of its first occurrence.
+
+    Positions are those of training images, and on from these those of test images.
+    """
+    pool = len(data.train_images) - data.held_out
+    targets = data.train_targets.tolist()
+    first: dict[bytes, int] = {}
+    labeled: dict[bytes, int] = {}  # the first of these pixels that has a label
+    duplicates, conflicts, leaks = [], [], []
+    for position, digest in enumerate(_digests(data.train_images)):
+        if position >= pool:
+            if digest in first:
+                leaks.append((position, first[digest]))
+            continue
+        if digest in first:
+            duplicates.append((position, first[digest]))
+        if targets[position] >= 0:
+            known = labeled.setdefault(digest, position)
+            if targets[known] != targets[position]:
+                conflicts.append((position, known))
+        first.setdefault(digest, position)
+    for position, digest in enumerate(_digests(data.test_images), len(targets)):
+        if digest in first:
+            leaks.append((position, first[digest]))
+    return duplicates, conflicts, leaks
+
+
+def _digests(images: Tensor) -> list[bytes]:
+    if not len(images):
+        return []
+    rows = images.contiguous().view(len(images), -1).numpy()
+    return [hashlib.blake2b(row.data, digest_size=16).digest() for row in rows]
+
+
+def file_of(data: ImageData, position: int) -> str:
+    """The name of an image, its file or where its array has it; positions as in `same_pixels`."""
+    if data.origin.files:
+        return data.origin.files[position]
+    pool, training = len(data.train_images) - data.held_out, len(data.train_images)
+    for part, start in (("test", training), ("validation", pool), ("train", 0)):
+        if position >= start:
+            return f"{part}[{position - start}]"
+    raise AssertionError(position)
+
+
+def require_no_leaks(data: ImageData) -> None:
+    """Raise `SsganError` if a test or validation image has the pixels of a training image."""
+    _, _, leaks = same_pixels(data)
+    if leaks:
+        copy, first = leaks[0]
+        raise SsganError(
+            f"dataset.strict=true: images of {data.name} for test or validation that are training images too: "
+            f"{len(leaks)} ({file_of(data, copy)} = {file_of(data, first)}). Remove one of each two."
+        )
+
+
+def described(found: Mapping[str, Any]) -> list[str]:
+    """What `inspect_data` returned, as lines for people."""
+    labeled = found["classes"]
+    lines = [
+        f"{found['name']}: images of {' x '.join(map(str, found['shape']))} (channels, height, width)",
+        f"  {len(labeled)} classes, labeled images of each: {_listed(labeled)}",
+        f"  {found['unlabeled']} unlabeled, {found['validation']} for validation of its own, {found['test']} to test",
+    ]
+    if found["to_predict"]:
+        lines.append(
+            f"  {found['to_predict']} in the test folder without a class: their predictions are written after training"
+        )
+    if found["sizes"]:
+        lines.append(
+            f"  sizes (width x height): {_listed(_by_count(found['sizes']))}; modes: {_listed(_by_count(found['modes']))}"
+        )
+    if found["skipped"]:
+        lines.append(f"  skipped: {_listed(_by_count(found['skipped']))}")
+    lines += [f"  {note}" for note in found["notes"]]
+    if found["duplicates"]:
+        lines.append(f"  training images that are there twice: {found['duplicates']} ({_first(found, 'duplicates')})")
+    return lines
+
+
+def warnings_of(found: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the data that `inspect_data` saw, and may be trained on all the same."""
+    lines = []
+    if found["conflicts"]:
+        lines.append(
+            f"images of {found['name']} that stand in two classes: {found['conflicts']} ({_first(found, 'conflicts')})"
+        )
+    if found["leaks"]:
+        lines.append(
+            f"images of {found['name']} for test or validation that are training images too, and make the error look "
+            f"smaller: {found['leaks']} ({_first(found, 'leaks')})"
+        )
+    return lines
+
+
+def _first(found: Mapping[str, Any], kind: str) -> str:
+    shown = found["examples"][kind]
+    return ", ".join(shown) + (", ..." if found[kind] > len(shown) else "")
+
+
+def _by_count(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(Counter(counts).most_common())
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    shown = [f"{name} ({count})" for name, count in list(counts.items())[:SHOWN]]
+    return ", ".join(shown) + (f", and {len(counts) - SHOWN} more" if len(counts) > SHOWN else "")

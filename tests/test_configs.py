@@ -18,6 +18,7 @@ from ssgan.fields import check_ranges
 from ssgan.schema import CONFIG_DIR
 
 CONF = Path(CONFIG_DIR)
+OWN = ("folder", "npz", "table")
 DATASETS = sorted(path.stem for path in (CONF / "dataset").glob("*.yaml"))
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
@@ -31,7 +32,7 @@ def compose(*overrides: str, name: str = "config") -> DictConfig:
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("method", methods.names())
 def test_every_data_set_and_method_composes(dataset: str, method: str) -> None:
-    own = ["dataset.path=somewhere"] if dataset in ("npz", "folder") else []
+    own = ["dataset.path=somewhere"] if dataset in OWN else []
     config = compose(f"dataset={dataset}", f"method={method}", *own)
     assert not OmegaConf.missing_keys(config)
     check_ranges(OmegaConf.to_object(config))
@@ -42,7 +43,7 @@ def test_every_data_set_and_method_composes(dataset: str, method: str) -> None:
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_a_data_set_selects_the_preset_of_its_name(dataset: str) -> None:
     """Catches a preset that, named on the command line, does not find its recipe for the method."""
-    path = ["dataset.path=somewhere"] if dataset in ("npz", "folder") else []
+    path = ["dataset.path=somewhere"] if dataset in OWN else []
     for players, method in {"gan": "method=improved_gan", "classifier": "method=supervised"}.items():
         chosen = [f"dataset={dataset}", *path, method]
         assert compose(*chosen) == compose(*chosen, f"preset={dataset}_{players}")
@@ -68,7 +69,7 @@ def test_a_method_selects_the_preset_for_its_networks() -> None:
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_budgets(dataset: str) -> None:
     """A quick run is shorter and a long one longer than the preset's, each under a name of its own; keys of a user win."""
-    own = ["dataset.path=somewhere"] if dataset in ("npz", "folder") else []
+    own = ["dataset.path=somewhere"] if dataset in OWN else []
     for method in ("improved_gan", "fixmatch"):
         chosen = [f"dataset={dataset}", *own, f"method={method}"]
         quick, standard, long = (compose(*chosen, f"budget={name}") for name in ("quick", "standard", "long"))
@@ -152,7 +153,7 @@ def test_the_papers_experiments_have_nothing_else(experiment: str) -> None:
 @pytest.mark.parametrize("method", methods.names())
 def test_no_method_inherits_the_weights_of_another(dataset: str, method: str) -> None:
     """Catches a preset whose terms reach a method that has no preset of its own."""
-    own = ["dataset.path=somewhere"] if dataset in ("npz", "folder") else []
+    own = ["dataset.path=somewhere"] if dataset in OWN else []
     config, choices = compose_with_choices([f"dataset={dataset}", f"method={method}", *own])
     recipe = choices.get("recipe@method", "none")
     assert recipe in ("none", f"{Path(recipe).parent}/{method}")

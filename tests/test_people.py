@@ -540,7 +540,7 @@ def test_booleans_and_sixteen_bits() -> None:
     data = from_arrays(deep, Y, deep[:2] + 8, Y[:2])
     np.testing.assert_array_equal(data.train_images[:, 0], LEVELS[..., 0])
     np.testing.assert_allclose(data.test_images[:, 0], LEVELS[:2, ..., 0], atol=1)
-    assert data.origin.notes == ("arrays: x_train: uint16 values 0..4080 become 0..255",)
+    assert data.origin.notes == ("x_train: uint16 values 0..4080 become 0..255",)
 
 
 def test_images_that_are_nearly_black_are_told() -> None:

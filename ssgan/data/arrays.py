@@ -76,24 +76,17 @@ def image_data(
     parts = [part for part in PARTS if f"x_{part}" in arrays]
     if class_names is None and "class_names" in arrays:
         class_names = [str(word) for word in _decoded(arrays["class_names"]).ravel().tolist()]
-    labels = {f"{what}: y_{part}": np.asarray(arrays[f"y_{part}"]) for part in parts}
-    single = [key for key, of_part in labels.items() if of_part.ndim == 0]
-    if single:
-        raise SsganError(f"{single[0]} holds a single value. It needs one for every image.")
-    targets, names, notes = parse_labels(labels, class_names, no_label)
-    images, more = as_images({f"{what}: x_{part}": np.asarray(arrays[f"x_{part}"]) for part in parts})
-    for part in parts:
-        count, of_part = len(images[f"{what}: x_{part}"]), targets[f"{what}: y_{part}"]
-        if len(of_part) != count:
-            raise SsganError(f"{what}: y_{part} holds {len(of_part)} labels for {count} images. It needs one for each.")
-        if part != "train" and (of_part == NO_LABEL).any():
-            raise SsganError(
-                f"{what}: y_{part} holds {(of_part == NO_LABEL).sum()} images without a label. Put them into x_train."
-            )
-    x = {part: images[f"{what}: x_{part}"] for part in parts}
-    y = {part: torch.from_numpy(targets[f"{what}: y_{part}"].astype(np.int64)) for part in parts}
-    if not len(x["train"]):
-        raise SsganError(f"{what}: x_train holds no image.")
+    try:
+        targets, names, notes = parse_labels(
+            {f"y_{part}": np.asarray(arrays[f"y_{part}"]) for part in parts}, class_names, no_label
+        )
+        images, more = as_images({f"x_{part}": np.asarray(arrays[f"x_{part}"]) for part in parts})
+        for part in parts:
+            _check_labels(part, targets[f"y_{part}"], len(images[f"x_{part}"]))
+    except SsganError as error:
+        raise SsganError(f"{what}: {error}") from error
+    x = {part: images[f"x_{part}"] for part in parts}
+    y = {part: torch.from_numpy(targets[f"y_{part}"].astype(np.int64)) for part in parts}
     held_out = len(x.get("validation", ()))
     return ImageData(
         name,
@@ -105,6 +98,14 @@ def image_data(
         held_out,
         Origin(notes=(*notes, *more)),
     )
+
+
+def _check_labels(part: str, targets: Array, images: int) -> None:
+    if len(targets) != images:
+        raise SsganError(f"y_{part} holds {len(targets)} labels for {images} images. It needs one for each.")
+    unlabeled = int((targets == NO_LABEL).sum())
+    if part != "train" and unlabeled:
+        raise SsganError(f"y_{part} holds {unlabeled} images without a label. Put them into x_train.")
 
 
 def as_images(parts: Mapping[str, Array]) -> tuple[dict[str, Tensor], list[str]]:

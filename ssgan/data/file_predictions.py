@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from rich.progress import track
 
 from ssgan.data.images import read_picture
+from ssgan.data.progress import tracked
 from ssgan.errors import SsganError, print_error, warn
 from ssgan.files import write_atomically
 from ssgan.inference.classifier import Predictor
@@ -37,7 +37,7 @@ def predict_files(predictor: Predictor, paths: Sequence[Path], output: str | Pat
             writer.writerow([path, predictor.class_names[index], f"{probability:.6f}"])
         batch.clear()
 
-    for path in track(paths, description="predict", transient=True):
+    for path in tracked(paths, "predict", len(paths)):
         try:
             pixels, was_resized = read_picture(path, predictor.image_shape, predictor.reading)
         except SsganError as error:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -79,9 +79,10 @@ def listed_suffixes() -> str:
     return ".png, .jpg, .webp, .npy and others"
 
 
-def and_skipped(skipped: Counter[str]) -> str:
+def and_skipped(skipped: Mapping[str, int]) -> str:
     """What else is there, for a message about pictures that are not."""
-    return f", but {', '.join(f'{count} {what}' for what, count in skipped.most_common(5))}" if skipped else ""
+    listed = ", ".join(f"{count} {what}" for what, count in Counter(skipped).most_common(5))
+    return f"; skipped in all: {listed}" if skipped else ""
 
 
 def pictures_in(root: Path) -> Found:

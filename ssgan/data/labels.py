@@ -36,6 +36,9 @@ def parse_labels(
 
     Raises `SsganError` for labels that could mean two things, naming the way out.
     """
+    single = [what for what, labels in parts.items() if labels.ndim == 0]
+    if single:
+        raise SsganError(f"{single[0]} holds a single value. It needs one for every image.")
     flat = {what: _flattened(labels, what) for what, labels in parts.items()}
     names = None if class_names is None else tuple(map(str, class_names))
     if names is not None and len(set(names)) < len(names):

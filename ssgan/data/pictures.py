@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 from joblib import Parallel, cpu_count, delayed
-from rich.progress import track
 from torch import Tensor
 
 from ssgan.data.image_data import ImageData, Origin
 from ssgan.data.images import READER, Facts, and_skipped, listed_suffixes, picture_facts, read_picture
 from ssgan.data.inspection import require_no_leaks
+from ssgan.data.progress import tracked
 from ssgan.errors import SsganError, warn
 from ssgan.files import write_atomically
 from ssgan.reading import PictureReading
@@ -94,7 +94,7 @@ def read_listing(
         if target not in known:
             raise SsganError(
                 f"{key}: {of_class} holds no picture ({listed_suffixes()}) that can be read"
-                f"{and_skipped(Counter(listing.skipped))}"
+                f"{and_skipped(listing.skipped)}"
             )
     notes = list(listing.notes)
     if got.levels is not None:
@@ -197,7 +197,7 @@ def decode_into(
             delayed(decode_chunk)(target, [(n, files[n]) for n in chunk], shape, reading, again) for chunk in chunks
         )
         results: Iterator[Any] = Parallel(n_jobs=jobs, return_as="generator_unordered")(work) if chunks else iter(())
-        for done in track(results, description=description, total=len(chunks), transient=True):
+        for done in tracked(results, description, len(chunks)):
             for number, fact in done.items():
                 if isinstance(fact, str):
                     broken[number] = fact

@@ -93,7 +93,7 @@ def list_table(
     if not rows:
         raise SsganError(f"{key}: has no rows")
     targets, names, notes = parse_labels(
-        {f"{key}: {label_column}": as_numbers([row[label_column] for row in rows])}, class_names, no_label
+        {f"{key}: column {label_column}": as_numbers([row[label_column] for row in rows])}, class_names, no_label
     )
     labels = next(iter(targets.values())).tolist()
     parts: dict[str, list[tuple[Path, int]]] = {"train": [], "validation": [], "test": []}

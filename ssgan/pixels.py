@@ -10,7 +10,9 @@ PixelRange = tuple[float, float]
 
 
 def scale_pixels(images: Tensor, pixel_range: PixelRange, dtype: torch.dtype = torch.float32) -> Tensor:
-    """uint8 0..255 -> ``dtype`` in [low, high], any shape; bfloat16 keeps 8 of the levels' bits."""
+    """uint8 0..255 -> ``dtype`` in [low, high], any shape; bfloat16 keeps 8 of the levels' bits. Vectors, which are floats, stay."""
+    if images.is_floating_point():
+        return images.to(dtype)
     low, high = pixel_range
     scaled = images.to(dtype).mul_((high - low) / 255)
     return scaled.add_(low) if low else scaled

@@ -147,6 +147,7 @@ DATASETS: dict[str, type[DatasetConfig]] = {
     "embedded": DatasetConfig,
     "torchvision": TorchvisionDatasetConfig,
     "npz": NpzDatasetConfig,
+    "vectors": NpzDatasetConfig,
     "folder": FolderDatasetConfig,
     "table": TableDatasetConfig,
 }

@@ -18,7 +18,7 @@ from ssgan.fields import check_ranges
 from ssgan.schema import CONFIG_DIR
 
 CONF = Path(CONFIG_DIR)
-OWN = ("folder", "npz", "table")
+OWN = ("folder", "npz", "table", "vectors")
 DATASETS = sorted(path.stem for path in (CONF / "dataset").glob("*.yaml"))
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 

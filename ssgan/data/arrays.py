@@ -113,11 +113,13 @@ def as_images(parts: Mapping[str, Array]) -> tuple[dict[str, Tensor], list[str]]
 
     They may be (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3, in any memory order; uint8, other whole numbers or
     floats in 0..255, floats in [0, 1], booleans, or whole numbers above 255, whose range in the first of ``parts`` becomes
-    0..255. Raises `SsganError` for anything else.
+    0..255. Floats (N, F) are vectors (`as_vectors`). Raises `SsganError` for anything else.
     """
     out: dict[str, Tensor] = {}
     notes: list[str] = []
     first = next(iter(parts))
+    if parts[first].ndim == 2 and parts[first].dtype.kind == "f":
+        return as_vectors(parts), notes
     levels = _levels(parts[first], first, notes)
     for what, array in parts.items():
         if array.ndim != parts[first].ndim or array.dtype.kind not in "buif":
@@ -128,6 +130,23 @@ def as_images(parts: Mapping[str, Array]) -> tuple[dict[str, Tensor], list[str]]
     if different:
         raise SsganError(f"{different[0]} and {first} hold images of different shapes")
     return out, notes
+
+
+def as_vectors(parts: Mapping[str, Array]) -> dict[str, Tensor]:
+    """(N, F) floats as float32 (N, F, 1, 1); raises `SsganError` for anything else, and for NaN or infinite numbers."""
+    first = next(iter(parts))
+    out = {}
+    for what, array in parts.items():
+        if array.ndim != 2 or array.dtype.kind != "f" or array.shape[1] != parts[first].shape[1]:
+            raise SsganError(f"{what} has the shape {array.shape} of {array.dtype}, {first} {parts[first].shape}.")
+        vectors = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+        if not vectors.isfinite().all():
+            where = int((~vectors.isfinite()).any(1).nonzero()[0])
+            raise SsganError(f"{what} holds NaN or infinite values, the first in row {where}. Fill or remove them.")
+        if not vectors.numel() and what == first:
+            raise SsganError(f"{what} has the shape {array.shape}: it holds no vector.")
+        out[what] = vectors[..., None, None]
+    return out
 
 
 def _levels(images: Array, what: str, notes: list[str]) -> tuple[float, float]:
@@ -179,9 +198,11 @@ def _laid_out(images: Array, what: str, may_be_empty: bool) -> Tensor:
     elif images.ndim == 4 and shape[-1] in (1, 3):
         images = images.transpose(0, 3, 1, 2)
     elif images.ndim != 4 or shape[1] not in (1, 3):
-        hint = ""
+        hint = " Vectors, (N, F), are floats." if images.ndim == 2 else ""
         if images.ndim == 2 and shape[1] and round(shape[1] ** 0.5) ** 2 == shape[1]:
-            hint = f" Rows of {shape[1]} may be {round(shape[1] ** 0.5)}x{round(shape[1] ** 0.5)} images: reshape them."
+            hint += (
+                f" Rows of {shape[1]} may be {round(shape[1] ** 0.5)}x{round(shape[1] ** 0.5)} images: reshape them."
+            )
         if images.ndim == 4 and 4 in (shape[1], shape[-1]):
             hint = " A fourth channel is transparency: leave it out."
         raise SsganError(

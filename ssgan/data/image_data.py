@@ -34,7 +34,8 @@ class Origin:
 
 @dataclass(frozen=True)
 class ImageData:
-    """Images are uint8 (N, C, H, W); targets int64 (N,), 0..K-1, or -1 for a training image without a label.
+    """Images are uint8 (N, C, H, W), or vectors, float32 (N, F, 1, 1); targets int64 (N,), 0..K-1, or -1 for a training image
+    without a label.
 
     There may be no test images. The last ``held_out`` training images are the data set's own for validation.
     """
@@ -56,6 +57,11 @@ class ImageData:
             sha.update(f"{tensor.dtype} {list(tensor.shape)} ".encode())
             sha.update(tensor.contiguous().numpy().data)
         return sha.hexdigest()[:16]
+
+    @property
+    def of_vectors(self) -> bool:
+        """Whether it holds vectors: embeddings, rows of a table, spectra."""
+        return self.train_images.is_floating_point()
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -34,7 +34,7 @@ def inspect_data(data: ImageData) -> dict[str, Any]:
         "validation": data.held_out,
         "test": len(data.test_images),
         "to_predict": len(origin.to_predict),
-        "shape": list(data.image_shape),
+        "shape": list(data.image_shape[: 1 if data.of_vectors else 3]),
         "sizes": dict(origin.sizes),
         "modes": dict(origin.modes),
         "skipped": dict(origin.skipped),
@@ -109,8 +109,11 @@ def require_no_leaks(data: ImageData) -> None:
 def described(found: Mapping[str, Any]) -> list[str]:
     """What `inspect_data` returned, as lines for people."""
     labeled = found["classes"]
+    of_images = len(found["shape"]) == 3
+    shape = " x ".join(map(str, found["shape"]))
     lines = [
-        f"{found['name']}: images of {' x '.join(map(str, found['shape']))} (channels, height, width)",
+        f"{found['name']}: "
+        + (f"images of {shape} (channels, height, width)" if of_images else f"vectors of {shape} numbers"),
         f"  {len(labeled)} classes, labeled images of each: {_listed(labeled)}",
         f"  {found['unlabeled']} unlabeled, {found['validation']} for validation of its own, {found['test']} to test",
     ]
@@ -133,6 +136,13 @@ def described(found: Mapping[str, Any]) -> list[str]:
 def warnings_of(found: Mapping[str, Any]) -> list[str]:
     """What is wrong with the data that `inspect_data` saw, and may be trained on all the same."""
     lines = []
+    bare = [name for name, count in found["classes"].items() if not count]
+    if bare:
+        shown = ", ".join(bare[:SHOWN]) + (", ..." if len(bare) > SHOWN else "")
+        lines.append(
+            f"classes of {found['name']} without a labeled image, which nothing can teach: {len(bare)} ({shown}). They need "
+            f"balanced=false"
+        )
     if found["conflicts"]:
         lines.append(
             f"images of {found['name']} that stand in two classes: {found['conflicts']} ({_first(found, 'conflicts')})"

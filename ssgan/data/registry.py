@@ -47,6 +47,8 @@ def require_own_data(checkpoint: str | Path, generator: ImageGenerator, data: Im
     """Raise `SsganError` if ``generator`` makes images of another shape than ``data``, or it has no test images."""
     if not len(data.test_images):
         raise SsganError(f"dataset={data.name}: has no test images to compare generated ones with")
+    if generator.pixel_range is None or data.of_vectors:
+        raise SsganError(f"checkpoint={checkpoint}, dataset={data.name}: this command compares images, not vectors")
     if generator.image_shape != data.image_shape:
         raise SsganError(
             f"checkpoint={checkpoint}: its generator makes {generator.image_shape} images, but those of "

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,15 @@ class Split:
         return split
 
 
+@dataclass(frozen=True)
+class Smallest:
+    """The class with the fewest images to give, of so many ``classes``."""
+
+    count: int
+    name: str
+    classes: int
+
+
 def draw_split(
     targets: Sequence[int] | np.ndarray,
     classes: int,
@@ -59,6 +68,7 @@ def draw_split(
     validation: int = 0,
     balanced: bool = True,
     held_out: int = 0,
+    class_names: Sequence[str] | None = None,
 ) -> Split:
     """A labeled subset and a validation set of the training images, with equally many of each class if ``balanced``.
 
@@ -69,7 +79,7 @@ def draw_split(
     that a split with more labels contains the one with fewer. ``labels="all"`` labels every image that has a label and
     is not for validation.
 
-    Raises `SsganError` for counts that are not balanced or that the smallest class cannot give.
+    Raises `SsganError` for counts that are not balanced or that the smallest class, of ``class_names``, cannot give.
     """
     every = np.asarray(targets)
     targets = every[: len(every) - held_out]
@@ -78,7 +88,8 @@ def draw_split(
         raise SsganError(f"split_seed={split_seed}: use a whole number from 0 to {2**32 - 1}")
     random = np.random.RandomState(split_seed)
     if balanced:
-        front, back = _balanced(targets, classes, labels, validation, random)
+        names = class_names or tuple(f"class {target}" for target in range(classes))
+        front, back = _balanced(targets, names, labels, validation, random)
     else:
         front, back = _at_random(targets, labels, validation, random)
     return Split(
@@ -91,20 +102,29 @@ def draw_split(
 
 
 def _balanced(
-    targets: Positions, classes: int, labels: int | str, validation: int, random: np.random.RandomState
+    targets: Positions, names: Sequence[str], labels: int | str, validation: int, random: np.random.RandomState
 ) -> tuple[Positions, Positions]:
-    members = [random.permutation(np.flatnonzero(targets == k)) for k in range(classes)]
-    smallest = min(len(of_class) for of_class in members)
-    for_validation = _per_class("validation", validation, classes, smallest)
-    room = smallest - for_validation
+    members = [random.permutation(np.flatnonzero(targets == k)) for k in range(len(names))]
+    sizes = [len(of_class) for of_class in members]
+    smallest = Smallest(min(sizes), names[sizes.index(min(sizes))], len(names))
+    if not smallest.count:
+        raise SsganError(
+            f"labels={labels}: {smallest.name} has no labeled image. Label some, leave the class out, or use balanced=false, with "
+            f"which nothing is learned of it"
+        )
+    for_validation = _per_class("validation", validation, smallest)
+    room = smallest.count - for_validation
     if labels == "all":
         if room < 1:
-            raise SsganError(f"validation={validation}: leaves no labeled image in the smallest class of {smallest}")
+            raise SsganError(
+                f"validation={validation}: leaves no labeled image of {smallest.name}, which has {smallest.count}; use "
+                f"fewer, or balanced=false"
+            )
         front = [of_class[: len(of_class) - for_validation] for of_class in members]
     else:
-        for_training = _per_class("labels", labels, classes, room)
+        for_training = _per_class("labels", labels, replace(smallest, count=room))
         if for_training < 1:
-            raise SsganError(f"labels={labels}: use a positive multiple of the {classes} classes, or 'all'")
+            raise SsganError(f"labels={labels}: use a positive multiple of the {len(names)} classes, or 'all'")
         front = [of_class[:for_training] for of_class in members]
     back = [of_class[len(of_class) - for_validation :] for of_class in members]
     return np.concatenate(front), np.concatenate(back)
@@ -123,18 +143,19 @@ def _at_random(
     return known[:count], known[room:]
 
 
-def _per_class(key: str, count: int | str, classes: int, most: int) -> int:
-    """``count`` split evenly over the classes, at most ``most`` each."""
+def _per_class(key: str, count: int | str, smallest: Smallest) -> int:
+    """``count`` split evenly over the classes, at most as many each as the smallest has."""
+    classes, most = smallest.classes, smallest.count
     if not isinstance(count, int) or isinstance(count, bool) or count < 0:
         also = ", or 'all'" if key == "labels" else ""
         raise SsganError(f"{key}={count}: use a multiple of the {classes} classes{also}")
     if count % classes:
         lower, upper = count // classes * classes, (count // classes + 1) * classes
         near = f"{lower} or {upper}" if lower else str(upper)
-        raise SsganError(f"{key}={count}: not divisible by the {classes} classes; use {near}")
+        raise SsganError(f"{key}={count}: not divisible by the {classes} classes; use {near}, or balanced=false")
     if count // classes > most:
         raise SsganError(
-            f"{key}={count}: {count // classes} images per class, but the smallest class has {most} to give; "
-            f"use at most {most * classes}"
+            f"{key}={count}: {count // classes} images per class, but {smallest.name} has {most} to give; "
+            f"use at most {most * classes}, or balanced=false"
         )
     return count // classes

@@ -40,5 +40,5 @@ def errors_on_pixels(data: ImageData, split: Split) -> dict[str, float]:
 
 
 def flat(images: Tensor) -> np.ndarray:
-    """(N, C, H, W), uint8 -> (N, C H W), in [0, 1]."""
-    return (images.flatten(1).float() / 255).numpy()
+    """(N, C, H, W), uint8 -> (N, C H W), in [0, 1]; vectors as they are."""
+    return (images.flatten(1).float() / (1 if images.is_floating_point() else 255)).numpy()

@@ -24,6 +24,8 @@ class Predictor:
     header: dict[str, Any]
     reading: PictureReading
     """How picture files become the pixels that it knows."""
+    takes_vectors = False
+    """It takes (N, F) floats in place of images."""
     size = 1
     """How many classifiers answer together."""
 
@@ -34,7 +36,8 @@ class Predictor:
     def predict_proba(self, images: Tensor | np.ndarray[Any, Any]) -> Tensor:
         """p(y | x, y < K+1), float32 (N, K), each row summing to 1.
 
-        ``images`` are uint8 0..255 or float in [0, 1]; (N, C, H, W), (N, H, W, C), or (N, H, W) where C is 1.
+        ``images`` are uint8 0..255 or float in [0, 1]; (N, C, H, W), (N, H, W, C), or (N, H, W) where C is 1. A classifier
+        of vectors takes float (N, F).
         Raises `SsganError`, a ValueError, for another type, shape or range.
         """
         return self.predict_log_proba(images).exp()
@@ -46,6 +49,8 @@ class Predictor:
     def checked(self, images: Tensor) -> Tensor:
         """``images`` as `predict_proba` takes them, as (N, C, H, W); raises `SsganError` for others."""
         channels, height, width = self.image_shape
+        if self.takes_vectors:
+            return checked_vectors(images, channels)
         if images.shape[1:] == (height, width, channels) != self.image_shape:
             images = images.permute(0, 3, 1, 2)
         elif channels == 1 and images.shape[1:] == (height, width):
@@ -73,6 +78,7 @@ class Classifier(Predictor):
 
     def __init__(self, network: ImageClassifier, header: dict[str, Any]):
         self.network, self.header = network, header
+        self.takes_vectors = network.standardized
         self.class_names = tuple(map(str, header["class_names"]))
         channels, height, width = map(int, header["image_shape"])
         self.image_shape = (channels, height, width)
@@ -96,7 +102,18 @@ class Classifier(Predictor):
         if images.dtype == torch.uint8:
             return scale_pixels(images, self.pixel_range)
         low, high = self.pixel_range
-        return images.float() * (high - low) + low
+        return images.float() if self.takes_vectors else images.float() * (high - low) + low
+
+
+def checked_vectors(vectors: Tensor, numbers: int) -> Tensor:
+    """Float (N, F) or (N, F, 1, 1) as (N, F, 1, 1) float32."""
+    if vectors.ndim not in (2, 4) or vectors.shape[1:].numel() != numbers or not vectors.is_floating_point():
+        raise SsganError(
+            f"vectors have the shape {tuple(vectors.shape)} of {vectors.dtype}; this classifier takes floats, (N, {numbers})"
+        )
+    if not vectors.isfinite().all():
+        raise SsganError("vectors hold NaN or infinite values")
+    return vectors.float().view(-1, numbers, 1, 1)
 
 
 class Ensemble(Predictor):
@@ -122,6 +139,7 @@ class Ensemble(Predictor):
                 )
         self.members, self.size, self.header = tuple(members), len(members), first.header
         self.class_names, self.image_shape, self.reading = first.class_names, first.image_shape, first.reading
+        self.takes_vectors = first.takes_vectors
 
     def predict_log_proba(self, images: Tensor | np.ndarray[Any, Any]) -> Tensor:
         return log_mean([member.predict_log_proba(images) for member in self.members])

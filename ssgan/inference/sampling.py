@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ssgan.errors import SsganError
 from ssgan.files import write_atomically
 from ssgan.nets.base import ImageGenerator
 from ssgan.nets.layers.batch_norm import update_bn
@@ -20,7 +21,7 @@ BN_BATCHES = 10
 
 
 def draw_images(generator: ImageGenerator, count: int, seed: int) -> Iterator[Tensor]:
-    """``count`` images, uint8 (N, C, H, W) on the CPU, in batches of up to 500, from the z of ``seed``.
+    """``count`` images, uint8 (N, C, H, W) on the CPU, or vectors as they are, in batches of up to 500, from the z of ``seed``.
 
     Batch statistics are settled first, so that an image depends on its own z alone.
     """
@@ -32,13 +33,16 @@ def draw_images(generator: ImageGenerator, count: int, seed: int) -> Iterator[Te
     for start in range(0, count, BATCH):
         z = generator.draw_latent(min(BATCH, count - start), rng).to(device)
         with torch.no_grad():
-            yield to_uint8(generator(z), generator.pixel_range).cpu()
+            images = generator(z).cpu()
+            yield images if generator.pixel_range is None else to_uint8(images, generator.pixel_range)
 
 
 def sample_grid(generator: ImageGenerator, count: int, per_row: int, seed: int, scale: int = 2) -> Tensor:
     """A grid of ``count`` images in [0, 1], (3, H, W), from the z of ``seed``; enlarged ``scale`` times."""
     from torchvision.utils import make_grid
 
+    if generator.pixel_range is None:
+        raise SsganError("checkpoint: its generator makes vectors, and no images to look at")
     images = torch.cat(list(draw_images(generator, count, seed))).float() / 255
     return make_grid(nn.functional.interpolate(images, scale_factor=scale), nrow=per_row, pad_value=0.5)
 

@@ -32,6 +32,8 @@ class AveragedViews(Predictor):
                 "views=true: the classifier's file does not say which changes of an image it was trained to ignore; an "
                 "earlier version wrote it. Use views=false."
             )
+        if predictor.takes_vectors:
+            raise SsganError("views=true: vectors have no views; use views=false")
         self.moves = MOVES if all(views["shift"] for views in known) else MOVES[:1]
         self.flips = (False, True) if all(views["flip"] for views in known) else (False,)
         if len(self.moves) * len(self.flips) == 1:

@@ -49,6 +49,8 @@ class ImageClassifier(nn.Module):
 
     head: nn.Module
     batch_dependent = False
+    standardized = False
+    """It takes vectors, float (N, F, 1, 1), and standardizes each of their F numbers itself."""
 
     pixel_range: PixelRange
     arguments: dict[str, Any]
@@ -73,7 +75,8 @@ class ImageGenerator(nn.Module):
     `SsganError` for another name, and for a reference batch of fewer than two.
     """
 
-    pixel_range: PixelRange
+    pixel_range: PixelRange | None
+    """None: what it makes are vectors."""
     arguments: dict[str, Any]
     image_shape: tuple[int, ...]
     latent: int

@@ -40,12 +40,30 @@ class MLPClassifierConfig(ClassifierConfig):
 
 
 @dataclass
+class VectorClassifierConfig(MLPClassifierConfig):
+    """For vectors: embeddings, rows of a table, spectra."""
+
+    hidden: list[int] = key([512, 256], "units of every layer but the last")
+    input_noise: float = key(0.3, "in standard deviations of each number", at_least=0)
+    standardized: bool = key(True, "each number to mean 0 and sd 1, by the unlabeled pool")
+
+
+@dataclass
 class MLPGeneratorConfig(GeneratorConfig):
     """The generator of the authors' train_mnist_feature_matching.py, but for its first bias."""
 
     _target_: str = "ssgan.nets.MLPGenerator"
     hidden: list[int] = key([500, 500], "units of every layer but the last")
-    output: str = key("sigmoid", "nonlinearity of the output; authors' code: sigmoid", choices=("sigmoid", "softplus"))
+    output: str = key(
+        "sigmoid", "nonlinearity of the output; authors' code: sigmoid", choices=("sigmoid", "softplus", "standardized")
+    )
+
+
+@dataclass
+class VectorGeneratorConfig(MLPGeneratorConfig):
+    """For vectors."""
+
+    output: str = key("standardized", "scaled to the sd and mean of the unlabeled pool")
 
 
 @dataclass
@@ -145,6 +163,7 @@ CLASSIFIERS: dict[str, type[Any]] = {
     "dcgan": DCGANClassifierConfig,
     "mnist": MLPClassifierConfig,
     "small": SmallClassifierConfig,
+    "vectors": VectorClassifierConfig,
     "wrn_28_2": ResNetClassifierConfig,
 }
 """The choices of ``net/classifier=``, beside the files of conf/net/classifier."""
@@ -153,5 +172,6 @@ GENERATORS: dict[str, type[GeneratorConfig]] = {
     "lean": ConvGeneratorConfig,
     "dcgan": DCGANGeneratorConfig,
     "mnist": MLPGeneratorConfig,
+    "vectors": VectorGeneratorConfig,
 }
 """The choices of ``net/generator=``, beside the files of conf/net/generator."""

@@ -12,13 +12,16 @@ from ssgan.nets.initialization import initialize_from_data
 from ssgan.nets.layers.batch_norm import norm_layers
 from ssgan.nets.layers.minibatch_discrimination import MinibatchDiscrimination
 from ssgan.nets.layers.noise import GaussianNoise
+from ssgan.nets.layers.standardization import Standardization
 from ssgan.nets.layers.weight_norm import WeightNormLinear
+from ssgan.pixels import PixelRange
 
 
 class MLPClassifier(ImageClassifier):
-    """Images in [0, 1] -> logits.
+    """Images in [0, 1], or vectors -> logits.
 
-    Noise, weight-normed layer, ReLU for each width of ``hidden``, then minibatch discrimination with
+    With ``standardized`` it takes vectors, float (N, F, 1, 1), of any range, each of whose numbers becomes mean 0 and sd 1
+    by the statistics of those that `initialize` gets. Then noise, weight-normed layer, ReLU for each width of ``hidden``, then minibatch discrimination with
     ``minibatch_kernels`` kernels of ``minibatch_dims`` dimensions if there are any, noise and the output layer, whose
     scale is the only one trained.
     """
@@ -36,9 +39,11 @@ class MLPClassifier(ImageClassifier):
         init_std: float,
         minibatch_kernels: int = 0,
         minibatch_dims: int = 0,
+        standardized: bool = False,
     ):
         super().__init__()
-        trunk: list[nn.Module] = [nn.Flatten()]
+        self.standardized = standardized
+        trunk: list[nn.Module] = [nn.Flatten(), *([Standardization(prod(image_shape))] if standardized else [])]
         noise = input_noise
         for inputs, outputs in pairwise([prod(image_shape), *hidden]):
             trunk += [GaussianNoise(noise), WeightNormLinear(inputs, outputs, init_std=init_std), nn.ReLU()]
@@ -46,6 +51,10 @@ class MLPClassifier(ImageClassifier):
         self.trunk = nn.Sequential(*trunk)
         self.head = output_head(hidden[-1], classes, hidden_noise, init_std, minibatch_kernels, minibatch_dims)
         self.batch_dependent = minibatch_kernels > 0
+
+    def initialize(self, images: Tensor) -> None:
+        if self.standardized:
+            self.trunk[1].measure(images)  # type: ignore[operator]
 
     def features(self, images: Tensor) -> Tensor:
         """f(x) of sec. 3.1: the last hidden layer after its ReLU and before its noise, (N, hidden[-1])."""
@@ -62,14 +71,15 @@ def output_head(
 
 
 class MLPGenerator(ImageGenerator):
-    """z -> images in [0, 1].
+    """z -> images in [0, 1], or vectors.
 
     Softplus layers, normed by ``norm`` (batch norm has no gain, as in the authors' code), then a weight-normed output
     layer. ``output`` is its nonlinearity: ``sigmoid`` (authors' code) or ``softplus``, which has no upper end to
-    saturate at. Weights start Glorot-uniform, the default of the authors' framework.
+    saturate at; or ``standardized``, for vectors: none, and then each number is scaled and moved to the sd and the mean of
+    those that `start_from_mean` gets. Weights start Glorot-uniform, the default of the authors' framework.
     """
 
-    pixel_range = (0.0, 1.0)
+    pixel_range: PixelRange | None = (0.0, 1.0)
 
     @capture_init_args
     def __init__(
@@ -93,7 +103,10 @@ class MLPGenerator(ImageGenerator):
         self.hidden = nn.Sequential(*layers)
         self.output_layer = WeightNormLinear(hidden[-1], prod(image_shape), train_scale=True)
         nn.init.xavier_uniform_(self.output_layer.v)
-        self.output = {"sigmoid": nn.Sigmoid, "softplus": nn.Softplus}[output]()
+        restored = Standardization(prod(image_shape), inverse=True)
+        self.output = {"sigmoid": nn.Sigmoid(), "softplus": nn.Softplus(), "standardized": restored}[output]
+        if output == "standardized":
+            self.pixel_range = None
 
     def initialize(self, count: int) -> None:
         """The hidden layers, if they are weight-normed; the output layer starts as it was made, as in the authors' code."""
@@ -107,6 +120,9 @@ class MLPGenerator(ImageGenerator):
         A bias of 0 starts from gray: the way from there drives many outputs of a sigmoid into saturation, where the
         gradient is 0. Means are kept 0.01 away from both ends.
         """
+        if isinstance(self.output, Standardization):
+            self.output.measure(images)
+            return
         mean = images.mean(0).flatten().clamp(0.01, 0.99)
         inverse = torch.logit(mean) if self.arguments["output"] == "sigmoid" else mean.expm1().log()
         self.output_layer.b.copy_(inverse)

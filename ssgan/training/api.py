@@ -116,7 +116,8 @@ def as_returned(result: Result) -> TrainingResult:
 def dataset_overrides(data: Data, images: ImageData | None) -> list[str]:
     """What the command line would say of ``data``; arrays train with the settings of an .npz file."""
     if images is not None:
-        return ["dataset=npz", "dataset.path=memory", f"dataset.name={quoted(images.name)}"]
+        kind = "vectors" if images.of_vectors else "npz"
+        return [f"dataset={kind}", "dataset.path=memory", f"dataset.name={quoted(images.name)}"]
     path = Path(str(data))
     if str(data) in dataset_names():
         return [f"dataset={data}"]

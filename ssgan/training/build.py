@@ -117,8 +117,13 @@ def build(config: DictConfig, data: ImageData, split: Split) -> Built:
         networks["generator"] = instantiate(config.net.generator, data.image_shape)
     settings: Any = OmegaConf.to_object(method)
     module = kind(**networks, config=settings, seed=config.seed)
-    weak, strong = Augmentation(data.image_shape, **config.augmentation), None
-    if any(view.strength == "strong" for view in module.all_views.values()):
+    weak, strong = None, None
+    strongly = [name for name, view in module.all_views.items() if view.strength == "strong"]
+    if data.of_vectors:
+        _check_vectors(config, module, strongly)
+    else:
+        weak = Augmentation(data.image_shape, **config.augmentation)
+    if strongly:
         strong = Augmentation(data.image_shape, **config.strong_augmentation, name="strong_augmentation")
     datamodule = SemiSupervisedData(
         data, split, method.batch_size, method.labeled_batch_size, weak=weak, strong=strong, seed=config.seed
@@ -127,13 +132,38 @@ def build(config: DictConfig, data: ImageData, split: Split) -> Built:
     return module, datamodule
 
 
+def _check_vectors(config: DictConfig, module: Method, strongly: list[str]) -> None:
+    """Raise `SsganError` for what vectors do not have: augmentations, and networks and terms that are for pixels."""
+    key = f"method={config.method.name}"
+    classifier = module.classifier
+    if not getattr(classifier, "standardized", False):
+        raise SsganError(
+            f"net.classifier: {type(classifier).__name__} takes images, and the data are vectors of "
+            f"{classifier.arguments['image_shape'][0]} numbers; use dataset=vectors, or net/classifier=vectors "
+            f"net/generator=vectors"
+        )
+    if strongly:
+        raise SsganError(
+            f"{key}: learns from strongly augmented images ({', '.join(strongly)}), and vectors have no augmentation; use "
+            f"improved_gan, bad_gan, manifold_gan, ct_gan, mean_teacher or supervised"
+        )
+    if any(name == "virtual_adversarial" for name, _ in module.terms):
+        raise SsganError(f"{key}: virtual adversarial changes are measured in pixels; use another method for vectors")
+    given = {key: value for key, value in config.augmentation.items() if value}
+    if given:
+        raise SsganError(
+            f"augmentation.{next(iter(given))}={next(iter(given.values()))}: vectors have no augmentation; use 0"
+        )
+
+
 def make_trainer(
     config: DictConfig,
     callbacks: list[pl.Callback],
     logger: Any = False,
     folder: Path | None = None,
+    validates: bool = False,
 ) -> pl.Trainer:
-    """A trainer that keeps what it writes, if anything, in ``folder``."""
+    """A trainer that keeps what it writes, if anything, in ``folder``, and ``validates`` after every epoch."""
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     if not torch.cuda.is_available():  # Lightning sets it to 1: on a CPU every optimizer step then looks for NVML anew
@@ -151,7 +181,7 @@ def make_trainer(
         precision=config.method.precision,
         max_epochs=config.method.epochs,
         limit_train_batches=config.trainer.limit_train_batches,
-        limit_val_batches=1.0 if config.validation else 0,
+        limit_val_batches=1.0 if validates else 0,
         num_sanity_val_steps=0,
         callbacks=callbacks,
         logger=logger,

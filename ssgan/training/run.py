@@ -102,6 +102,7 @@ def run(
         config.validation,
         config.balanced,
         data.held_out,
+        data.class_names,
     )
     # Everything that can refuse the configuration has been built before anything is written.
     limit = parse_duration(config.max_time) if config.max_time else None
@@ -179,12 +180,12 @@ def run_method(
     callbacks += [watch, RunProgress(f"{condition(config)} {config.name}"), estimate, record]
     if limit:
         callbacks.insert(0, TimeLimit(limit))
-    if has_generator:
+    if has_generator and not data.data.of_vectors:
         callbacks.append(
             SampleGrid(folder / "samples", config.trainer.samples_every, config.trainer.samples_count, config.seed)
         )
     callbacks.append(checkpoints)  # after all others: what they did of an epoch is then done
-    trainer = make_trainer(config, callbacks, logger, folder.path)
+    trainer = make_trainer(config, callbacks, logger, folder.path, validates=len(data.validation) > 0)
     train_from_checkpoint(trainer, module, data, checkpoints)
     status = "finished" if watch.reason is None else "collapsed"
     if not trainer.is_global_zero:

@@ -49,6 +49,20 @@ class InspectConfig(DataCommandConfig):
 
 
 @dataclass
+class EmbedConfig(DataCommandConfig):
+    """``python -m ssgan.embed images=NAME_FOLDER_OR_FILE output=FILE.npz``"""
+
+    images: str = key(MISSING, "a data set's name, a folder of pictures, a table of them (.csv), or arrays (.npz)")
+    output: str = key(MISSING, "the .npz file of vectors, labels and class names")
+    backbone: str = key(
+        "efficientnet_lite0", "a model of torchvision.models, efficientnet_lite0, or timm: and a model of timm"
+    )
+    size: int = key(112, "pixels that images are resized to, both ways")
+    weights: str | None = key(None, "the file of the backbone's weights; null: a package's, or downloaded ones")
+    settings: list[str] = key([], 'keys of the data set: ["dataset.label_column=class"]')
+
+
+@dataclass
 class PredictConfig(CommandConfig):
     """``python -m ssgan.predict classifier=FILE images=FOLDER_OR_FILE output=FILE.csv``"""
 
@@ -134,6 +148,7 @@ class DivergencesConfig(CommandConfig):
 
 COMMANDS: dict[str, type[CommandConfig]] = {
     "inspect": InspectConfig,
+    "embed": EmbedConfig,
     "evaluate": EvaluateConfig,
     "predict": PredictConfig,
     "sample": SampleConfig,

@@ -15,7 +15,7 @@ ssgan trains an image classifier on a few labeled and many unlabeled images, and
   python -m ssgan.fit -m labels=20,50,100 split_seed=0,1,2    every combination
   python -m ssgan.fit trainer=ddp devices=4                   on four GPUs
 
-  dataset=     digits, mnist, svhn, cifar10, folder, table, npz
+  dataset=     digits, mnist, svhn, cifar10, folder, table, npz, vectors
   method=      {methods};
                method.epochs=, method.batch_size= and so on
   labels=      images that carry a label, or all
@@ -27,7 +27,7 @@ ssgan trains an image classifier on a few labeled and many unlabeled images, and
   name=        of the run; runs_dir= where it is written
 
 The same command goes on with a run that was stopped. --cfg job prints every key and its value. The other commands:
-inspect, evaluate, predict, sample, score, report, turing, ablation, divergences. More: README.md, conf/, ssgan/methods.
+inspect, embed, evaluate, predict, sample, score, report, turing, ablation, divergences. More: README.md, conf/, ssgan/methods.
 """
 
 

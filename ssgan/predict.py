@@ -8,11 +8,12 @@ from ssgan.data.images import find_pictures
 from ssgan.errors import print_error
 from ssgan.files import require_writable
 from ssgan.inference.classifier_file import load_named
+from ssgan.inference.embedding import taking_images
 
 
 def predict(config: DictConfig) -> int:
     """Write path, class and probability of every picture; a broken one is named, skipped and counted (exit code 1)."""
-    classifier = load_named(config.classifier, config.views)
+    classifier = taking_images(load_named(config.classifier, config.views))
     paths = find_pictures(config.images)
     require_writable(config.output)
     broken = predict_files(classifier, paths, config.output)

@@ -1,5 +1,6 @@
 """A user's arrays as a data set: images and labels in any of their usual forms, and a sentence for what is not obvious."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,8 +10,10 @@ from torch import Tensor
 
 from ssgan.data.image_data import ImageData, Origin
 from ssgan.data.labels import NO_LABEL, parse_labels
-from ssgan.errors import SsganError
+from ssgan.errors import SsganError, first_line
+from ssgan.inference.embedding import Embedding
 from ssgan.pixels import levels_to_uint8
+from ssgan.reading import AS_IS, PictureReading
 
 Array = np.ndarray[Any, Any]
 
@@ -34,6 +37,7 @@ ALIASES = {
     "y_validation": ("y_validation", "y_val", "y_valid", "val_labels", "valid_labels", "validation_labels", "Y_val"),
     "x_test": ("x_test", "test_images", "X_test", "images_test", "test_x"),
     "y_test": ("y_test", "test_labels", "Y_test", "labels_test", "test_y"),
+    "embedding": ("embedding",),
     "class_names": ("class_names", "classes", "label_names", "target_names"),
 }
 """The names of arrays in a file, ours first; MedMNIST's are train_images, train_labels and so on."""
@@ -88,6 +92,8 @@ def image_data(
     x = {part: images[f"x_{part}"] for part in parts}
     y = {part: torch.from_numpy(targets[f"y_{part}"].astype(np.int64)) for part in parts}
     held_out = len(x.get("validation", ()))
+    embedding = _embedding(arrays["embedding"], what) if "embedding" in arrays else {}
+    reading = embedding.pop("reading", None)
     return ImageData(
         name,
         names,
@@ -96,8 +102,23 @@ def image_data(
         x.get("test", x["train"][:0]),
         y.get("test", y["train"][:0]),
         held_out,
-        Origin(notes=(*notes, *more)),
+        Origin(
+            (*notes, *more),
+            embedding=embedding or None,
+            reading=PictureReading.from_json(reading) if reading else AS_IS,
+        ),
     )
+
+
+def _embedding(description: Array, what: str) -> dict[str, Any]:
+    """What `ssgan.embed` wrote of itself."""
+    try:
+        content = json.loads(str(description))
+        PictureReading.from_json(content["reading"])
+        Embedding.from_json(content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise SsganError(f"{what}: embedding is not what ssgan.embed writes ({first_line(error)})") from error
+    return dict(content)
 
 
 def _check_labels(part: str, targets: Array, images: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -28,6 +29,8 @@ class Origin:
     """The files of all training images and then of all test images; none for arrays."""
     to_predict: tuple[Path, ...] = ()
     """Pictures for testing that nobody has labeled."""
+    embedding: Mapping[str, Any] | None = None
+    """By which backbone vectors were made of images, if ``ssgan.embed`` did so."""
     reading: PictureReading = AS_IS
     """How other pictures are to be read for a classifier that was trained on these."""
 

@@ -114,7 +114,7 @@ def read_listing(
             got.modes,
             tuple(relative(files[number], root) for number in got.kept),
             tuple(listing.to_predict),
-            PictureReading(background, got.levels),
+            reading=PictureReading(background, got.levels),
         ),
     )
     if strict:

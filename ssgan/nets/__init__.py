@@ -4,6 +4,7 @@ from ssgan.nets.air import AirClassifier
 from ssgan.nets.conv import ConvClassifier, ConvGenerator
 from ssgan.nets.dcgan import DCGANClassifier, DCGANGenerator
 from ssgan.nets.mlp import MLPClassifier, MLPGenerator
+from ssgan.nets.pretrained import PretrainedClassifier
 from ssgan.nets.resnet import ResNetClassifier
 from ssgan.nets.small import SmallClassifier
 
@@ -15,6 +16,7 @@ __all__ = [
     "DCGANGenerator",
     "MLPClassifier",
     "MLPGenerator",
+    "PretrainedClassifier",
     "ResNetClassifier",
     "SmallClassifier",
 ]

@@ -157,11 +157,24 @@ class SmallClassifierConfig:
     stride: int = key(1, "of the first convolution", at_least=1)
 
 
+@dataclass
+class PretrainedClassifierConfig:
+    """A backbone that was trained on other images, all of which is trained further; see `ssgan.nets.pretrained`."""
+
+    _target_: str = "ssgan.nets.PretrainedClassifier"
+    name: str = key(
+        "efficientnet_lite0", "a model of torchvision.models, efficientnet_lite0, or timm: and a model of timm"
+    )
+    size: int = key(112, "pixels that images are resized to, both ways", at_least=32)
+    weights: str | None = key(None, "the file of its weights; null: a package's, or downloaded ones")
+
+
 CLASSIFIERS: dict[str, type[Any]] = {
     "lean": ConvClassifierConfig,
     "air": AirClassifierConfig,
     "dcgan": DCGANClassifierConfig,
     "mnist": MLPClassifierConfig,
+    "pretrained": PretrainedClassifierConfig,
     "small": SmallClassifierConfig,
     "vectors": VectorClassifierConfig,
     "wrn_28_2": ResNetClassifierConfig,

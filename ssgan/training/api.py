@@ -93,11 +93,17 @@ def inspect(data: Data, *, settings: Sequence[str] = ()) -> dict[str, Any]:
 
     Raises `SsganError` for data that cannot be trained on.
     """
+    return inspect_data(load(data, settings))
+
+
+def load(data: Data, settings: Sequence[str] = (), size: int | None = None) -> ImageData:
+    """``data``, as `train` takes it; pictures in files as ``size`` x ``size`` pixels, if that is given."""
     images = in_memory(data)
-    if images is None:
-        config, _ = compose([*dataset_overrides(data, None), *settings])
-        images = load_dataset(config.dataset)
-    return inspect_data(images)
+    if images is not None:
+        return images
+    overrides = dataset_overrides(data, None)
+    sized = [f"dataset.size={size}"] if size and overrides[0] in ("dataset=folder", "dataset=table") else []
+    return load_dataset(compose([*overrides, *sized, *settings])[0].dataset)
 
 
 def in_memory(data: Data) -> ImageData | None:

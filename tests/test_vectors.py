@@ -40,7 +40,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_vectors_are_read_as_they_are(file: Path) -> None:
-    data = ssgan.inspect(file, settings=["dataset=vectors"])
+    data = ssgan.inspect(file)
     assert data["shape"] == [6]
     assert data["classes"] == {"ham": 20, "spam": 20}
     arrays = blobs(10, 0)
@@ -151,6 +151,11 @@ def test_what_vectors_do_not_have(
 @pytest.mark.slow
 def test_vectors_from_python(tmp_path: Path) -> None:
     (x, y), (x_test, y_test) = blobs(300, 0), blobs(100, 1)
+    np.savez(tmp_path / "blobs.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
+    from_file = ssgan.train(
+        tmp_path / "blobs.npz", "supervised", settings=["method.epochs=5"], runs_dir=tmp_path / "file"
+    )
     result = ssgan.train((x, y, x_test, y_test), "supervised", settings=["method.epochs=5"], runs_dir=tmp_path)
     assert result.metrics["test_error"] < 0.08
+    assert from_file.metrics["test_error"] == result.metrics["test_error"]
     assert (result.classifier.predict(x_test).numpy() != y_test).mean() == pytest.approx(result.metrics["test_error"])

@@ -41,6 +41,18 @@ def read_data_arrays(path: Path) -> dict[str, Array]:
     return {key: arrays[name] for key, name in names.items()}
 
 
+def holds_vectors(path: Path) -> bool:
+    """Whether the training images of a file or folder that `read_data_arrays` takes are (N, F); False if it takes it not."""
+    try:
+        if path.is_dir() or path.suffix.lower() == ".npy":
+            return read_data_arrays(path)["x_train"].ndim == 2
+        name = find_arrays(names_in(path), str(path))["x_train"]
+        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
+            return len(_header(member)[0]) == 2
+    except (SsganError, *DAMAGED):
+        return False
+
+
 def read_npy(path: Path) -> Array:
     """The array of an .npy file, mapped; raises `SsganError` for a file that is not whole."""
     try:
@@ -89,6 +101,14 @@ def read_arrays(path: Path, keys: Iterable[str]) -> dict[str, Array]:
         raise SsganError(f"{path}: not a whole .npz file ({first_line(error)}). Copy or unpack it again.") from error
 
 
+def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of the array whose file this is."""
+    version = np.lib.format.read_magic(file)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = header(file)
+    return shape, dtype
+
+
 def _claimed_in(archive: zipfile.ZipFile, name: str) -> int:
     """The bytes of an array as its header has them; raises ValueError if the file does not hold as many."""
     with archive.open(name) as member:
@@ -101,9 +121,7 @@ def _claimed_in(archive: zipfile.ZipFile, name: str) -> int:
 
 def _claimed_bytes(file: Any, name: str) -> int:
     """The bytes of an array as its header has them, which is read; raises ValueError for one of Python objects."""
-    version = np.lib.format.read_magic(file)
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = header(file)
+    shape, dtype = _header(file)
     if dtype.hasobject:
         raise ValueError(f"{name.removesuffix('.npy')} {PICKLED}")
     if min(shape, default=0) < 0:

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ssgan.configuration import compose, require_keys, run_path
 from ssgan.configuration_errors import format_hydra_error
+from ssgan.data.array_files import holds_vectors
 from ssgan.data.datasets import Array, from_arrays
 from ssgan.data.image_data import ImageData
 from ssgan.data.inspection import inspect_data
@@ -132,7 +133,8 @@ def dataset_overrides(data: Data, images: ImageData | None) -> list[str]:
     if path.suffix.lower() in (".csv", ".tsv"):
         return ["dataset=table", f"dataset.path={quoted(path)}"]
     if path.suffix.lower() in (".npz", ".npy"):
-        return ["dataset=npz", f"dataset.path={quoted(path)}"]
+        kind = "vectors" if holds_vectors(path) else "npz"
+        return [f"dataset={kind}", f"dataset.path={quoted(path)}"]
     return [f"dataset={quoted(data)}"]
 
 

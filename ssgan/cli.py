@@ -20,7 +20,23 @@ from ssgan.command_schema import COMMANDS
 from ssgan.configuration import GROUPS, register, require_keys
 from ssgan.configuration_errors import format_hydra_error, no_such_key, of_groups
 from ssgan.errors import SsganError, first_line, print_error
+from ssgan.fields import quoted
 from ssgan.schema import CONFIG_DIR, FitConfig
+
+
+def print_any_name() -> None:
+    """Let file names be printed that are any bytes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+STRINGS = (
+    *("name", "dataset.name", "dataset.path", "data_dir", "runs_dir", "images", "output", "classifier", "checkpoint"),
+    *("judge", "runs", "results", "readme", "weights", "backbone", "net.classifier.weights", "net.classifier.name"),
+    *("dataset.path_column", "dataset.label_column", "dataset.split_column"),
+)
+"""Keys whose values are names, of files above all, and nothing else."""
 
 
 def run(config_name: str, job: Callable[[DictConfig], int], help_text: str | None = None) -> None:
@@ -33,14 +49,13 @@ def run(config_name: str, job: Callable[[DictConfig], int], help_text: str | Non
     if help_text and not {"-h", "--help"}.isdisjoint(sys.argv):
         print(help_text, end="")
         sys.exit(0)
+    sys.argv[1:] = [as_string(word, sweeps=not {"-m", "--multirun"}.isdisjoint(sys.argv)) for word in sys.argv[1:]]
     unknown = unknown_keys(config_name)
     if unknown:
         print_error("; ".join(unknown))
         sys.exit(1)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors come up to here, where they are told in one message
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a file name may be any bytes
+    print_any_name()
     register(trains=config_name == "config")
     code, composed = 0, list[bool]()
     with tempfile.TemporaryDirectory() as answers:  # of the jobs, which a launcher may run in processes of their own
@@ -84,6 +99,21 @@ def run(config_name: str, job: Callable[[DictConfig], int], help_text: str | Non
             code = 128 + getattr(stop, "signal", signal.SIGINT)
         code = max([code, *(int(answer.read_text()) for answer in Path(answers).iterdir())])
     sys.exit(code)
+
+
+def as_string(word: str, sweeps: bool) -> str:
+    """An override of one of `STRINGS` with its value in quotes, any other word as it is.
+
+    Hydra would otherwise take 1_1_1 for a number, and refuse umlauts, brackets and much else that names of files have. What
+    is in quotes stays; so do null and, where a command ``sweeps``, commas and the like.
+    """
+    key, separator, value = word.partition("=")
+    in_quotes = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    if not separator or key.lstrip("+") not in STRINGS or in_quotes or value in ("", "null", "???"):
+        return word
+    if sweeps and re.search(r",|\w\(", value):
+        return word
+    return f"{key}={quoted(value)}"
 
 
 def unknown_keys(config_name: str) -> list[str]:

@@ -2,8 +2,10 @@
 
 import copy
 import dataclasses
+import re
 from collections.abc import Collection
 from math import isfinite
+from numbers import Number
 from typing import Any
 
 from ssgan.errors import SsganError
@@ -65,3 +67,13 @@ def remedy(limits: Any) -> str:
         return f"{low} or more" if "at_least" in limits else f"a number above {low}"
     start = f"from {low}" if "at_least" in limits else f"above {low} and"
     return f"a number {start} to {high}" if "at_most" in limits else f"a number {start} to less than {high}"
+
+
+def quoted(value: Any) -> str:
+    """``value`` as Hydra's command line takes it."""
+    value = value.item() if hasattr(value, "item") else value  # NumPy's
+    if isinstance(value, Number):
+        return str(value).lower()
+    # A backslash is one, unless a quote follows.
+    text = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + found[2].replace("'", "\\'"), str(value))
+    return f"'{text}'"

@@ -13,6 +13,7 @@ from conftest import Outcome
 from PIL import Image, PngImagePlugin
 
 import ssgan
+from ssgan.cli import as_string
 from ssgan.data.arrays import image_data
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import from_arrays, npz
@@ -660,3 +661,48 @@ def test_a_folder_that_cannot_be_written_is_read(tmp_path: Path, capsys: pytest.
         assert "will be decoded again next time" in capsys.readouterr().err
     finally:
         root.chmod(0o700)
+
+
+# --- Names of files ---
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bücher",
+        "a[1]",
+        "a=b",
+        "a~b",
+        "a,b",
+        "it's",
+        'q"q',
+        "a b",
+        "a(b)",
+        "a{b}",
+        "100%",
+        "#1",
+        "a:b",
+        "1_1_1",
+        "null.",
+        "b\\c",
+        "[x]",
+    ],
+)
+def test_a_folder_of_any_name(name: str, ssgan: Command, tmp_path: Path) -> None:
+    """Kills what Hydra's grammar makes of them, 111 of 1_1_1."""
+    root = classes(tmp_path / name)
+    outcome = ssgan(
+        "inspect", "dataset=folder", f"dataset.path={root}", "dataset.size=8", f"dataset.name={name}", "json=true"
+    )
+    assert outcome.code == 0, outcome.err
+    report = json.loads(outcome.out)
+    assert report["classes"] == {"cat": 3, "dog": 3}
+    assert report["name"] == name
+
+
+def test_names_in_sweeps_are_left_to_hydra() -> None:
+    assert as_string("name=a,b", sweeps=True) == "name=a,b"
+    assert as_string("name=a,b", sweeps=False) == "name='a,b'"
+    assert as_string("name='a b'", sweeps=False) == "name='a b'"
+    assert as_string("labels=1_1", sweeps=False) == "labels=1_1"
+    assert as_string("output=null", sweeps=False) == "output=null"

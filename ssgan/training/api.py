@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from numbers import Number
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
@@ -18,6 +16,7 @@ from ssgan.data.image_data import ImageData
 from ssgan.data.inspection import inspect_data
 from ssgan.data.registry import dataset_names, load_dataset
 from ssgan.errors import SsganError
+from ssgan.fields import quoted
 from ssgan.inference.classifier import Classifier
 from ssgan.inference.classifier_file import load_classifier
 from ssgan.training.launch import launched_world_size
@@ -136,11 +135,3 @@ def dataset_overrides(data: Data, images: ImageData | None) -> list[str]:
         kind = "vectors" if holds_vectors(path) else "npz"
         return [f"dataset={kind}", f"dataset.path={quoted(path)}"]
     return [f"dataset={quoted(data)}"]
-
-
-def quoted(value: Any) -> str:
-    """``value`` as Hydra's command line takes it."""
-    if isinstance(value, Number | np.bool_):
-        return str(value).lower()
-    text = str(value).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{text}'"

@@ -130,6 +130,9 @@ class FitConfig:
         MISSING, "training images that carry a label, as many of each class; all: every one that has a label"
     )
     balanced: bool = MISSING
+    balance: float = key(
+        MISSING, "of labeled images in batches: 0: each as often; 1: each class as often", at_least=0, at_most=1
+    )
     validation: int = key(MISSING, "training images held out", at_least=0)
     split_seed: int = MISSING
     seed: int = key(MISSING, "of everything but the split", at_least=0)

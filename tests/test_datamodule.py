@@ -146,3 +146,15 @@ def test_pixels_are_scaled_once_and_targets_never() -> None:
 def test_batch_size_that_cannot_be(size: int) -> None:
     with pytest.raises(SsganError, match=f"method.batch_size={size}: use 2 to 180"):
         module(batch_size=size)
+
+
+def test_balance_draws_rare_classes_as_often() -> None:
+    targets = torch.tensor([0] * 90 + [1] * 10)
+    images = torch.zeros(100, 1, 2, 2, dtype=torch.uint8)
+    data = ImageData("rare", ("a", "b"), images, targets, images, targets)
+    split = draw_split(targets.numpy(), 2, "all", 0)
+    for balance, share in ((0.0, 0.1), (0.5, 0.25), (1.0, 0.5)):
+        module = SemiSupervisedData(data, split, 2, 200, balance=balance)
+        drawn = targets[module.labeled_order(0)]
+        assert drawn.float().mean().item() == pytest.approx(share, abs=0.02)
+        assert torch.equal(module.labeled_order(3), module.labeled_order(3))

@@ -1,5 +1,6 @@
 """A user's own arrays and pictures are read as they are, and what is wrong with them is named."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -213,3 +214,43 @@ def test_unbalanced_labels(ssgan: Command, tmp_path: Path) -> None:
     outcome = ssgan("fit", *source, *short, "labels=31", "split_seed=1")
     assert outcome.code == 1
     assert "labels=31: not divisible by the 2 classes" in outcome.err
+
+
+@pytest.mark.slow
+def test_rare_classes_are_seen(ssgan: Command, digits: ImageData, tmp_path: Path) -> None:
+    """The table names their errors, and balance=1 lets the classifier see them."""
+    targets = digits.train_targets.clone()
+    for rare in range(5):  # 3 labels of each, of about 130
+        targets[(targets == rare).nonzero().flatten()[3:]] = -1
+    arrays = {
+        "x_train": digits.train_images[:, 0],
+        "y_train": targets,
+        "x_test": digits.test_images[:, 0],
+        "y_test": digits.test_targets,
+    }
+    np.savez(tmp_path / "rare.npz", **{name: array.numpy() for name, array in arrays.items()})
+    errors = {}
+    for balance in (0, 1):
+        source = [
+            "dataset=npz",
+            f"dataset.path={tmp_path / 'rare.npz'}",
+            "dataset.name=rare",
+            f"balance={balance}",
+            f"name=b{balance}",
+        ]
+        short = [
+            "method=supervised",
+            "preset=digits_gan",
+            "validation=0",
+            "labels=all",
+            "method.epochs=8",
+            "net.classifier.hidden=[100]",
+        ]
+        outcome = ssgan("fit", *source, *short, f"runs_dir={tmp_path}")
+        assert outcome.code == 0, outcome.err
+        assert "balanced error" in outcome.out
+        assert f"b{balance}, error by class: 0 (3 labels)" in outcome.out
+        metrics = json.loads((tmp_path / f"rare@all/b{balance}/split0-seed0/metrics.json").read_text())
+        assert metrics["labels_per_class"]["4"] == 3
+        errors[balance] = metrics["balanced_error"]
+    assert errors[1] < errors[0] - 0.02

@@ -33,6 +33,8 @@ class SemiSupervisedData(pl.LightningDataModule):
     weak, strong: augmentation of views by their strength; without ``weak`` weak views are the images as they are, and a
         method with strong views needs ``strong``
     seed: what is drawn depends on (seed, epoch, step) alone
+    balance: a labeled image of a class with n labels is drawn in proportion to n^-balance: 0: each image as often, 1: each
+        class as often
 
     An epoch is one pass over the unlabeled pool, the last partial batch dropped. The pool is every training image but
     the validation images: the labeled ones are in it. A method gives its views, pixel range and type of pixels by
@@ -48,9 +50,10 @@ class SemiSupervisedData(pl.LightningDataModule):
         weak: Augmentation | None = None,
         strong: Augmentation | None = None,
         seed: int = 0,
+        balance: float = 0.0,
     ):
         super().__init__()
-        self.data, self.split, self.seed = data, split, seed
+        self.data, self.split, self.seed, self.balance = data, split, seed, balance
         self.augmentations = {"weak": weak or Augmentation(data.image_shape)} | ({"strong": strong} if strong else {})
         held_out = torch.zeros(len(data.train_images), dtype=torch.bool)
         held_out[list(split.validation)] = True
@@ -127,9 +130,15 @@ class SemiSupervisedData(pl.LightningDataModule):
         return self.pool[torch.randperm(len(self.pool), generator=self._rng(stream, epoch))]
 
     def labeled_order(self, epoch: int) -> Tensor:
-        """The labeled images, tiled to the length of an epoch; every tile is a permutation of its own."""
+        """The labeled images, tiled to the length of an epoch; every tile is a permutation of its own, or, with ``balance``, drawn
+        with replacement.
+        """
         rng = self._rng("labeled", epoch)
         tiles = -(-self.steps_per_epoch * self.batch_sizes["labeled"] // len(self.labeled))
+        if self.balance:
+            targets = self.data.train_targets[self.labeled]
+            weights = targets.bincount().double().pow(-self.balance)[targets]
+            return self.labeled[torch.multinomial(weights, tiles * len(self.labeled), replacement=True, generator=rng)]
         return torch.cat([self.labeled[torch.randperm(len(self.labeled), generator=rng)] for _ in range(tiles)])
 
     def draws(self, name: str, epoch: int) -> tuple[Tensor, ...]:

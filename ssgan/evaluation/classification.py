@@ -1,5 +1,6 @@
 """What a classifier is judged by."""
 
+from statistics import mean
 from typing import Any
 
 import torch
@@ -14,7 +15,8 @@ BINS = 15
 def evaluate(log_probabilities: Tensor, targets: Tensor) -> dict[str, Any]:
     """Error rate, calibration and likelihood of log p(y | x), (N, K), against targets (N,) in 0..K-1.
 
-    ``error`` and ``per_class_error`` are fractions (None for a class without images), ``ece`` the expected
+    ``error`` and ``per_class_error`` are fractions (None for a class without images), ``balanced_error`` is the mean of the
+    latter, in which a rare class counts as much as a frequent one, ``ece`` the expected
     calibration error in `BINS` equal bins of the top probability (Guo et al. 2017, eq. 3), ``nll`` is in nats per image.
     """
     classes = log_probabilities.shape[1]
@@ -22,10 +24,12 @@ def evaluate(log_probabilities: Tensor, targets: Tensor) -> dict[str, Any]:
     wrong = (log_probabilities.argmax(1) != targets).double()
     counts = torch.bincount(targets, minlength=classes).tolist()
     wrong_in_class = torch.bincount(targets, weights=wrong, minlength=classes).tolist()
+    per_class = [w / n if n else None for w, n in zip(wrong_in_class, counts, strict=True)]
     return {
         "error": wrong.mean().item(),
         "n": len(targets),
-        "per_class_error": [w / n if n else None for w, n in zip(wrong_in_class, counts, strict=True)],
+        "balanced_error": mean(error for error in per_class if error is not None),
+        "per_class_error": per_class,
         "ece": round(multiclass_calibration_error(probabilities, targets, classes, n_bins=BINS).item(), 6),
         "nll": round(F.nll_loss(log_probabilities, targets).item(), 6),
     }

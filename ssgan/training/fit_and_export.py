@@ -14,7 +14,7 @@ from ssgan.evaluation.classification import evaluate
 from ssgan.inference.classifier_file import load_classifier, save_classifier
 from ssgan.training.callbacks.checkpoints import Checkpoints, Stopped, StopSignal
 
-NOT_TESTED: dict[str, Any] = {"error": None, "ece": None, "nll": None}
+NOT_TESTED: dict[str, Any] = {"error": None, "balanced_error": None, "per_class_error": None, "ece": None, "nll": None}
 
 
 def train_from_checkpoint(

@@ -210,6 +210,9 @@ def run_method(
     metrics = {
         "status": status,
         "test_error": test["error"],
+        "balanced_error": test["balanced_error"],
+        "per_class_error": test["per_class_error"],
+        "labels_per_class": dict(zip(data.data.class_names, data.split.per_class, strict=True)),
         "ece": test["ece"],
         "nll": test["nll"],
         "health": measures,

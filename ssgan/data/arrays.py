@@ -1,6 +1,7 @@
 """A user's arrays as a data set: images and labels in any of their usual forms, and a sentence for what is not obvious."""
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -84,7 +85,7 @@ def image_data(
         targets, names, notes = parse_labels(
             {f"y_{part}": np.asarray(arrays[f"y_{part}"]) for part in parts}, class_names, no_label
         )
-        images, more = as_images({f"x_{part}": np.asarray(arrays[f"x_{part}"]) for part in parts})
+        images, more = as_images({f"x_{part}": np.asanyarray(arrays[f"x_{part}"]) for part in parts})
         for part in parts:
             _check_labels(part, targets[f"y_{part}"], len(images[f"x_{part}"]))
     except SsganError as error:
@@ -231,7 +232,10 @@ def _laid_out(images: Array, what: str, may_be_empty: bool) -> Tensor:
         )
     if 0 in images.shape[may_be_empty:]:
         raise SsganError(f"{what} has the shape {shape}: it holds no image.")
-    return torch.from_numpy(np.ascontiguousarray(images))
+    if not isinstance(images, np.memmap):
+        return torch.from_numpy(np.ascontiguousarray(images))
+    with warnings.catch_warnings(action="ignore"):  # torch would rather have it writable, and nothing writes to it
+        return torch.from_numpy(images)
 
 
 def _decoded(words: Array) -> Array:

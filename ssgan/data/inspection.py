@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ssgan.data.image_data import ImageData
+from ssgan.data.image_data import PART, ImageData
 from ssgan.errors import SsganError
 
 SHOWN = 12
@@ -78,10 +78,8 @@ def same_pixels(data: ImageData) -> tuple[list[tuple[int, int]], ...]:
 
 
 def _digests(images: Tensor) -> list[bytes]:
-    if not len(images):
-        return []
-    rows = images.contiguous().view(len(images), -1).numpy()
-    return [hashlib.blake2b(row.data, digest_size=16).digest() for row in rows]
+    parts = (part.contiguous().view(len(part), -1).numpy() for part in images.split(PART) if len(images))
+    return [hashlib.blake2b(row.data, digest_size=16).digest() for part in parts for row in part]
 
 
 def file_of(data: ImageData, position: int) -> str:

@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from ssgan.data.image_data import ImageData
-from ssgan.errors import SsganError
+from ssgan.errors import SsganError, first_line
 from ssgan.nets.base import ImageGenerator
 from ssgan.schema import CONFIG_DIR
 
@@ -22,7 +22,13 @@ def load_dataset(config: Mapping[Any, Any]) -> ImageData:
     try:
         data = instantiate(config, _recursive_=False)
     except HydraException as error:
-        raise SsganError(str(error.__cause__ or error)) from error
+        cause = error.__cause__ or error
+        if isinstance(cause, MemoryError):
+            raise SsganError(
+                f"dataset.path={config.get('path')}: not enough memory ({first_line(cause)}); arrays in .npy files, x_train.npy and "
+                f"y_train.npy, are mapped and may be larger"
+            ) from error
+        raise SsganError(str(cause)) from error
     if not isinstance(data, ImageData):
         raise SsganError(f"{config['_target_']} is no data set")
     return data

@@ -127,3 +127,18 @@ def test_its_term_works_in_another_method(ssgan: Callable[..., Outcome], tmp_pat
     assert outcome.code == 0, outcome.err
     rows = (tmp_path / "digits@50/improved_gan/split0-seed0/metrics.csv").read_text()
     assert "train/pseudo_label" in rows.splitlines()[0]
+
+
+def test_strangers_are_left_out(digits: ImageData) -> None:
+    """Images whose log Z is below the labeled ones' quantile teach nothing, whatever they are taken for."""
+    term = PseudoLabel(weight=1.0, threshold=0.0, strangers=0.25)
+    module = FixMatch(
+        make_classifier(0.0), FixMatch.Config(**SHARED, classifier_optimizer=sgd(0.1), terms=Terms(pseudo_label=term))
+    )
+    c, teacher, batch = step_with_another_teacher(module, digits)
+    weak, strong, known = teacher(batch["unlabeled"]), c(batch["strong"]), teacher(batch["labeled"])
+    familiar = weak.logsumexp(1) >= known.logsumexp(1).quantile(0.25)
+    assert 0 < familiar.sum() < len(familiar)
+    each = -strong.log_softmax(1)[torch.arange(len(weak)), weak.argmax(1)]
+    loss = losses.supervised(c(batch["labeled"]), batch["targets"]) + (each * familiar).mean()
+    assert_sgd_step(module.classifier, c, loss)

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from ssgan.reading import AS_IS, PictureReading
 
-
 PART = 1000
 """Images that are looked at together: all of them may be more than memory holds."""
 

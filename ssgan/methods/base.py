@@ -171,9 +171,9 @@ class Method(Lifecycle):
             logits: Tensor = self.ema_classifier(images)
         return logits
 
-    def teacher_log_probabilities(self, images: Tensor, align: bool = False) -> Tensor:
-        """Those of `teacher_logits`, which running means take in, if there are any; with ``align`` divided by their mean."""
-        log_q = self.teacher_logits(images).float().log_softmax(1)
+    def log_guesses(self, logits: Tensor, align: bool = False) -> Tensor:
+        """log q of the `teacher_logits`, which running means take in, if there are any; with ``align`` divided by their mean."""
+        log_q = logits.float().log_softmax(1)
         if self.uses_running_means:
             self.running_means.update(log_q)
         return self.running_means.aligned(log_q) if align else log_q

@@ -49,7 +49,7 @@ class MixMatch(Method):
 
     def classifier_loss(self, batch: Batch) -> Objective:
         config = self.config
-        log_q = self.teacher_log_probabilities(batch["unlabeled"], config.align)
+        log_q = self.log_guesses(self.teacher_logits(batch["unlabeled"]), config.align)
         guessed = losses.soft_targets(log_q, config.temperature)
         known = F.one_hot(batch["targets"], guessed.shape[1]).to(guessed)
         images, targets = mix(

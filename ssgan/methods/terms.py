@@ -70,6 +70,12 @@ class PseudoLabel(Term):
     adaptive: bool = key(
         False, "a threshold for each class from running means, between least_threshold and threshold; FreeMatch's"
     )
+    strangers: float = key(
+        0.0,
+        "leave out images whose log Z is below this quantile of the labeled ones', as of no known class; 0: none",
+        at_least=0,
+        below=1,
+    )
     least_threshold: float = key(0.0, "of adaptive ones; FreeMatch's on SVHN: 0.9", at_least=0, at_most=1)
 
     uses_teacher: ClassVar[bool] = True
@@ -81,11 +87,16 @@ class PseudoLabel(Term):
         return self.align or self.adaptive
 
     def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
-        log_q = method.teacher_log_probabilities(batch["unlabeled"], self.align)
+        logits = method.teacher_logits(batch["unlabeled"])
+        log_q = method.log_guesses(logits, self.align)
         threshold: float | Tensor = self.threshold
         if self.adaptive:
             adapted = method.running_means.thresholds(log_q.argmax(1))
             threshold = adapted.clamp(self.least_threshold, self.threshold)
+        if self.strangers:
+            of_known = losses.log_partition(method.teacher_logits(batch["labeled"]))
+            is_known = losses.log_partition(logits) >= of_known.quantile(self.strangers)
+            threshold = torch.where(is_known, threshold, torch.inf)
         return losses.pseudo_label(out["strong"].logits, log_q, threshold, self.temperature)
 
 

@@ -1,0 +1,132 @@
+"""python benchmarks/strangers.py: unlabeled images of unknown classes, and few labels of some classes.
+
+scikit-learn's digits. Strangers: the classes are 0 to 4, ten labels of each, tested on these alone; in the pool of 600 images a share of 0, 50
+or 90 % shows 5 to 9. Long tail: of class k there are 25 to 2 labels, falling by the same factor, the pool as it is. Three splits of the
+labels. Runs go to runs_strangers/ and are read if they are there. Writes benchmarks/results/strangers.json and benchmarks/strangers.md.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import ssgan
+from ssgan.data.datasets import digits
+from ssgan.data.image_data import ImageData
+from ssgan.training.environment import machine
+
+HERE = Path(__file__).parent
+SPLITS, POOL, LABELS = 3, 600, 10
+KNOWN = 5
+STRANGERS = (0, 50, 90)
+MASK = "method.terms.pseudo_label.strangers=0.1"
+PRESET = ["preset=digits_classifier", "validation=0"]
+RECIPES: dict[str, tuple[str, list[str]]] = {
+    "supervised": ("supervised", PRESET),
+    "fixmatch": ("fixmatch", PRESET),
+    "fixmatch, mask by log Z": ("fixmatch", [*PRESET, MASK]),
+    "improved_gan": ("improved_gan", ["preset=digits_gan", "validation=0"]),
+}
+TAIL = [round(25 * (2 / 25) ** (k / 9)) for k in range(10)]
+TAIL_RECIPES: dict[str, tuple[str, list[str]]] = {
+    "supervised": RECIPES["supervised"],
+    "supervised, balance=1": ("supervised", [*PRESET, "balance=1"]),
+    "fixmatch": RECIPES["fixmatch"],
+    "fixmatch, balance=1": ("fixmatch", [*PRESET, "balance=1"]),
+    "fixmatch, balance=1, aligned": ("fixmatch", [*PRESET, "balance=1", "method.terms.pseudo_label.align=true"]),
+}
+Positions = NDArray[np.int64]
+
+
+def part(name: str, labeled: Sequence[Positions], rest: Positions, classes: int) -> ImageData:
+    """Images of digits at these positions: ``labeled``, for each class, and a pool without labels; tested on the classes."""
+    data = digits(name)
+    order = np.concatenate([*labeled, rest])
+    targets = torch.full((len(order),), -1)
+    known = np.concatenate(labeled)
+    targets[: len(known)] = data.train_targets[known]
+    test = data.test_targets < classes
+    names = tuple(map(str, range(classes)))
+    return ImageData(name, names, data.train_images[order], targets, data.test_images[test], data.test_targets[test])
+
+
+def with_strangers(percent: int, split: int) -> ImageData:
+    random = np.random.RandomState(split)
+    targets = digits("digits").train_targets.numpy()
+    members = [random.permutation(np.flatnonzero(targets == k)) for k in range(10)]
+    own = random.permutation(np.concatenate([of_class[LABELS:] for of_class in members[:KNOWN]]))
+    others = random.permutation(np.concatenate(members[KNOWN:]))
+    count = POOL * percent // 100
+    rest = np.concatenate([own[: POOL - count], others[:count]])
+    return part(f"strangers{percent}", [of_class[:LABELS] for of_class in members[:KNOWN]], rest, KNOWN)
+
+
+def long_tailed(split: int) -> ImageData:
+    random = np.random.RandomState(split)
+    targets = digits("digits").train_targets.numpy()
+    members = [random.permutation(np.flatnonzero(targets == k)) for k in range(10)]
+    labeled = [of_class[:count] for of_class, count in zip(members, TAIL, strict=True)]
+    rest = np.concatenate([of_class[count:] for of_class, count in zip(members, TAIL, strict=True)])
+    return part("long_tail", labeled, rest, 10)
+
+
+def measure(datas: Sequence[ImageData], recipes: dict[str, tuple[str, list[str]]], key: str) -> dict[str, Any]:
+    out = {}
+    for name, (method, settings) in recipes.items():
+        errors = []
+        for split, data in enumerate(datas):
+            label = "".join(letter if letter.isalnum() else "_" for letter in name)
+            keys = {"name": f"{label}_{split}", "seed": split, "runs_dir": "runs_strangers"}
+            errors.append(ssgan.train(data, method, "all", settings=settings, **keys).metrics[key])
+        out[name] = {
+            "errors": [round(error, 5) for error in errors],
+            "mean": round(mean(errors), 5),
+            "sd": round(stdev(errors), 5),
+        }
+    return out
+
+
+def table(result: dict[str, Any]) -> str:
+    def row(head: str, cells: Sequence[str]) -> str:
+        return f"| {head} | " + " | ".join(cells) + " |"
+
+    def cell(of: dict[str, Any]) -> str:
+        return f"{100 * of['mean']:.1f} ± {100 * of['sd']:.1f}"
+
+    columns = list(result["strangers"])
+    lines = [
+        f"Test error (%) on the five known classes, mean ± sample sd of {SPLITS} splits, by the share of strangers in the pool.",
+        "`python benchmarks/strangers.py`; single runs: results/strangers.json.\n",
+        row("", columns),
+        row("---", ["---:"] * len(columns)),
+        *(row(name, [cell(result["strangers"][column][name]) for column in columns]) for name in RECIPES),
+        f"\nLong tail, {', '.join(map(str, TAIL))} labels of the classes: balanced error (%) on digits.\n",
+        row("", ["balanced error"]),
+        "|---|---:|",
+        *(row(name, [cell(result["long_tail"][name])]) for name in TAIL_RECIPES),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    result: dict[str, Any] = {
+        "machine": machine(),
+        "threads": torch.get_num_threads(),
+        "command": "python benchmarks/strangers.py",
+    }
+    result["strangers"] = {
+        f"{percent} %": measure([with_strangers(percent, split) for split in range(SPLITS)], RECIPES, "test_error")
+        for percent in STRANGERS
+    }
+    result["long_tail"] = measure([long_tailed(split) for split in range(SPLITS)], TAIL_RECIPES, "balanced_error")
+    (HERE / "results" / "strangers.json").write_text(json.dumps(result, indent=2) + "\n")
+    (HERE / "strangers.md").write_text(table(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -158,3 +158,22 @@ def test_balance_draws_rare_classes_as_often() -> None:
         drawn = targets[module.labeled_order(0)]
         assert drawn.float().mean().item() == pytest.approx(share, abs=0.02)
         assert torch.equal(module.labeled_order(3), module.labeled_order(3))
+
+
+def test_a_small_pool_is_passed_over_several_times() -> None:
+    """Each pass is a permutation of its own, and a longer pool draws what it drew without ``least_steps``."""
+    targets = torch.arange(20) % 2
+    images = torch.arange(20, dtype=torch.uint8).view(20, 1, 1, 1).expand(-1, 1, 2, 2).contiguous()
+    data = ImageData("small", ("a", "b"), images, targets, images, targets)
+    split = draw_split(targets.numpy(), 2, 4, 0)
+    plain, again = (SemiSupervisedData(data, split) for _ in range(2))
+    plain.set_batch_sizes(5, 2, least_steps=3)
+    again.set_batch_sizes(5, 2, least_steps=11)
+    assert (plain.steps_per_epoch, plain.passes) == (4, 1)
+    assert (again.steps_per_epoch, again.passes) == (11, 3)
+    order = again.order("unlabeled", 0)
+    assert torch.equal(order[:20], plain.order("unlabeled", 0))
+    for start in (0, 20, 40):
+        assert sorted(order[start : start + 20].tolist()) == list(range(20))
+    assert again.draws("unlabeled", 0)[0].shape == (11, 5)
+    assert len(again.initialization_images(500)) == 20

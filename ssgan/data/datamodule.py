@@ -36,7 +36,8 @@ class SemiSupervisedData(pl.LightningDataModule):
     balance: a labeled image of a class with n labels is drawn in proportion to n^-balance: 0: each image as often, 1: each
         class as often
 
-    An epoch is one pass over the unlabeled pool, the last partial batch dropped. The pool is every training image but
+    An epoch is one pass over the unlabeled pool, the last partial batch dropped, or several passes over a small one
+    (`set_batch_sizes`). The pool is every training image but
     the validation images: the labeled ones are in it. A method gives its views, pixel range and type of pixels by
     `serve` when training starts. Raises `SsganError` for a batch that the pool does not fill.
     """
@@ -64,7 +65,7 @@ class SemiSupervisedData(pl.LightningDataModule):
         self.views: Views = {"labeled": LABELED, "unlabeled": UNLABELED}
         self.pixel_range: PixelRange = (0.0, 1.0)
         self.dtype = torch.float32
-        self.steps_per_epoch = 0
+        self.steps_per_epoch, self.passes = 0, 1
         if batch_size is not None:
             self.set_batch_sizes(batch_size, labeled_batch_size)
 
@@ -81,13 +82,15 @@ class SemiSupervisedData(pl.LightningDataModule):
         )
         return cls(data, split, **settings)
 
-    def set_batch_sizes(self, batch_size: int, labeled_batch_size: int | None) -> None:
+    def set_batch_sizes(self, batch_size: int, labeled_batch_size: int | None, least_steps: int = 0) -> None:
+        """Unlabeled and labeled images of a step; an epoch is one pass over the pool, or as many as ``least_steps`` need."""
         if not 2 <= batch_size <= len(self.pool):
             raise SsganError(
                 f"method.batch_size={batch_size}: use 2 to {len(self.pool)}, the size of the unlabeled pool"
             )
         self.batch_sizes = {"unlabeled": batch_size, "labeled": labeled_batch_size or batch_size}
-        self.steps_per_epoch = len(self.pool) // batch_size
+        self.steps_per_epoch = max(len(self.pool) // batch_size, least_steps)
+        self.passes = -(-self.steps_per_epoch * batch_size // len(self.pool))
 
     def serve(self, views: Views, pixel_range: PixelRange, dtype: torch.dtype) -> None:
         """Draw ``views`` from now on, in the network's ``pixel_range`` and, in training, in ``dtype``.
@@ -123,11 +126,14 @@ class SemiSupervisedData(pl.LightningDataModule):
 
     def initialization_images(self, count: int) -> Tensor:
         """Up to ``count`` images of the pool, in the network's pixel range, for data-dependent initialization."""
-        return scale_pixels(self.data.train_images[self.order("initialization", 0)[:count]], self.pixel_range)
+        return scale_pixels(
+            self.data.train_images[self.order("initialization", 0)[: min(count, len(self.pool))]], self.pixel_range
+        )
 
     def order(self, stream: str, epoch: int) -> Tensor:
-        """The pool, permuted for one stream and epoch."""
-        return self.pool[torch.randperm(len(self.pool), generator=self._rng(stream, epoch))]
+        """The pool, permuted for one stream and epoch, anew for each pass."""
+        rng = self._rng(stream, epoch)
+        return torch.cat([self.pool[torch.randperm(len(self.pool), generator=rng)] for _ in range(self.passes)])
 
     def labeled_order(self, epoch: int) -> Tensor:
         """The labeled images, tiled to the length of an epoch; every tile is a permutation of its own, or, with ``balance``, drawn

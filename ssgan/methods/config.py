@@ -24,6 +24,7 @@ class MethodConfig:
     epochs: int = key(20, "passes over the unlabeled pool", at_least=1)
     batch_size: int = key(100, "unlabeled images per step, over all ranks; authors' code", at_least=2)
     labeled_batch_size: int | None = key(None, "labeled images per step; null: batch_size", at_least=1)
+    least_steps: int = key(0, "of an epoch: a pool that has fewer is passed over several times", at_least=0)
     precision: str = key(
         "32-true",
         "bf16-mixed and 16-mixed compute products in half; auto: bf16-mixed where the hardware has it, else 32-true",

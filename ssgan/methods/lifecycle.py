@@ -67,7 +67,7 @@ class Lifecycle(pl.LightningModule):
     def attach(self, data: SemiSupervisedData) -> None:
         """Let ``data`` draw this method's views, and initialize from its images if that was not done before."""
         if not data.batch_sizes:
-            data.set_batch_sizes(self.config.batch_size, self.config.labeled_batch_size)
+            data.set_batch_sizes(self.config.batch_size, self.config.labeled_batch_size, self.config.least_steps)
         data.serve(self.all_views, self.classifier.pixel_range, PRECISIONS.get(self.config.precision, torch.float32))
         if self.needs_initialization:
             self.initialize(data.initialization_images(self.config.initialization_images))

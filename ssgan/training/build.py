@@ -125,16 +125,7 @@ def build(config: DictConfig, data: ImageData, split: Split) -> Built:
         weak = Augmentation(data.image_shape, **config.augmentation)
     if strongly:
         strong = Augmentation(data.image_shape, **config.strong_augmentation, name="strong_augmentation")
-    datamodule = SemiSupervisedData(
-        data,
-        split,
-        method.batch_size,
-        method.labeled_batch_size,
-        weak=weak,
-        strong=strong,
-        seed=config.seed,
-        balance=config.balance,
-    )
+    datamodule = SemiSupervisedData(data, split, weak=weak, strong=strong, seed=config.seed, balance=config.balance)
     module.attach(datamodule)  # refuses too few images now, before anything is written
     return module, datamodule
 

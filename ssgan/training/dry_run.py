@@ -6,8 +6,7 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 from torch.utils.flop_counter import FlopCounterMode
 
-from ssgan.data.image_data import ImageData
-from ssgan.data.splits import Split
+from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.training.build import Built, make_trainer
 from ssgan.training.callbacks.time_limit import TIMED, WARM_UP, TimeEstimate, time_left
 
@@ -34,7 +33,7 @@ class FirstSteps(pl.Callback):
             trainer.should_stop = True
 
 
-def dry_run(config: DictConfig, data: ImageData, split: Split, built: Built, limit: float | None) -> None:
+def dry_run(config: DictConfig, built: Built, limit: float | None) -> None:
     """Print what `fit` would do, after `WARM_UP` + `TIMED` steps of it; ``limit`` is its `TimeLimit` in seconds."""
     module, datamodule = built
     first = FirstSteps()
@@ -46,7 +45,7 @@ def dry_run(config: DictConfig, data: ImageData, split: Split, built: Built, lim
     if not trainer.is_global_zero:
         return
     print(OmegaConf.to_yaml(config, resolve=True))
-    print(count_images(data, split))
+    print(count_images(datamodule))
     for name in ("classifier", "generator"):
         if hasattr(module, name):
             print(f"{name}: {sum(p.numel() for p in getattr(module, name).parameters()):,} parameters")
@@ -54,14 +53,15 @@ def dry_run(config: DictConfig, data: ImageData, split: Split, built: Built, lim
     print(told[0] if told else f"too short to tell how long it takes: fewer than {WARM_UP + TIMED} steps")
 
 
-def count_images(data: ImageData, split: Split) -> str:
+def count_images(source: SemiSupervisedData) -> str:
     """How many images a run has of each kind, and how many labeled ones of each class if these differ."""
+    data, split = source.data, source.split
     text = f"{len(split.labeled)} labeled images"
     if len(set(split.per_class)) > 1:
         text += f" ({', '.join(f'{n} {name}' for name, n in zip(data.class_names, split.per_class, strict=True))})"
-    pool = len(data.train_images) - len(split.validation)
+    again = f" ({source.passes} times in an epoch)" if source.passes > 1 else ""
     kinds = [
-        f"{pool} in the unlabeled pool",
+        f"{len(source.pool)} in the unlabeled pool{again}",
         f"{len(split.validation)} for validation",
         f"{len(data.test_images)} to test",
     ]

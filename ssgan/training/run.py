@@ -113,7 +113,7 @@ def run(
         if to_launch:
             return Result(folder, launch(to_launch), launched=True)
         describe(data)
-        dry_run(config, data, split, method, limit)
+        dry_run(config, method, limit)
         return Result(folder, 0)
     logger = logger or (instantiate(config.logger) if config.logger else False)
     is_rank_zero = make_trainer(config, []).is_global_zero
@@ -130,7 +130,7 @@ def run(
                     warn(line)
                 if describes:
                     describe(data)
-                print(count_images(data, split), flush=True)
+                print(count_images(method[1]), flush=True)
                 if emulated(config):
                     warn(
                         f"method.precision={config.method.precision}: this machine has no instructions for bfloat16; "

@@ -172,7 +172,10 @@ def test_a_folder_of_pictures_trains_from_one_command(ssgan: Command, digits: Im
     overrides = [*source, *short, "labels=100", "baseline=true", f"runs_dir={tmp_path / 'runs'}"]
     outcome = ssgan("fit", *overrides)
     assert outcome.code == 0, outcome.err
-    assert "100 labeled images, 1297 in the unlabeled pool (10 times in an epoch), 0 for validation, 0 to test" in outcome.out
+    assert (
+        "100 labeled images, 1297 in the unlabeled pool (10 times in an epoch), 0 for validation, 0 to test"
+        in outcome.out
+    )
     assert "no test images" in outcome.out
     classifier = load_classifier(tmp_path / "runs/folder@100/improved_gan/split0-seed0/classifier.safetensors")
     assert classifier.class_names == tuple("0123456789")

@@ -152,6 +152,7 @@ def test_it_is_predicted(ssgan: Command, tmp_path: Path) -> None:
         "net.classifier.widths=[4]",
         "method.batch_size=8",
         "method.epochs=1",
+        "method.least_steps=0",
     ]
     source = ["dataset=folder", f"dataset.path={tmp_path / 'pets'}", "dataset.size=8", "method.labeled_batch_size=8"]
     outcome = ssgan("fit", *source, *tiny, f"runs_dir={tmp_path / 'runs'}")

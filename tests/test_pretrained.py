@@ -109,7 +109,14 @@ def test_embed_train_and_predict_pictures(ssgan: Command, weights: Path, pets: P
     one = expected(torch.from_numpy(resized.copy()).permute(2, 0, 1)[None])
     torch.testing.assert_close(data.train_images[:1].flatten(1), one, atol=1e-4, rtol=1e-4)
     small = ["method=supervised", "method.batch_size=6", "method.labeled_batch_size=6", "net.classifier.hidden=[8]"]
-    run = ["dataset=vectors", f"dataset.path={vectors}", *small, "method.epochs=30", "method.least_steps=0", f"runs_dir={tmp_path / 'runs'}"]
+    run = [
+        "dataset=vectors",
+        f"dataset.path={vectors}",
+        *small,
+        "method.epochs=30",
+        "method.least_steps=0",
+        f"runs_dir={tmp_path / 'runs'}",
+    ]
     assert ssgan("fit", *run).code == 0
     (file,) = (tmp_path / "runs").rglob("classifier.safetensors")
     outcome = ssgan("predict", f"classifier={file}", f"images={pets / 'test'}", f"output={tmp_path / 'p.csv'}")
@@ -127,7 +134,13 @@ def test_fine_tuning(ssgan: Command, weights: Path, pets: Path, tmp_path: Path) 
         "net.classifier.size=32",
         f"net.classifier.weights={weights}",
     ]
-    few = ["method.batch_size=6", "method.labeled_batch_size=6", "method.epochs=1", "method.least_steps=0", "augmentation.shift=2"]
+    few = [
+        "method.batch_size=6",
+        "method.labeled_batch_size=6",
+        "method.epochs=1",
+        "method.least_steps=0",
+        "augmentation.shift=2",
+    ]
     source = ["dataset=folder", f"dataset.path={pets}", "dataset.size=32", f"runs_dir={tmp_path}"]
     outcome = ssgan("fit", "method=fixmatch", *source, *net, *few, "method.classifier_optimizer.lr=0")
     assert outcome.code == 0, outcome.err

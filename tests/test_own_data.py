@@ -257,3 +257,27 @@ def test_rare_classes_are_seen(ssgan: Command, digits: ImageData, tmp_path: Path
         assert metrics["labels_per_class"]["4"] == 3
         errors[balance] = metrics["balanced_error"]
     assert errors[1] < errors[0] - 0.02
+
+
+@pytest.mark.slow
+def test_the_same_images_by_another_path_are_the_same_run(ssgan: Command, large_digits: Path, tmp_path: Path) -> None:
+    few = [
+        "method=supervised",
+        "method.epochs=1",
+        "method.least_steps=0",
+        "net/classifier=small",
+        "net.classifier.widths=[4]",
+    ]
+    common = ["dataset=npz", "dataset.name=own", *few, f"runs_dir={tmp_path / 'runs'}"]
+    assert ssgan("fit", f"dataset.path={large_digits}", *common).code == 0
+    copy = tmp_path / "elsewhere.npz"
+    copy.write_bytes(large_digits.read_bytes())
+    outcome = ssgan("fit", f"dataset.path={copy}", *common)
+    assert outcome.code == 0, outcome.err
+    assert "epoch 1/1" not in outcome.out  # it is read, not trained again
+    arrays = dict(np.load(copy))
+    arrays["y_train"][:2] = arrays["y_train"][1::-1]
+    np.savez(copy, **arrays)
+    outcome = ssgan("fit", f"dataset.path={copy}", *common)
+    assert outcome.code == 1
+    assert "began with other images, labels or class names" in outcome.err

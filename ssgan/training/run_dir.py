@@ -26,6 +26,8 @@ IGNORED_ON_RESUME = (
     "runs_dir",
     "dataset.data_dir",
     "dataset.download",
+    "dataset.path",  # of the same images: their digest is compared
+    "dataset.strict",
     "logger",
     "trainer.samples",
     "trainer.checkpoint_minutes",

@@ -26,10 +26,10 @@ from ssgan.training.api import load
 from ssgan.training.environment import machine
 
 HERE = Path(__file__).parent
-CONDITIONS = [(name, labels) for name in ("cifar10", "svhn") for labels in (40, 250, 1000, 4000)]
+CONDITIONS = [(name, labels) for labels in (40, 250, 1000, 4000) for name in ("cifar10", "svhn")]
 METHODS = ("supervised", "mean_teacher", "improved_gan")
 SPLITS = 3
-FOLDS = 5
+FOLDS = 3
 SPREAD_OVER = 10_000
 """Vectors that label spreading sees at most."""
 
@@ -47,7 +47,7 @@ def learners(data: ImageData, split: Split) -> dict[str, Row]:
     center, scale = pool.mean(0), pool.std(0) + 1e-9
     enough = np.bincount(targets)[np.unique(targets)].min() >= FOLDS
     regression = (
-        LogisticRegressionCV(Cs=[0.1, 1, 10], cv=FOLDS, max_iter=500) if enough else LogisticRegression(max_iter=500)
+        LogisticRegressionCV(Cs=[0.1, 1, 10], cv=FOLDS, max_iter=200) if enough else LogisticRegression(max_iter=200)
     )
     rest = np.random.RandomState(split.split_seed).permutation(np.setdiff1d(np.arange(len(pool)), labeled))
     seen = np.concatenate([labeled, rest[: SPREAD_OVER - len(labeled)]])

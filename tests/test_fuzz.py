@@ -433,6 +433,7 @@ def test_a_claim_of_size_is_refused_before_memory_is_spent(file: Path, tmp_path:
 
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("x_train.npy", header.getvalue() + bytes(100))
+            archive.writestr("y_train.npy", header.getvalue() + bytes(100))
         outcome = call("hostile", "fit", "dataset=npz", f"dataset.path={path}", f"runs_dir={tmp_path}")
         assert "claims 10000000000000 bytes" in outcome.err
     else:

@@ -25,6 +25,8 @@ RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*@*.json"))
 def test_there_are_commands() -> None:
     assert {command.split()[0] for command in COMMANDS} == {
         "fit",
+        "inspect",
+        "embed",
         "evaluate",
         "predict",
         "sample",

@@ -73,6 +73,15 @@ class PredictConfig(CommandConfig):
 
 
 @dataclass
+class ExportConfig(CommandConfig):
+    """``python -m ssgan.export classifier=FILE output=FILE.onnx``"""
+
+    classifier: str = key(MISSING, "a classifier file, or a pattern with * that matches several: their mean")
+    output: str = key(MISSING, "the file of the graph")
+    format: str = key("onnx", "onnx (with the extra export), torch_export or torchscript")
+
+
+@dataclass
 class SampleConfig(CommandConfig):
     """``python -m ssgan.sample checkpoint=FILE output=FILE.png``"""
 
@@ -151,6 +160,7 @@ COMMANDS: dict[str, type[CommandConfig]] = {
     "embed": EmbedConfig,
     "evaluate": EvaluateConfig,
     "predict": PredictConfig,
+    "export": ExportConfig,
     "sample": SampleConfig,
     "score": ScoreConfig,
     "turing": TuringConfig,

@@ -29,6 +29,7 @@ def test_there_are_commands() -> None:
         "embed",
         "evaluate",
         "predict",
+        "export",
         "sample",
         "score",
         "turing",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ssgan.errors import SsganError
 from ssgan.nets.base import ImageClassifier
@@ -45,6 +45,13 @@ class Predictor:
     def predict_log_proba(self, images: Tensor | np.ndarray[Any, Any]) -> Tensor:
         """The logarithm of `predict_proba`, finite where a probability is too small for a float."""
         raise NotImplementedError
+
+    @property
+    def module(self) -> nn.Module:
+        """uint8 (N, C, H, W) -> p(y | x), as one module to trace, compile or export (`ssgan.inference.graphs`)."""
+        from ssgan.inference.graphs import ImagesToProbabilities, members_of
+
+        return ImagesToProbabilities(members_of(self))
 
     def checked(self, images: Tensor) -> Tensor:
         """``images`` as `predict_proba` takes them, as (N, C, H, W); raises `SsganError` for others."""

@@ -30,7 +30,6 @@ RECIPES: dict[str, tuple[str, list[str]]] = {
     "supervised": ("supervised", PRESET),
     "fixmatch": ("fixmatch", PRESET),
     "fixmatch, mask by log Z": ("fixmatch", [*PRESET, MASK]),
-    "improved_gan": ("improved_gan", ["preset=digits_gan", "validation=0"]),
 }
 TAIL = [round(25 * (2 / 25) ** (k / 9)) for k in range(10)]
 TAIL_RECIPES: dict[str, tuple[str, list[str]]] = {

@@ -129,7 +129,7 @@ def blocks(a: Tensor, b: Tensor) -> Iterator[tuple[slice, slice]]:
 def kernel_sums(points: Tensor, to: Tensor) -> Tensor:
     """sum_j exp(-|a_i - b_j|_1) for each kernel; (N, B, C), (M, B, C) -> (N, B)."""
     a, b = points.permute(1, 2, 0).contiguous(), to.permute(1, 2, 0).contiguous()
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # a graph takes no function of ours
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]  # a graph takes no function of ours
         return kernel(a, b).sum(2).t()
     sums: Tensor = _KernelSums.apply(a, b)
     return sums.t()

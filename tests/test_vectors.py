@@ -130,10 +130,7 @@ def test_methods_without_augmentation_train(method: str, ssgan: Command, file: P
         (["method=mixmatch"], "vectors have no augmentation"),
         (["method=vat"], "virtual adversarial changes are measured in pixels"),
         (["augmentation.shift=2"], "augmentation.shift=2: vectors have no augmentation; use 0"),
-        (
-            ["net/classifier=mnist"],
-            "MLPClassifier takes images, and the data are vectors of 6 numbers; use dataset=vectors",
-        ),
+        (["net/classifier=mnist"], "holds vectors of 6 numbers, and the networks take images; use dataset=vectors"),
     ],
 )
 def test_what_vectors_do_not_have(
@@ -157,3 +154,12 @@ def test_vectors_from_python(tmp_path: Path) -> None:
     assert result.metrics["test_error"] < 0.08
     assert from_file.metrics["test_error"] == result.metrics["test_error"]
     assert (result.classifier.predict(x_test).numpy() != y_test).mean() == pytest.approx(result.metrics["test_error"])
+
+
+def test_images_are_not_taken_for_vectors(ssgan: Command, large_digits: Path, file: Path, tmp_path: Path) -> None:
+    outcome = ssgan("fit", "dataset=vectors", f"dataset.path={large_digits}", f"runs_dir={tmp_path}")
+    assert outcome.code == 1
+    assert "holds images, 3 x 32 x 32, and the networks take vectors; use dataset=npz" in outcome.err
+    outcome = ssgan("fit", "dataset=npz", f"dataset.path={file}", f"runs_dir={tmp_path}")
+    assert outcome.code == 1
+    assert "use dataset=vectors" in outcome.err

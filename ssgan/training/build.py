@@ -112,6 +112,7 @@ def build(config: DictConfig, data: ImageData, split: Split) -> Built:
     torch.manual_seed(derive_seed("weights", config.seed))
     kind = methods.find(method.name)
     classes = len(data.class_names) if kind.uses_labels else 1
+    _check_kind_of_data(config, data)
     networks = {"classifier": instantiate(config.net.classifier, data.image_shape, classes)}
     if "generator_optimizer" in method:
         networks["generator"] = instantiate(config.net.generator, data.image_shape)
@@ -130,16 +131,24 @@ def build(config: DictConfig, data: ImageData, split: Split) -> Built:
     return module, datamodule
 
 
+def _check_kind_of_data(config: DictConfig, data: ImageData) -> None:
+    """Raise `SsganError` if networks for images got vectors, or the other way round."""
+    for_vectors = bool(config.net.classifier.get("standardized", False))
+    if data.of_vectors and not for_vectors:
+        raise SsganError(
+            f"dataset={data.name}: holds vectors of {data.image_shape[0]} numbers, and the networks take images; use "
+            f"dataset=vectors dataset.path=..., or net/classifier=vectors net/generator=vectors"
+        )
+    if for_vectors and not data.of_vectors:
+        raise SsganError(
+            f"dataset={data.name}: holds images, {' x '.join(map(str, data.image_shape))}, and the networks take vectors; use "
+            f"dataset=npz dataset.path=..., or other networks (net/classifier=, net/generator=)"
+        )
+
+
 def _check_vectors(config: DictConfig, module: Method, strongly: list[str]) -> None:
     """Raise `SsganError` for what vectors do not have: augmentations, and networks and terms that are for pixels."""
     key = f"method={config.method.name}"
-    classifier = module.classifier
-    if not getattr(classifier, "standardized", False):
-        raise SsganError(
-            f"net.classifier: {type(classifier).__name__} takes images, and the data are vectors of "
-            f"{classifier.arguments['image_shape'][0]} numbers; use dataset=vectors, or net/classifier=vectors "
-            f"net/generator=vectors"
-        )
     if strongly:
         raise SsganError(
             f"{key}: learns from strongly augmented images ({', '.join(strongly)}), and vectors have no augmentation; use "

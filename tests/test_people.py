@@ -19,7 +19,7 @@ from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import from_arrays, npz
 from ssgan.data.folder import folder
 from ssgan.data.image_data import ImageData
-from ssgan.data.images import read_picture
+from ssgan.data.images import find_pictures, read_picture
 from ssgan.data.inspection import inspect_data, warnings_of
 from ssgan.data.labels import parse_labels
 from ssgan.data.splits import draw_split
@@ -179,6 +179,15 @@ def test_links_are_followed_once(tmp_path: Path) -> None:
     assert report["classes"] == {"cat": 3, "cow": 3, "dog": 4}
     assert report["skipped"] == {"broken link": 1}
     assert report["conflicts"] == 3  # each cat is a cow too
+
+
+def test_a_folder_that_is_hidden_itself_is_read(tmp_path: Path) -> None:
+    """Its owner named it: what is hidden in it is junk, and it is not."""
+    root = classes(tmp_path / ".pets")
+    draw(root / ".git/x.png")
+    assert found(root)["classes"] == {"cat": 3, "dog": 3}
+    assert len(find_pictures(str(root / "cat" / ".."))) == 6
+    assert len(find_pictures(str(root))) == 6
 
 
 def test_numbered_classes_are_in_the_order_of_numbers(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ class Finder:
         pictures = 0
         for path in place.iterdir():
             if path.is_dir() and junk(path):
-                self.skipped.update(pictures_in(path).skipped)
+                self.skipped.update(pictures_in(path, junk(path)).skipped)
             elif path.is_file():
                 what = skipped_file(path)
                 self.skipped[what or LOOSE] += 1

@@ -85,14 +85,14 @@ def and_skipped(skipped: Mapping[str, int]) -> str:
     return f"; skipped in all: {listed}" if skipped else ""
 
 
-def pictures_in(root: Path) -> Found:
-    """The picture files under ``root``, through links too, and what else is there."""
+def pictures_in(root: Path, reason: str | None = None) -> Found:
+    """The picture files under ``root``, through links too, and what else is there; all is skipped if there is a ``reason``."""
     found = Found()
-    for path, reason in _walk(root, (), junk(root)):
-        if reason is None:
+    for path, why in _walk(root, (), reason):
+        if why is None:
             found.pictures.append(path)
         else:
-            found.skipped[reason] += 1
+            found.skipped[why] += 1
     found.pictures.sort()
     return found
 

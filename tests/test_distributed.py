@@ -234,7 +234,7 @@ def test_a_collapsed_run_keeps_its_result(tmp_path: Path) -> None:
 
 def test_every_job_of_a_sweep_is_started_once(tmp_path: Path) -> None:
     said, _ = ended(start("-m", "ssgan.fit", "-m", *DDP, *TINY, "labels=20,50", f"runs_dir={tmp_path}"))
-    assert [line.split()[0] for line in said.splitlines() if "labeled images" in line] == ["20", "50"]
+    assert [line.split()[0] for line in said.splitlines() if "labeled images, " in line] == ["20", "50"]
     assert len(list(tmp_path.rglob("metrics.json"))) == 2
 
 

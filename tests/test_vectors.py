@@ -98,7 +98,9 @@ def test_a_classifier_file_takes_vectors(tmp_path: Path) -> None:
 def test_methods_without_augmentation_train(method: str, ssgan: Command, file: Path, tmp_path: Path) -> None:
     """Without standardization the large number drowns the others: 0.2 and more."""
     short = [
-        "method.epochs=10",
+        "method.epochs=20",
+        "method.least_steps=0",
+        "method.ema_decay=0.95",
         "method.labeled_batch_size=20",
         "method.batch_size=50",
         "net.classifier.hidden=[32,16]",

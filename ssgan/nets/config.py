@@ -44,7 +44,9 @@ class VectorClassifierConfig(MLPClassifierConfig):
     """For vectors: embeddings, rows of a table, spectra."""
 
     hidden: list[int] = key([512, 256], "units of every layer but the last")
-    input_noise: float = key(2.0, "in standard deviations of each number", at_least=0)
+    input_noise: float | None = key(  # type: ignore[assignment]
+        None, "in standard deviations of each number; null: 0.11 times the root of their count, at most 2", at_least=0
+    )
     standardized: bool = key(True, "each number to mean 0 and sd 1, by the unlabeled pool")
 
 

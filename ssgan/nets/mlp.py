@@ -16,6 +16,9 @@ from ssgan.nets.layers.standardization import Standardization
 from ssgan.nets.layers.weight_norm import WeightNormLinear
 from ssgan.pixels import PixelRange
 
+MOST_NOISE, NOISE_PER_ROOT = 2.0, 0.11
+"""Of vectors whose noise is not given: many numbers say the same in other words, few do not (benchmarks/README.md)."""
+
 
 class MLPClassifier(ImageClassifier):
     """Images in [0, 1], or vectors -> logits.
@@ -23,7 +26,7 @@ class MLPClassifier(ImageClassifier):
     With ``standardized`` it takes vectors, float (N, F, 1, 1), of any range, each of whose numbers becomes mean 0 and sd 1
     by the statistics of those that `initialize` gets. Then noise, weight-normed layer, ReLU for each width of ``hidden``, then minibatch discrimination with
     ``minibatch_kernels`` kernels of ``minibatch_dims`` dimensions if there are any, noise and the output layer, whose
-    scale is the only one trained.
+    scale is the only one trained. An ``input_noise`` of None is `NOISE_PER_ROOT` times the root of the number of values, and at most `MOST_NOISE`.
     """
 
     pixel_range = (0.0, 1.0)
@@ -34,7 +37,7 @@ class MLPClassifier(ImageClassifier):
         image_shape: Sequence[int],
         classes: int,
         hidden: Sequence[int],
-        input_noise: float,
+        input_noise: float | None,
         hidden_noise: float,
         init_std: float,
         minibatch_kernels: int = 0,
@@ -42,9 +45,11 @@ class MLPClassifier(ImageClassifier):
         standardized: bool = False,
     ):
         super().__init__()
+        if input_noise is None:
+            input_noise = min(MOST_NOISE, NOISE_PER_ROOT * prod(image_shape) ** 0.5)
         self.standardized = standardized
         trunk: list[nn.Module] = [nn.Flatten(), *([Standardization(prod(image_shape))] if standardized else [])]
-        noise = input_noise
+        noise: float = input_noise
         for inputs, outputs in pairwise([prod(image_shape), *hidden]):
             trunk += [GaussianNoise(noise), WeightNormLinear(inputs, outputs, init_std=init_std), nn.ReLU()]
             noise = hidden_noise

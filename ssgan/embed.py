@@ -10,12 +10,11 @@ from torch import Tensor
 
 from ssgan import cli
 from ssgan.data.image_data import ImageData
-from ssgan.data.inspection import described, inspect_data, warnings_of
+from ssgan.data.inspection import tell
 from ssgan.data.progress import tracked
-from ssgan.errors import SsganError, warn
+from ssgan.errors import SsganError
 from ssgan.files import require_writable, write_atomically
 from ssgan.inference.embedding import Embedder
-from ssgan.nets.pretrained import Backbone
 
 CHUNK = 500
 
@@ -25,16 +24,12 @@ def embed(config: DictConfig) -> int:
     from ssgan.training.api import load
 
     require_writable(config.output)
-    Backbone(config.backbone, config.size)  # a wrong name is told before anything is read
+    embedder = Embedder(config.backbone, config.size, config.weights)  # its mistakes are told before anything is read
     own = [f"data_dir={config.data_dir}", f"download={str(config.download).lower()}", *config.settings]
     data = load(config.images, own, size=config.size)
     if data.of_vectors:
         raise SsganError(f"images={config.images}: holds vectors already")
-    found = inspect_data(data)
-    print("\n".join(described(found)))
-    for line in warnings_of(found):
-        warn(line)
-    embedder = Embedder(config.backbone, config.size, config.weights)
+    tell(data)
     arrays = {
         "class_names": np.array(data.class_names),
         "embedding": np.array(json.dumps(embedder.embedding.to_json() | {"reading": data.origin.reading.to_json()})),

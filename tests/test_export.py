@@ -12,7 +12,7 @@ from conftest import Outcome, make_classifier
 from ssgan import nets
 from ssgan.errors import SsganError
 from ssgan.inference.classifier_file import load_classifier, save_classifier
-from ssgan.inference.graphs import FORMATS, ImagesToProbabilities, export_graph, random_inputs
+from ssgan.inference.graphs import WRITERS, ImagesToProbabilities, export_graph, random_inputs
 from ssgan.nets.base import ImageClassifier
 from ssgan.nets.config import ConvClassifierConfig
 
@@ -47,7 +47,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.*deprecated:FutureWar
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", WRITERS)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_network_in_every_format(network: str, kind: str, tmp_path: Path) -> None:
     needs(kind)

@@ -43,17 +43,17 @@ def folder(name: str, path: str, size: int, channels: int, strict: bool, backgro
 def list_folder(root: Path) -> Listing:
     """The pictures of ``root`` and what its sub-folders say of them."""
     key = f"dataset.path={root}"
-    parts = {part: [place for place in _sub_folders(root) if part_of(place) == part] for part in PARTS}
+    parts, classes = sorted_out(root)
     for part, places in parts.items():
         if len(places) > 1 and part != "unlabeled":
             raise SsganError(f"{key}: {' and '.join(p.name for p in places)} are both for {part}; join or rename them")
-    classes = [place for place in _sub_folders(root) if part_of(place) is None]
     base, notes = root, []
     if parts["train"] and not classes:
         base = parts["train"][0]
         notes = [f"the classes are the folders of {base.name}/"]
-        classes = [place for place in _sub_folders(base) if part_of(place) != "unlabeled"]
-        parts["unlabeled"] += [place for place in _sub_folders(base) if part_of(place) == "unlabeled"]
+        inside = _sub_folders(base)
+        classes = [place for place in inside if part_of(place) != "unlabeled"]
+        parts["unlabeled"] += [place for place in inside if part_of(place) == "unlabeled"]
     elif parts["train"]:
         classes += _class_named_train(parts["train"][0], classes[0], key)
     names = sorted((place.name for place in classes), key=natural)
@@ -115,6 +115,15 @@ class Finder:
                 self.skipped[what or LOOSE] += 1
                 pictures += what is None
         return pictures
+
+
+def sorted_out(root: Path) -> tuple[dict[str, list[Path]], list[Path]]:
+    """The sub-folders of ``root`` by the `PARTS` that they are, and those that are classes."""
+    parts: dict[str, list[Path]] = {part: [] for part in PARTS}
+    classes: list[Path] = []
+    for place in _sub_folders(root):
+        parts.get(part_of(place) or "", classes).append(place)
+    return parts, classes
 
 
 def part_of(place: Path) -> str | None:

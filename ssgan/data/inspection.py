@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ssgan.data.image_data import PART, ImageData
-from ssgan.errors import SsganError
+from ssgan.errors import SsganError, warn
 
 SHOWN = 12
 """Classes, sizes and so on that a line lists; the others are counted."""
@@ -102,6 +102,14 @@ def require_no_leaks(data: ImageData) -> None:
             f"dataset.strict=true: images of {data.name} for test or validation that are training images too: "
             f"{len(leaks)} ({file_of(data, copy)} = {file_of(data, first)}). Remove one of each two."
         )
+
+
+def tell(data: ImageData) -> None:
+    """Print what ``data`` holds, and warn of what is wrong with it."""
+    found = inspect_data(data)
+    print("\n".join(described(found)), flush=True)
+    for line in warnings_of(found):
+        warn(line)
 
 
 def described(found: Mapping[str, Any]) -> list[str]:

@@ -215,18 +215,18 @@ def decode_into(
 
 
 def decode_chunk(
-    target: Path, chunk: list[tuple[int, Path]], shape: Shape, reading: PictureReading, deep: bool
+    target: Path, chunk: list[tuple[int, Path]], shape: Shape, reading: PictureReading, again: bool
 ) -> dict[int, Facts | str]:
     """Decode pictures into their rows of the array in ``target``; returns what each is, or why it cannot be read.
 
-    Pictures of more than 8 bits are left for a second time, when they are ``deep``.
+    Pictures of more than 8 bits wait for the second time, ``again``, when ``reading`` has their levels.
     """
     rows = np.load(target, mmap_mode="r+")
     done: dict[int, Facts | str] = {}
     for number, file in chunk:
         try:
             done[number] = facts = picture_facts(file)
-            if deep or facts.levels is None:
+            if again or facts.levels is None:
                 rows[number] = read_picture(file, shape, reading)[0].numpy()
         except SsganError as error:
             done[number] = str(error)

@@ -18,8 +18,6 @@ from ssgan.files import write_atomically
 from ssgan.inference.classifier import Classifier, Ensemble, Predictor
 from ssgan.pixels import scale_pixels
 
-FORMATS = ("onnx", "torch_export", "torchscript")
-
 TOLERANCE = 1e-5
 """By how much a graph's probabilities may differ from the classifier's."""
 
@@ -69,7 +67,7 @@ def random_inputs(predictor: Predictor, count: int, seed: int = 0) -> Tensor:
 def export_graph(predictor: Predictor, kind: str, path: str | Path) -> float:
     """Write ``predictor`` to ``path`` as a graph of `ImagesToProbabilities`, with any number of images, and what it is in its metadata.
 
-    kind: of `FORMATS`. ONNX needs the packages of the extra ``export``
+    kind: of `WRITERS`. ONNX needs the packages of the extra ``export``
 
     Returns the greatest difference of its probabilities, as the file gives them, from the predictor's; raises `SsganError` if that is
     above `TOLERANCE`, and then nothing is written.
@@ -82,10 +80,9 @@ def export_graph(predictor: Predictor, kind: str, path: str | Path) -> float:
         "input": "float32 (N, F)" if module.takes_vectors else "uint8 (N, C, H, W), 0..255",
         "output": "probabilities, float32 (N, K), in the order of class_names",
     }
-    writers = {"onnx": _onnx, "torch_export": _torch_export, "torchscript": _torchscript}
-    if kind not in writers:
-        raise SsganError(f"format={kind}: use {', '.join(FORMATS)}")
-    content, answers = _quietly(writers[kind], module, random_inputs(predictor, 2), record)
+    if kind not in WRITERS:
+        raise SsganError(f"format={kind}: use {', '.join(WRITERS)}")
+    content, answers = _quietly(WRITERS[kind], module, random_inputs(predictor, 2), record)
     worst = 0.0
     for count in BATCHES:
         images = random_inputs(predictor, count, seed=count)
@@ -149,3 +146,7 @@ def _torchscript(module: nn.Module, example: Tensor, record: dict[str, Any]) -> 
     buffer = io.BytesIO()
     torch.jit.save(torch.jit.trace(module, example), buffer, _extra_files={"ssgan.json": json.dumps(record)})
     return buffer.getvalue(), torch.jit.load(io.BytesIO(buffer.getvalue()))
+
+
+WRITERS = {"onnx": _onnx, "torch_export": _torch_export, "torchscript": _torchscript}
+"""The formats: each gives the file's content, and what the file answers."""

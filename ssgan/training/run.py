@@ -14,7 +14,7 @@ from ssgan import methods
 from ssgan.configuration import check_budget, condition, run_path, supervised_beside
 from ssgan.data.file_predictions import predict_files
 from ssgan.data.image_data import ImageData
-from ssgan.data.inspection import described, inspect_data, warnings_of
+from ssgan.data.inspection import tell
 from ssgan.data.registry import load_dataset
 from ssgan.data.splits import draw_split
 from ssgan.errors import print_error, warn
@@ -112,7 +112,7 @@ def run(
     if config.dry_run:
         if to_launch:
             return Result(folder, launch(to_launch), launched=True)
-        describe(data)
+        tell(data)
         dry_run(config, method, limit)
         return Result(folder, 0)
     logger = logger or (instantiate(config.logger) if config.logger else False)
@@ -129,7 +129,7 @@ def run(
                 for line in rounded:
                     warn(line)
                 if describes:
-                    describe(data)
+                    tell(data)
                 print(count_images(method[1]), flush=True)
                 if emulated(config):
                     warn(
@@ -142,14 +142,6 @@ def run(
     if not is_rank_zero:
         return Result(folder, 0)  # another code would end the first one, which still tests and writes
     return Result(folder, COLLAPSED if metrics["status"] == "collapsed" else 0, metrics)
-
-
-def describe(data: ImageData) -> None:
-    """Say what was read, and what is wrong with it, before hours of training."""
-    found = inspect_data(data)
-    print("\n".join(described(found)), flush=True)
-    for line in warnings_of(found):
-        warn(line)
 
 
 def run_method(

@@ -21,6 +21,7 @@ from ssgan.evaluation.judges import ClassifierJudge
 from ssgan.files import require_writable, write_atomically, write_figure
 from ssgan.inference.classifier_file import load_classifier, load_generator
 from ssgan.inference.sampling import BATCH, draw_images
+from ssgan.pixels import in_parts
 from ssgan.reporting.results import summarize
 from ssgan.reporting.runs import find_runs
 from ssgan.training.run_dir import as_json
@@ -57,7 +58,7 @@ def write_table(
     classifier = load_classifier(judge)
     data = named_dataset(classifier.header.get("dataset"), data_dir, download)
     judge_network = ClassifierJudge(classifier)
-    real, _ = extract_features(judge_network, data.test_images.split(BATCH))
+    real, _ = extract_features(judge_network, in_parts(data.test_images, BATCH))
     table: dict[str, dict[str, list[Any]]] = {}
     rows: dict[str, Tensor] = {}
     for variant, run in track(finished, description="scores", transient=True):

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import hydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ssgan.command_schema import COMMANDS
@@ -32,7 +32,18 @@ def print_any_name() -> None:
 
 
 STRINGS = (
-    *("name", "dataset.name", "dataset.path", "data_dir", "runs_dir", "images", "output", "classifier", "checkpoint"),
+    *(
+        "name",
+        "dataset.name",
+        "dataset.path",
+        "data_dir",
+        "runs_dir",
+        "images",
+        "output",
+        "classifier",
+        "checkpoint",
+        "start_from",
+    ),
     *("judge", "runs", "results", "readme", "weights", "backbone", "net.classifier.weights", "net.classifier.name"),
     *("dataset.path_column", "dataset.label_column", "dataset.split_column"),
 )
@@ -75,7 +86,7 @@ def run(config_name: str, job: Callable[[DictConfig], int], help_text: str | Non
             except (MemoryError, RuntimeError) as error:
                 if not (isinstance(error, MemoryError) or re.search("(out of|enough|allocate) memory", str(error))):
                     raise
-                print_error(f"not enough memory ({first_line(error)}); use smaller batches or networks")
+                print_error(f"not enough memory ({first_line(error)}); {smaller(config)}")
 
         try:
             hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name=config_name)(task)()
@@ -99,6 +110,16 @@ def run(config_name: str, job: Callable[[DictConfig], int], help_text: str | Non
             code = 128 + getattr(stop, "signal", signal.SIGINT)
         code = max([code, *(int(answer.read_text()) for answer in Path(answers).iterdir())])
     sys.exit(code)
+
+
+def smaller(config: DictConfig) -> str:
+    """What makes a job of ``config`` need less memory: the keys, and their values now."""
+    method = OmegaConf.select(config, "method")
+    if not isinstance(method, DictConfig):
+        return "name a smaller size=, fewer images, or end other programs"
+    keys = ("batch_size", "labeled_batch_size", "initialization_images")
+    given = ", ".join(f"method.{key}={method[key]}" for key in keys if key in method)
+    return f"use smaller ones of {given}, fewer channels (net.classifier) or a smaller dataset.size"
 
 
 def as_string(word: str, sweeps: bool) -> str:

@@ -1,5 +1,7 @@
 """The one place where pixels change between uint8 and the range that a network takes."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,6 +9,19 @@ import torch
 from torch import Tensor
 
 PixelRange = tuple[float, float]
+
+AT_ONCE = 1000 * 3 * 32 * 32
+"""Values of the images that a network sees together where no batch size says how many: a thousand of CIFAR-10."""
+
+
+def at_once(image_shape: Sequence[int], at_most: int = 1000) -> int:
+    """How many images of this shape a network sees together: ``at_most``, or as few as have `AT_ONCE` values."""
+    return min(at_most, max(1, AT_ONCE // max(1, math.prod(image_shape))))
+
+
+def in_parts(images: Tensor, at_most: int = 1000) -> tuple[Tensor, ...]:
+    """``images``, (N, C, H, W), in parts of `at_once` images."""
+    return images.split(at_once(images.shape[1:], at_most))
 
 
 def scale_pixels(images: Tensor, pixel_range: PixelRange, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -77,6 +77,7 @@ class CollapseWatchConfig:
     distinct_below: float = key(
         0.05, "different nearest training images, as a share of those of real images; 0: any", at_least=0, at_most=1
     )
+    one_class_above: float = key(0.98, "share of unlabeled images that one class takes; 1: any", at_least=0, at_most=1)
 
 
 @dataclass
@@ -138,6 +139,7 @@ class FitConfig:
     seed: int = key(MISSING, "of everything but the split", at_least=0)
     baseline: bool = MISSING
     max_time: str | None = None
+    start_from: str | None = None
     budgets: BudgetsConfig = field(default_factory=BudgetsConfig)
     dry_run: bool = MISSING
     name: str = MISSING

@@ -15,6 +15,7 @@ from ssgan.evaluation.generation import generation_metrics, require_enough
 from ssgan.evaluation.judges import ClassifierJudge, load_judge
 from ssgan.inference.classifier_file import load_generator
 from ssgan.inference.sampling import BATCH, draw_images
+from ssgan.pixels import at_once, in_parts
 
 
 def score(config: DictConfig) -> int:
@@ -36,9 +37,9 @@ def score(config: DictConfig) -> int:
             f"({', '.join(data.class_names)}); name a classifier of the same data set"
         )
     show = partial(track, transient=True, console=Console(stderr=True))  # standard output is JSON alone
-    batches = -(-config.samples // BATCH)
+    batches = -(-config.samples // at_once(generator.image_shape, BATCH))
     generated = show(draw_images(generator, config.samples, config.seed), "generated images", total=batches)
-    real = show(data.test_images.split(BATCH), "real images")
+    real = show(in_parts(data.test_images, BATCH), "real images")
     result = generation_metrics(real, generated, judge, config.splits, config.seed)
     about = {"judge": config.judge, "dataset": data.name, "seconds": round(time.perf_counter() - started, 1)}
     print(json.dumps(result | about))

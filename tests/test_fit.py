@@ -11,9 +11,11 @@ import pytest
 import torch
 from conftest import EVERY_TECHNIQUE, TINY, Outcome, shorten_baseline, tiny
 from omegaconf import OmegaConf
+from sklearn.datasets import load_digits
 from test_improved_gan import fit, make_method
 from test_resume import beside
 
+import ssgan
 from ssgan import load_classifier
 from ssgan.configuration import compose
 from ssgan.data.image_data import ImageData
@@ -180,7 +182,7 @@ def test_a_forced_collapse_is_stopped_and_told(ssgan: Command, tmp_path: Path) -
 
 
 def watch_of(window: int = 10) -> CollapseWatch:
-    return CollapseWatch(window, d_generated_below=0.03, distinct_below=0.05)
+    return CollapseWatch(window, d_generated_below=0.03, distinct_below=0.05, one_class_above=0.98)
 
 
 def test_diagnosis() -> None:
@@ -189,6 +191,9 @@ def test_diagnosis() -> None:
     assert "feature matching loss is nan" in str(diverged(healthy | {"feature_matching": float("nan")}))
     assert "inf" in str(diverged({"supervised": float("inf")}))
     assert "1e+07" in str(diverged({"supervised": 1e7}))
+    assert diverged({"supervised": 22.0, "consistency": 99.0}, first_supervised=2.3) is None
+    assert "supervised loss is 24, and was 2.3 at first" in str(diverged({"supervised": 24.0}, first_supervised=2.3))
+    assert diverged({"supervised": 4.0}, first_supervised=0.01) is None  # one that began as a trained one
 
 
 @pytest.mark.parametrize(
@@ -212,17 +217,69 @@ def test_only_a_lasting_excess_of_the_classifier_is_a_collapse(
     """Kills a watch that stops healthy runs in their first steps, one that never stops, and weights kept from within."""
     watch, snapshots = watch_of(window=10), list[int]()
     monkeypatch.setattr(watch, "_snapshot", lambda module: snapshots.append(watch.step))
-    trainer = SimpleNamespace(num_training_batches=5, should_stop=False)
+    strategy = SimpleNamespace(broadcast=lambda content: content)
+    trainer = SimpleNamespace(num_training_batches=5, should_stop=False, strategy=strategy, datamodule=None)
     for epoch, d in enumerate(d_generated):
         sums = {"d_real": 5 * 0.99, "d_generated": 5 * d}
         module = SimpleNamespace(
-            step_number=5 * epoch + 4, means=SimpleNamespace(steps=5, all_reduced_sums=lambda sums=sums: sums)
+            step_number=5 * epoch + 4,
+            means=SimpleNamespace(steps=5, all_reduced_sums=lambda sums=sums: sums),
+            calibration_images=None,
         )
         watch.on_train_epoch_start(trainer, module)
         watch.on_train_batch_end(trainer, module, None, None, 4)
     assert (reason in str(watch.reason)) if reason else watch.reason is None
     assert trainer.should_stop == (watch.reason is not None)
     assert snapshots == kept
+
+
+@pytest.mark.parametrize(
+    ("predicted", "labeled", "told_at"),
+    [
+        ([0.99, 0.01], [0.5, 0.5], 20),
+        ([0.97, 0.03], [0.5, 0.5], None),
+        ([0.99, 0.01], [0.8, 0.2], None),  # so many labels are of that class that the pool may be of it, too
+        ([], [], None),  # a method without classes
+    ],
+)
+def test_one_class_that_takes_all_is_told(predicted: list[float], labeled: list[float], told_at: int | None) -> None:
+    """Kills a watch that stops what classifies at random in its first steps, and pools that are of one class in truth."""
+    watch, told = watch_of(window=10), None
+    for step in range(5, 40, 5):
+        watch.step = step
+        reason = watch.one_class(predicted, labeled, ["ant", "bee"], steps=5)
+        told = told or (step if reason else None)
+    assert told == told_at
+    if told_at:
+        assert reason == "class ant takes 99% of the unlabeled images and has 50% of the labels, since step 0"
+        assert watch.one_class([0.5, 0.5], labeled, ["ant", "bee"], 5) is None
+        assert watch.one_class(predicted, labeled, ["ant", "bee"], 5) is None  # not yet for a window
+    else:
+        never = CollapseWatch(10, 0.03, 0.05, one_class_above=1.0)
+        never.step = 100
+        assert never.one_class([1.0, 0.0], [0.0, 1.0], ["ant", "bee"], 100) is None
+
+
+def test_a_short_run_has_short_windows(digits: ImageData) -> None:
+    """Kills a watch that first looks after more steps than there are."""
+    watch, looks = watch_of(300), list[int]()
+    watch.one_class = lambda predicted, labeled, names, steps: looks.append(steps)  # type: ignore
+    fit(make_method(), digits, steps=20, callbacks=[watch])
+    assert watch.window == 4
+    assert looks == [4] * 5
+
+
+@pytest.mark.slow
+def test_pseudo_labels_that_one_class_takes_are_stopped(tmp_path: Path) -> None:
+    """Odd and even digits by four labels, where every image has to be of one class for sure."""
+    digits = load_digits()
+    images, targets = (digits.images * 15).astype("uint8"), digits.target % 2
+    data = (images[:1500], targets[:1500], images[1500:], targets[1500:])
+    weights = ["method.terms.entropy.weight=50", "method.terms.pseudo_label.weight=20", "method.batch_size=50"]
+    settings = ["net/classifier=digits", "labels=4", "method.epochs=4", "collapse_watch.window=75", *weights]
+    result = ssgan.train(data, "fixmatch", settings=settings, runs_dir=tmp_path)
+    assert result.metrics["status"] == "collapsed"
+    assert max(result.metrics["per_class_error"]) < 1  # of the weights from before that
 
 
 def test_a_generator_of_few_images_is_told_at_the_second_look() -> None:
@@ -283,6 +340,7 @@ def test_the_last_healthy_weights_outlive_a_stop(digits: ImageData) -> None:
     with torch.no_grad():
         for parameter in other.ema_classifier.parameters():
             parameter.fill_(float("nan"))
+    other.total_steps = 4
     again.on_train_start(SimpleNamespace(), other)
     assert again.healthy_step == watch.healthy_step == 4
     again.restore_healthy(other)

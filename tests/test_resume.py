@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import EVERY_TECHNIQUE, TINY, Bomb, Outcome, shorten_baseline
+from conftest import EVERY_TECHNIQUE, TINY, Bomb, Outcome, make_classifier, shorten_baseline
 
+from ssgan.inference.classifier_file import load_classifier, save_classifier
 from ssgan.training.callbacks.checkpoints import Checkpoints, StopSignal
 from ssgan.training.callbacks.progress import RunProgress
 
@@ -357,3 +358,53 @@ def test_a_run_killed_after_its_last_epoch_is_finished(ssgan: Command, tmp_path:
     after = json.loads((folder / "metrics.json").read_text())
     assert {**after, "command": None} == {**before, "command": None}  # its runs_dir is another
     assert (folder / "classifier.safetensors").exists()
+
+
+def test_a_finished_run_is_gone_on_from(ssgan: Command, tmp_path: Path) -> None:
+    """Kills weights that the initialization overwrites, and a refusal that leaves nobody a way on."""
+    runs = f"runs_dir={tmp_path}"
+    assert ssgan("fit", *TINY, runs).code == 0
+    classifier = folder_of(tmp_path) / "classifier.safetensors"
+    refused = ssgan("fit", *TINY, runs, "method.epochs=5")
+    assert refused.code == 1
+    assert f"To train on from what it learned: start_from={classifier} and another name=." in refused.err
+    still = ["method.classifier_optimizer.lr=1e-9", "method.epochs=1", "name=more"]
+    outcome = ssgan("fit", *TINY, *still, runs, f"start_from={classifier}")
+    assert outcome.code == 0, outcome.err
+    before = load_classifier(classifier).network.state_dict()
+    after = load_classifier(folder_of(tmp_path, "more") / "classifier.safetensors").network.state_dict()
+    for name, tensor in before.items():
+        if tensor.is_floating_point() and "running" not in name:
+            torch.testing.assert_close(after[name], tensor, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            ["net.classifier.hidden=[24,8]"],
+            "start_from={}: a MLPClassifier(image_shape=[1, 8, 8], classes=10, hidden=[24, 16]",
+        ),
+        (["start_from=nowhere.safetensors"], "start_from=nowhere.safetensors: no such file"),
+        (["dataset=npz", "dataset.path=two.npz"], "start_from={}: a classifier of 0, 1, 2"),
+    ],
+)
+def test_another_network_or_other_classes_are_no_start(
+    settings: list[str], message: str, ssgan: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    network = make_classifier()
+    save_classifier("start.safetensors", network, [str(k) for k in range(10)])
+    images = np.random.default_rng(0).integers(0, 256, (400, 8, 8)).astype("uint8")
+    np.savez(
+        "two.npz",
+        x_train=images,
+        y_train=np.arange(400) % 10,
+        x_test=images,
+        y_test=np.arange(400) % 10,
+        class_names=list("abcdefghij"),
+    )
+    outcome = ssgan("fit", *TINY, "start_from=start.safetensors", *settings)
+    assert outcome.code == 1
+    assert message.format("start.safetensors") in outcome.err
+    assert not list(Path("runs").rglob("*"))

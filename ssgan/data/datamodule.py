@@ -14,10 +14,8 @@ from ssgan.data.splits import Split, draw_split
 from ssgan.data.views import LABELED, UNLABELED, Source, Views
 from ssgan.distributed import local_shard, rank, world_size
 from ssgan.errors import SsganError
-from ssgan.pixels import PixelRange, scale_pixels
+from ssgan.pixels import PixelRange, in_parts, scale_pixels
 from ssgan.seeds import derive_seed
-
-EVALUATION_BATCH = 1000
 
 Batch = dict[str, Tensor]
 """One step's images by the name of their view, (N, C, H, W), and ``targets``, (N,), of those of ``labeled``."""
@@ -201,8 +199,8 @@ class EvaluationBatches:
     """Pairs of images and targets, in order, each image once: the last batch is smaller, not padded."""
 
     def __init__(self, images: Tensor, targets: Tensor):
-        pairs = zip(images.split(EVALUATION_BATCH), targets.split(EVALUATION_BATCH), strict=True)
-        self.batches = list(pairs) if len(images) else []
+        parts = in_parts(images) if len(images) else ()
+        self.batches = list(zip(parts, targets.split([len(part) for part in parts]), strict=True))
 
     def __len__(self) -> int:
         return len(self.batches)

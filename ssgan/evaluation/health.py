@@ -12,7 +12,7 @@ from ssgan.inference.sampling import draw_images
 from ssgan.losses import probability_real
 from ssgan.nets.base import ImageClassifier, ImageGenerator
 from ssgan.nets.initialization import recalibrate
-from ssgan.pixels import scale_pixels
+from ssgan.pixels import in_parts, scale_pixels
 from ssgan.seeds import derive_seed
 
 SAMPLES, CANDIDATES = 1000, 20_000
@@ -72,7 +72,7 @@ def _judged(
     """Features (N, F), and the mean of D."""
     parts = [
         classifier.features(scale_pixels(part.to(device), classifier.pixel_range))
-        for part in images.split(SAMPLES // 4)
+        for part in in_parts(images, SAMPLES // 4)
     ]
     features = torch.cat(parts)
     d = probability_real(classifier.head(features) - fake_logit).item()

@@ -10,10 +10,8 @@ from torch import Tensor, nn
 
 from ssgan.errors import SsganError
 from ssgan.nets.base import ImageClassifier
-from ssgan.pixels import scale_pixels
+from ssgan.pixels import in_parts, scale_pixels
 from ssgan.reading import AS_IS, PictureReading
-
-BATCH = 1000
 
 
 class Predictor:
@@ -100,10 +98,9 @@ class Classifier(Predictor):
     @torch.inference_mode()
     def predict_log_proba(self, images: Tensor | np.ndarray[Any, Any]) -> Tensor:
         device = next(self.network.parameters()).device
-        logits = [
-            self.network(self._scaled(part.to(device))) for part in self.checked(torch.as_tensor(images)).split(BATCH)
-        ]
-        return torch.cat(logits).float().log_softmax(1).cpu() if logits else torch.empty(0, len(self.class_names))
+        parts = in_parts(self.checked(torch.as_tensor(images)))
+        logits = torch.cat([self.network(self._scaled(part.to(device))) for part in parts])
+        return logits.float().log_softmax(1).cpu()
 
     def _scaled(self, images: Tensor) -> Tensor:
         if images.dtype == torch.uint8:

@@ -48,33 +48,31 @@ def save_classifier(path: str | Path, network: ImageClassifier, class_names: Seq
 
 
 @overload
-def load_classifier(path: str | Path) -> Classifier: ...  # type: ignore[overload-overlap]  # a str is a sequence
+def load_classifier(path: str | Path, key: str = ...) -> Classifier: ...  # type: ignore[overload-overlap]  # a str is a sequence
 
 
 @overload
-def load_classifier(path: Sequence[str | Path]) -> Ensemble: ...
+def load_classifier(path: Sequence[str | Path], key: str = ...) -> Ensemble: ...
 
 
-def load_classifier(path: str | Path | Sequence[str | Path]) -> Classifier | Ensemble:
+def load_classifier(path: str | Path | Sequence[str | Path], key: str = "classifier") -> Classifier | Ensemble:
     """The classifier in a file that `save_classifier` wrote, on the CPU; of several files, the `Ensemble` of theirs.
 
     Raises `SsganError` for a file that is missing, truncated, of another version, or not one of ours, and for files
-    whose classifiers do not take the same images or know the same classes.
+    whose classifiers do not take the same images or know the same classes; it calls the file ``key``.
     """
     if not isinstance(path, str | Path):
-        return Ensemble([load_classifier(one) for one in path])
+        return Ensemble([load_classifier(one, key) for one in path])
     if not Path(path).is_file():
-        raise SsganError(f"classifier={path}: no such file")
+        raise SsganError(f"{key}={path}: no such file")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise SsganError(
-            f"classifier={path}: not a whole safetensors file ({error}). Copy or export it again."
-        ) from error
+        raise SsganError(f"{key}={path}: not a whole safetensors file ({error}). Copy or export it again.") from error
     if "ssgan" not in metadata:
-        raise SsganError(f"classifier={path}: a safetensors file, but not a classifier of ssgan")
+        raise SsganError(f"{key}={path}: a safetensors file, but not a classifier of ssgan")
     try:
         header = json.loads(metadata["ssgan"])
         version = header["format"]
@@ -84,10 +82,10 @@ def load_classifier(path: str | Path | Sequence[str | Path]) -> Classifier | Ens
             return Classifier(from_spec(header["network"], tensors, ImageClassifier), header)
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError, RecursionError) as error:
         raise SsganError(
-            f"classifier={path}: its header does not describe its tensors ({error}). Export it again."
+            f"{key}={path}: its header does not describe its tensors ({error}). Export it again."
         ) from error
     raise SsganError(
-        f"classifier={path}: format {version!r}, written by ssgan {header.get('package_version')}; this version reads "
+        f"{key}={path}: format {version!r}, written by ssgan {header.get('package_version')}; this version reads "
         f"up to format {FORMAT}. Install the version that wrote it, or export it again."
     )
 

@@ -11,17 +11,18 @@ from ssgan.errors import SsganError
 from ssgan.files import write_atomically
 from ssgan.nets.base import ImageGenerator
 from ssgan.nets.layers.batch_norm import update_bn
-from ssgan.pixels import to_uint8
+from ssgan.pixels import at_once, to_uint8
 from ssgan.seeds import derive_seed
 
 BATCH = 500
+"""Images in a batch at most."""
 
 BN_BATCHES = 10
 """Batches of 100 z that batch statistics are taken from."""
 
 
 def draw_images(generator: ImageGenerator, count: int, seed: int) -> Iterator[Tensor]:
-    """``count`` images, uint8 (N, C, H, W) on the CPU, or vectors as they are, in batches of up to 500, from the z of ``seed``.
+    """``count`` images, uint8 (N, C, H, W) on the CPU, or vectors as they are, in batches, from the z of ``seed``.
 
     Batch statistics are settled first, so that an image depends on its own z alone.
     """
@@ -30,8 +31,7 @@ def draw_images(generator: ImageGenerator, count: int, seed: int) -> Iterator[Te
     update_bn(generator, [generator.draw_latent(100, rng).to(device) for _ in range(BN_BATCHES)])
     generator.eval()
     rng = torch.Generator().manual_seed(derive_seed("images", seed))
-    for start in range(0, count, BATCH):
-        z = generator.draw_latent(min(BATCH, count - start), rng).to(device)
+    for z in generator.draw_latent(count, rng).to(device).split(at_once(generator.image_shape, BATCH)):
         with torch.no_grad():
             images = generator(z).cpu()
             yield images if generator.pixel_range is None else to_uint8(images, generator.pixel_range)

@@ -19,6 +19,7 @@ from ssgan.methods.config import MethodConfig
 from ssgan.nets.base import ImageClassifier, ImageGenerator
 from ssgan.nets.ema import averaged
 from ssgan.nets.layers.batch_norm import frozen_bn_stats
+from ssgan.pixels import in_parts
 
 ADVERSARIAL_LOSSES = {
     "minimax": losses.minimax,
@@ -110,7 +111,7 @@ class ImprovedGAN(Method):
         return [*super().ema_pairs(), (self.ema_generator, self.generator)]
 
     def initialize_generator(self, images: Tensor) -> None:
-        self.generator.initialize(len(images))
+        self.generator.initialize(len(in_parts(images)[0]))
         if self.config.start_from_mean:
             self.generator.start_from_mean(images)
 

@@ -64,6 +64,12 @@ class Lifecycle(pl.LightningModule):
     def initialize_generator(self, images: Tensor) -> None:
         """A method with a generator does so here."""
 
+    def start_from(self, trained: ImageClassifier) -> None:
+        """Go on from the weights of a network like the classifier; a generator, and the optimizers, start as they always do."""
+        for network in (self.classifier, self.ema_classifier.module):
+            network.load_state_dict(trained.state_dict())
+        self.recalibrate()
+
     def attach(self, data: SemiSupervisedData) -> None:
         """Let ``data`` draw this method's views, and initialize from its images if that was not done before."""
         if not data.batch_sizes:

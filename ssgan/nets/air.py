@@ -10,7 +10,7 @@ from ssgan.errors import SsganError
 from ssgan.nets.base import ImageClassifier, capture_init_args
 from ssgan.nets.layers.batch_norm import BatchNormNoGain
 
-WHITENING_IMAGES, WHITENING_EPS = 5000, 5e-4  # airbench94
+WHITENING_PIXELS, WHITENING_EPS = 5000 * 32 * 32, 5e-4  # airbench94
 OUTPUT_SCALE = 1 / 9  # airbench94
 
 
@@ -54,7 +54,11 @@ class AirClassifier(ImageClassifier):
 
     def initialize(self, images: Tensor) -> None:
         """Whiten 2x2 patches of ``images``: filters are their principal directions, both signs, scaled to variance 1."""
-        patches = F.unfold(images[:WHITENING_IMAGES].float(), 2).transpose(1, 2).flatten(0, 1)
+        patches = (
+            F.unfold(images[: max(1, WHITENING_PIXELS // images.shape[2:].numel())].float(), 2)
+            .transpose(1, 2)
+            .flatten(0, 1)
+        )
         covariance = torch.cov(patches.t())
         variances, directions = torch.linalg.eigh(covariance)
         filters = (directions / (variances + WHITENING_EPS).sqrt()).t().flip(0)

@@ -10,6 +10,7 @@ from ssgan.distributed import local_only
 from ssgan.nets.layers.batch_norm import update_bn
 from ssgan.nets.layers.minibatch_discrimination import MinibatchDiscrimination
 from ssgan.nets.layers.weight_norm import WEIGHT_NORMED
+from ssgan.pixels import in_parts
 
 
 @local_only()
@@ -44,7 +45,7 @@ def recalibrate(network: nn.Module, images: Tensor, batch_size: int = 100) -> No
     have statistics that no running mean has seen); every minibatch discrimination keeps them as the others of its
     batch. To be called again when the weights have changed. Raises `SsganError` for too few images.
     """
-    update_bn(network, images.split(batch_size))
+    update_bn(network, in_parts(images, batch_size))
     hooks = [layer.register_forward_pre_hook(lambda m, x: m.remember(*x)) for layer in discriminations(network)]
     if hooks:
         _pass(network, images, hooks, training=False)
@@ -56,10 +57,10 @@ def discriminations(network: nn.Module) -> list[MinibatchDiscrimination]:
 
 @torch.no_grad()
 def _pass(network: nn.Module, images: Tensor, hooks: Iterable[RemovableHandle], training: bool) -> None:
-    """``images`` through ``network`` once, in training or evaluation, with ``hooks`` that it has until then."""
+    """The first part of ``images`` through ``network`` once, in training or evaluation, with ``hooks`` that it has until then."""
     was_training = network.training
     try:
-        network.train(training)(images)
+        network.train(training)(in_parts(images)[0])
     finally:
         network.train(was_training)
         for hook in hooks:

@@ -89,8 +89,12 @@ class RunFolder:
             if was.get(key) != now.get(key)
         ]
         if different:
+            start = self / "classifier.safetensors"
+            ended = (
+                f" To train on from what it learned: start_from={start} and another name=." if start.exists() else ""
+            )
             raise SsganError(
-                f"{self.path} holds a run with another configuration: {'; '.join(different)}. {USE_ANOTHER_NAME}"
+                f"{self.path} holds a run with another configuration: {'; '.join(different)}. {USE_ANOTHER_NAME}{ended}"
             )
 
     def _record_environment(self) -> None:

@@ -283,11 +283,15 @@ def test_pseudo_labels_that_one_class_takes_are_stopped(tmp_path: Path) -> None:
 
 
 def test_a_generator_of_few_images_is_told_at_the_second_look() -> None:
-    """Kills a watch that judges the first epoch's images, and one that forgets what it saw."""
+    """Kills a watch that judges the first steps' images, and one that forgets what it saw."""
     few, many = {"distinct": 0.03, "distinct_real": 0.9}, {"distinct": 0.3, "distinct_real": 0.9}
-    watch = watch_of()
+    watch = watch_of(window=10)
+    watch.step = 9
+    assert [watch.few_images(seen) for seen in (few, few)] == [None] * 2
+    watch.step = 10
     assert [watch.few_images(seen) for seen in (few, {}, many, few, {})] == [None] * 5
     again = watch_of()
+    again.step = 10
     again.load_state_dict(watch.state_dict())
     assert "0.030 of its images, 0.900 of real ones" in str(again.few_images(few))
 

@@ -137,6 +137,20 @@ def test_the_generators_health_is_the_mean_of_the_runs_that_have_it(
         assert "Generator, mean of 2 runs: distinct nearest images 0.70, recall 0.25." in text
 
 
+def test_uneven_labels_are_told_by_class(write_run: Callable[..., Path], make_report: Any) -> None:
+    """Kills a mean that hides the rare class, and a class without test images that counts as right."""
+    for split, rare in enumerate((0.5, 0.7)):
+        per_class = {"per_class_error": [0.1, rare, None], "balanced_error": (0.1 + rare) / 2}
+        write_run(split, labels_per_class={"cat": 20, "dog": 2 + 2 * split, "_x_": 20}, **per_class)
+    write_run(2, labels_per_class={"cat": 20, "dog": 20, "_x_": 20}, per_class_error=[0.0] * 3, balanced_error=0.0)
+    text, page = make_report()
+    told = (
+        "Labels are uneven: balanced error 35.00 ± 7.07 (2) %, by class dog (3 labels) 60.0%, cat (20 labels) 10.0%, "
+    )
+    assert told + r"\_x\_ (20 labels) -." in text
+    assert told + "_x_ (20 labels) -." in page
+
+
 def test_only_runs_with_both_errors_are_paired(write_run: Callable[..., Path], make_report: Any) -> None:
     """Kills the difference of two means over different runs."""
     write_run(0, test_error=0.1, supervised_error=0.3)

@@ -8,7 +8,8 @@ from statistics import fmean
 
 from ssgan.evaluation.curves import LABELS
 from ssgan.evaluation.pixels import LEARNERS
-from ssgan.reporting.results import Group, Results, Summary
+from ssgan.reporting.results import Group, Results, Summary, summarize
+from ssgan.training.result_table import by_class, is_uneven
 
 COLUMNS = (
     "condition",
@@ -75,6 +76,30 @@ class Section:
         }
         told = [f"{label} {fmean(found):.2f}" for label, found in values.items() if found]
         return f"Generator, mean of {plural(len(measured), 'run')}: {', '.join(told)}." if told else None
+
+    @property
+    def uneven(self) -> str | None:
+        """Balanced error and error by class, means over the runs, where one class has many more labels than another."""
+        runs = [run.metrics for run in self.group.runs if is_uneven(run.metrics)]
+        if not runs:
+            return None
+        names = list(runs[0]["labels_per_class"])
+        errors = [
+            [one["per_class_error"][k] for one in runs if one["per_class_error"][k] is not None]
+            for k in range(len(names))
+        ]
+        merged = {
+            "labels_per_class": {name: round(fmean(one["labels_per_class"][name] for one in runs)) for name in names},
+            "per_class_error": [fmean(found) if found else None for found in errors],
+        }
+        balanced = summarize([one["balanced_error"] for one in runs])
+        assert balanced is not None
+        return f"Labels are uneven: balanced error {percent(balanced)} %, by class {by_class(merged)}."
+
+    @property
+    def told(self) -> list[str]:
+        """What else there is to say of the runs."""
+        return [text for text in (self.health, self.uneven) if text]
 
     @property
     def commands(self) -> list[str]:

@@ -24,7 +24,7 @@ def as_markdown(report: Report, folder: Path) -> str:
             parts.append(f"The figures are of its first run: {section.first}.")
         parts += [figure(picture, folder) for picture in section.pictures]
         parts += map(plain, section.missing)
-        parts += [section.health] if section.health else []
+        parts += map(plain, section.told)
         parts += ["Commands:", indent("\n".join(section.commands), "    "), "Made with:"]
         parts.append(bullets(map(plain, section.made_with)))
     return "\n\n".join(parts) + "\n"

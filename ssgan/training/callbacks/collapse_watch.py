@@ -183,7 +183,7 @@ class CollapseWatch(pl.Callback):
 
     def few_images(self, measures: Mapping[str, float]) -> str | None:
         """How one sees in these measures of health, if any, and in those before that the generator draws few images, or None."""
-        if not measures:
+        if not measures or self.step < self.longest_window:  # so soon no generator draws many
             return None
         was_few = self.was_few
         self.was_few = measures["distinct"] < self.distinct_below * measures["distinct_real"]

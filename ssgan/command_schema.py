@@ -68,7 +68,11 @@ class PredictConfig(CommandConfig):
 
     classifier: str = key(MISSING, "a classifier file, or a pattern with * that matches several: their mean")
     images: str = key(MISSING, "a picture, or a folder of pictures")
-    output: str = key(MISSING, "the .csv file: path, class, probability")
+    output: str = key(MISSING, "the .csv file: path, class, probability, log_z, outlier")
+    min_probability: float = key(0.0, "below it no class is named", at_least=0, at_most=1)
+    outliers: float = key(
+        0.01, "share of the training pool that would be outliers, by log Z; 0: no such column", at_least=0, at_most=0.5
+    )
     views: bool = key(False, VIEWS)
 
 

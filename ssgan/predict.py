@@ -1,22 +1,24 @@
 """python -m ssgan.predict: classes of a folder of pictures, as a CSV file."""
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from ssgan import cli
 from ssgan.data.file_predictions import predict_files
 from ssgan.data.images import find_pictures
 from ssgan.errors import print_error
+from ssgan.fields import check_ranges
 from ssgan.files import require_writable
 from ssgan.inference.classifier_file import load_named
 from ssgan.inference.embedding import taking_images
 
 
 def predict(config: DictConfig) -> int:
-    """Write path, class and probability of every picture; a broken one is named, skipped and counted (exit code 1)."""
+    """Write the classifier's word on every picture; a broken one is named, skipped and counted (exit code 1)."""
+    check_ranges(OmegaConf.to_object(config))
     classifier = taking_images(load_named(config.classifier, config.views))
     paths = find_pictures(config.images)
     require_writable(config.output)
-    broken = predict_files(classifier, paths, config.output)
+    broken = predict_files(classifier, paths, config.output, config.min_probability, config.outliers)
     if broken:
         print_error(f"{broken} of {len(paths)} pictures could not be read and were skipped")
     return 1 if broken else 0

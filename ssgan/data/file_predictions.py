@@ -17,24 +17,44 @@ BATCH_PIXELS = 1 << 22
 """Values of the pictures that are classified together, at most: 16 MB of floats."""
 
 
-def predict_files(predictor: Predictor, paths: Sequence[Path], output: str | Path) -> int:
-    """Write path, class and probability of every picture to ``output``; a broken one is named and left out.
+def predict_files(
+    predictor: Predictor,
+    paths: Sequence[Path],
+    output: str | Path,
+    min_probability: float = 0.0,
+    outliers: float = 0.01,
+) -> int:
+    """Write path, class, probability, log Z and whether it is an outlier of every picture to ``output``; a broken one is named and
+    left out.
 
-    Returns how many are broken. Pictures are read as the classifier's file says, and resized to its ``image_shape``.
+    Returns how many are broken. Pictures are read as the classifier's file says, and resized to its ``image_shape``. Below
+    ``min_probability`` the class is left empty. An outlier has a lower log Z than all but a share ``outliers`` of the training
+    pool; 0, or a file that does not know the pool's: the column is empty.
     """
+    threshold = predictor.outlier_threshold(outliers) if outliers and predictor.header.get("log_z_quantiles") else None
+    unsure = strange = 0
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["path", "class", "probability"])
+    writer.writerow(["path", "class", "probability", "log_z", "outlier"])
     broken = resized = 0
     batch: list[tuple[Path, torch.Tensor]] = []
     size = max(1, BATCH_PIXELS // torch.Size(predictor.image_shape).numel())
 
     def write() -> None:
+        nonlocal unsure, strange
         if not batch:
             return
-        probabilities, indices = predictor.predict_proba(torch.stack([pixels for _, pixels in batch])).max(1)
-        for (path, _), probability, index in zip(batch, probabilities.tolist(), indices.tolist(), strict=True):
-            writer.writerow([path, predictor.class_names[index], f"{probability:.6f}"])
+        answers = predictor.answers(torch.stack([pixels for _, pixels in batch]))
+        probabilities, indices = answers.log_probabilities.exp().max(1)
+        columns = (probabilities.tolist(), indices.tolist(), answers.log_z.tolist())
+        for (path, _), probability, index, log_z in zip(batch, *columns, strict=True):
+            sure = probability >= min_probability
+            outlier = threshold is not None and log_z < threshold
+            unsure, strange = unsure + (not sure), strange + outlier
+            name = predictor.class_names[index] if sure else ""
+            writer.writerow(
+                [path, name, f"{probability:.6f}", f"{log_z:.4f}", "" if threshold is None else str(outlier).lower()]
+            )
         batch.clear()
 
     for path in tracked(paths, "predict", len(paths)):
@@ -51,6 +71,10 @@ def predict_files(predictor: Predictor, paths: Sequence[Path], output: str | Pat
     write()
     write_atomically(output, table.getvalue().encode(errors="surrogateescape"))  # a name may be any bytes
     print(f"{len(paths) - broken} predictions in {output}")
+    if unsure:
+        print(f"{unsure} without a class: less probable than min_probability={min_probability:g}")
+    if strange:
+        print(f"{strange} unlike the training images: a lower log Z than {1 - outliers:.1%} of them have")
     if resized:
         warn(f"{resized} pictures were resized to {predictor.image_shape[1:]}")
     return broken

@@ -33,3 +33,14 @@ def evaluate(log_probabilities: Tensor, targets: Tensor) -> dict[str, Any]:
         "ece": round(multiclass_calibration_error(probabilities, targets, classes, n_bins=BINS).item(), 6),
         "nll": round(F.nll_loss(log_probabilities, targets).item(), 6),
     }
+
+
+def least_strangers(pool: Tensor, known: Tensor) -> float:
+    """At least how large a share of the ``pool`` seems to be of no class, from log p(y | x), (N, K), of it and of images that are of one.
+
+    Half of the known images are less certain than their median. Of a pool that is like them no more than half is, since it was learned
+    from; each stranger can add one: if a share b lies below, strangers are 2b - 1 or more.
+    """
+    certain = known.max(1).values.median()
+    below = (pool.max(1).values < certain).double().mean().item()
+    return max(0.0, 2 * below - 1)

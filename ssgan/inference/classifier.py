@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from statistics import fmean
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +13,18 @@ from ssgan.errors import SsganError
 from ssgan.nets.base import ImageClassifier
 from ssgan.pixels import in_parts, scale_pixels
 from ssgan.reading import AS_IS, PictureReading
+
+QUANTILES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+"""Those of log Z over the training pool that a classifier file holds."""
+
+
+class Answers(NamedTuple):
+    """What a classifier says of N images."""
+
+    log_probabilities: Tensor
+    """log p(y | x, y < K+1), (N, K)."""
+    log_z: Tensor
+    """log Z(x), (N,): of a K+1 net the log-odds that an image is real (sec. 5); of any net lower for images unlike those of training."""
 
 
 class Predictor:
@@ -42,7 +55,28 @@ class Predictor:
 
     def predict_log_proba(self, images: Tensor | np.ndarray[Any, Any]) -> Tensor:
         """The logarithm of `predict_proba`, finite where a probability is too small for a float."""
+        return self.answers(images).log_probabilities
+
+    def log_z(self, images: Tensor | np.ndarray[Any, Any]) -> Tensor:
+        """log Z(x), float32 (N,), of images as `predict_proba` takes them: see `Answers`."""
+        return self.answers(images).log_z
+
+    def answers(self, images: Tensor | np.ndarray[Any, Any]) -> Answers:
+        """Both at once, of images as `predict_proba` takes them."""
         raise NotImplementedError
+
+    def outlier_threshold(self, share: float = 0.01) -> float:
+        """The log Z below which this ``share`` of the training pool lies; raises `SsganError` for a file that does not say it."""
+        known = self.header.get("log_z_quantiles", {})
+        if not known:
+            raise SsganError(
+                "classifier: its file does not say what log Z is for the training images; an earlier version wrote it, or "
+                "ssgan.save_classifier without it. Use outliers=0."
+            )
+        shares, values = zip(*sorted((float(at), float(value)) for at, value in known.items()), strict=True)
+        if not shares[0] <= share <= shares[-1]:
+            raise SsganError(f"outliers={share}: use {shares[0]} to {shares[-1]}, or 0 for none")
+        return float(np.interp(share, shares, values))
 
     @property
     def module(self) -> nn.Module:
@@ -78,7 +112,8 @@ class Predictor:
 class Classifier(Predictor):
     """A trained classifier with what it needs to know about its images.
 
-    ``network`` takes images in ``pixel_range`` and gives logits; ``header`` is the file's header.
+    ``network`` takes images in ``pixel_range`` and gives logits; ``header`` is the file's header, whose ``temperature``, 1 if there is
+    none, divides them (`fit_temperature`).
     """
 
     def __init__(self, network: ImageClassifier, header: dict[str, Any]):
@@ -90,17 +125,20 @@ class Classifier(Predictor):
         low, high = map(float, header["pixel_range"])
         self.pixel_range = (low, high)
         self.reading = PictureReading.from_json(header["reading"]) if "reading" in header else AS_IS
+        self.temperature = float(header.get("temperature", 1.0))
+        if not self.temperature > 0:
+            raise ValueError(f"a temperature of {self.temperature}")
         if len(self.class_names) != network.arguments["classes"]:
             raise ValueError(f"{len(self.class_names)} class names for {network.arguments['classes']} classes")
         if self.image_shape != tuple(network.arguments["image_shape"]) or self.pixel_range != network.pixel_range:
             raise ValueError("image shape or pixel range differ from the network's")
 
     @torch.inference_mode()
-    def predict_log_proba(self, images: Tensor | np.ndarray[Any, Any]) -> Tensor:
+    def answers(self, images: Tensor | np.ndarray[Any, Any]) -> Answers:
         device = next(self.network.parameters()).device
         parts = in_parts(self.checked(torch.as_tensor(images)))
-        logits = torch.cat([self.network(self._scaled(part.to(device))) for part in parts])
-        return logits.float().log_softmax(1).cpu()
+        logits = torch.cat([self.network(self._scaled(part.to(device))) for part in parts]).float()
+        return Answers((logits / self.temperature).log_softmax(1).cpu(), logits.logsumexp(1).cpu())
 
     def _scaled(self, images: Tensor) -> Tensor:
         if images.dtype == torch.uint8:
@@ -145,10 +183,14 @@ class Ensemble(Predictor):
         self.class_names, self.image_shape, self.reading = first.class_names, first.image_shape, first.reading
         self.takes_vectors = first.takes_vectors
 
-    def predict_log_proba(self, images: Tensor | np.ndarray[Any, Any]) -> Tensor:
-        return log_mean([member.predict_log_proba(images) for member in self.members])
+    def answers(self, images: Tensor | np.ndarray[Any, Any]) -> Answers:
+        return averaged([member.answers(images) for member in self.members])
+
+    def outlier_threshold(self, share: float = 0.01) -> float:
+        return fmean(member.outlier_threshold(share) for member in self.members)
 
 
-def log_mean(each: Sequence[Tensor]) -> Tensor:
-    """log of the mean probability, of log-probabilities (N, K) and computed from them."""
-    return torch.stack(list(each)).logsumexp(0) - math.log(len(each))
+def averaged(each: Sequence[Answers]) -> Answers:
+    """The mean probability, computed from logarithms, and the mean of log Z."""
+    log_probabilities, log_z = (torch.stack(parts) for parts in zip(*each, strict=True))
+    return Answers(log_probabilities.logsumexp(0) - math.log(len(each)), log_z.mean(0))

@@ -33,18 +33,22 @@ Network = TypeVar("Network", ImageClassifier, ImageGenerator)
 
 def save_classifier(path: str | Path, network: ImageClassifier, class_names: Sequence[str], **record: Any) -> None:
     """Write ``network``, a classifier of `ssgan.nets`, as a classifier file; ``record`` goes into the header."""
-    header = {
+    header = header_of(network, class_names) | record
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    header["sha256"] = digest(header, tensors)
+    write_atomically(path, save(tensors, metadata={"ssgan": json.dumps(header)}))
+
+
+def header_of(network: ImageClassifier, class_names: Sequence[str]) -> dict[str, Any]:
+    """What every classifier file says of its network."""
+    return {
         "format": FORMAT,
         "package_version": __version__,
         "network": to_spec(network),
         "class_names": list(class_names),
         "image_shape": network.arguments["image_shape"],
         "pixel_range": list(network.pixel_range),
-        **record,
     }
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    header["sha256"] = digest(header, tensors)
-    write_atomically(path, save(tensors, metadata={"ssgan": json.dumps(header)}))
 
 
 @overload

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ssgan.errors import SsganError
-from ssgan.inference.classifier import Predictor
+from ssgan.inference.classifier import Answers, Predictor
 from ssgan.nets.pretrained import Backbone
 
 BATCH_PIXELS = 1 << 20
@@ -76,8 +76,11 @@ class EmbeddedPredictor(Predictor):
         self.image_shape = (3, embedder.embedding.size, embedder.embedding.size)
         self.reading = predictor.reading
 
-    def predict_log_proba(self, images: Tensor | np.ndarray[Any, Any]) -> Tensor:
-        return self.predictor.predict_log_proba(self.embedder(self.checked(torch.as_tensor(images))))
+    def answers(self, images: Tensor | np.ndarray[Any, Any]) -> Answers:
+        return self.predictor.answers(self.embedder(self.checked(torch.as_tensor(images))))
+
+    def outlier_threshold(self, share: float = 0.01) -> float:
+        return self.predictor.outlier_threshold(share)
 
 
 def taking_images(predictor: Predictor) -> Predictor:

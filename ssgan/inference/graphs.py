@@ -34,6 +34,7 @@ class ImagesToProbabilities(nn.Module):
         super().__init__()
         self.networks = nn.ModuleList(member.network for member in members)
         self.ranges = [member.pixel_range for member in members]
+        self.temperatures = [member.temperature for member in members]
         self.takes_vectors = members[0].takes_vectors
         self.eval()
 
@@ -41,8 +42,8 @@ class ImagesToProbabilities(nn.Module):
         if self.takes_vectors:
             images = images[:, :, None, None]
         each = [
-            network(scale_pixels(images, pixel_range)).float().softmax(1)
-            for network, pixel_range in zip(self.networks, self.ranges, strict=True)
+            (network(scale_pixels(images, pixel_range)).float() / temperature).softmax(1)
+            for network, pixel_range, temperature in zip(self.networks, self.ranges, self.temperatures, strict=True)
         ]
         return torch.stack(each).mean(0)
 

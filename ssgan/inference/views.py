@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ssgan.errors import SsganError
-from ssgan.inference.classifier import Ensemble, Predictor, log_mean
+from ssgan.inference.classifier import Answers, Ensemble, Predictor, averaged
 
 MOVES = (0, -1, 1)
 """Pixels, along both axes, of views of a classifier that was trained on moved images; airbench94's (Jordan 2024)."""
@@ -41,11 +41,14 @@ class AveragedViews(Predictor):
                 "views=true: the classifier was trained on images neither moved nor flipped; use views=false"
             )
 
-    def predict_log_proba(self, images: Tensor | np.ndarray[Any, Any]) -> Tensor:
+    def answers(self, images: Tensor | np.ndarray[Any, Any]) -> Answers:
         whole = self.checked(torch.as_tensor(images))
-        return log_mean(
-            [self.predictor.predict_log_proba(moved(whole, move, flip)) for move in self.moves for flip in self.flips]
+        return averaged(
+            [self.predictor.answers(moved(whole, move, flip)) for move in self.moves for flip in self.flips]
         )
+
+    def outlier_threshold(self, share: float = 0.01) -> float:
+        return self.predictor.outlier_threshold(share)
 
 
 def moved(images: Tensor, pixels: int, flip: bool) -> Tensor:

@@ -105,6 +105,11 @@ class Method(Lifecycle):
             views |= {name: view for name, view in term.views.items() if name not in views}
         return views
 
+    @property
+    def learns_from_pool(self) -> bool:
+        """Unlabeled images reach it, and not labeled ones alone."""
+        return any(view.source == "unlabeled" for view in self.all_views.values())
+
     def networks(self) -> dict[str, nn.Module]:
         """The networks that are trained, by name."""
         return {"classifier": self.classifier}

@@ -10,11 +10,23 @@ from omegaconf import DictConfig
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.distributed import is_lost_connection, world_size
 from ssgan.errors import SsganError, print_error
-from ssgan.evaluation.classification import evaluate
-from ssgan.inference.classifier_file import load_classifier, save_classifier
+from ssgan.evaluation.calibration import fit_temperature, scaled
+from ssgan.evaluation.classification import evaluate, least_strangers
+from ssgan.inference.classifier import QUANTILES, Classifier
+from ssgan.inference.classifier_file import header_of, load_classifier, save_classifier
 from ssgan.training.callbacks.checkpoints import Checkpoints, Stopped, StopSignal
 
-NOT_TESTED: dict[str, Any] = {"error": None, "balanced_error": None, "per_class_error": None, "ece": None, "nll": None}
+NOT_TESTED: dict[str, Any] = {
+    "error": None,
+    "balanced_error": None,
+    "per_class_error": None,
+    "ece": None,
+    "nll": None,
+    "calibration": None,
+    "strangers": None,
+}
+OF_POOL = 2_000
+"""Unlabeled images by whose log Z outliers, and by whose probabilities strangers are told."""
 
 
 def train_from_checkpoint(
@@ -46,7 +58,8 @@ def train_from_checkpoint(
 def export(config: DictConfig, module: Any, data: SemiSupervisedData, path: Path) -> dict[str, Any]:
     """Write the averaged classifier as a file, with what `evaluate` says of it in the header; returns that.
 
-    What is tested is the file as it is read. ``path`` appears when that is done.
+    Validation images, if there are any, give its temperature, and "calibration" says what ECE and NLL are without it; "strangers" is
+    `least_strangers` of the pool. What is tested is the file as it is read. ``path`` appears when that is done.
     """
     module.recalibrate()
     network, images = module.ema_classifier.module, data.data
@@ -61,11 +74,28 @@ def export(config: DictConfig, module: Any, data: SemiSupervisedData, path: Path
         **({"embedding": dict(images.origin.embedding)} if images.origin.embedding else {}),
         "views": {"shift": config.augmentation.shift > 0, "flip": config.augmentation.flip},
     }
+    plain = Classifier(network, header_of(network, images.class_names))
+    pool = plain.answers(images.train_images[data.pool[:: max(1, len(data.pool) // OF_POOL)]])
+    known = plain.predict_log_proba(images.train_images[data.validation])
+    temperature = fit_temperature(known, images.train_targets[data.validation]) if len(known) else 1.0
+    record["temperature"] = round(temperature, 4)
+    record["log_z_quantiles"] = {str(q): round(pool.log_z.double().quantile(q).item(), 4) for q in QUANTILES}
     test = NOT_TESTED
     if len(images.test_images):
         untested = path.with_name(f".{path.name}.untested")
         save_classifier(untested, network, images.class_names, **record)
-        test = evaluate(load_classifier(untested).predict_log_proba(images.test_images), images.test_targets)
+        log_p = load_classifier(untested).predict_log_proba(images.test_images)
         untested.unlink()
+        unscaled = scaled(log_p, 1 / record["temperature"])
+        test = evaluate(log_p, images.test_targets) | {"calibration": None, "strangers": None}
+        if len(known):
+            before = evaluate(unscaled, images.test_targets)
+            test["calibration"] = {
+                "temperature": record["temperature"],
+                "images": len(known),
+                "ece_before": before["ece"],
+                "nll_before": before["nll"],
+            }
+        test["strangers"] = round(least_strangers(pool.log_probabilities, unscaled), 4)
     save_classifier(path, network, images.class_names, **record, test=test)
     return test

@@ -36,6 +36,8 @@ from ssgan.training.launch import launch, launched_world_size, limit_threads, re
 from ssgan.training.run_dir import RunFolder
 
 COLLAPSED = 3
+TOLD_STRANGERS = 0.3
+"""Of `least_strangers`: on digits half of the pool gives 0.2 to 0.4, 90 % 0.6, none 0 (benchmarks/strangers.md)."""
 
 
 @dataclass
@@ -190,6 +192,12 @@ def run_method(
     test = NOT_TESTED
     if module.uses_labels:
         test = export(config, module, data, folder / "classifier.safetensors")
+        if (test["strangers"] or 0.0) > TOLD_STRANGERS and module.learns_from_pool:
+            warn(
+                f"{test['strangers']:.0%} or more of the unlabeled images seem to be of none of the classes: too many are less certain "
+                f"than half of the test images. Compare with method=supervised (baseline=true); "
+                f"method.terms.pseudo_label.strangers leaves the strangest out of pseudo-labels."
+            )
         if data.data.origin.to_predict:
             classifier = load_classifier(folder / "classifier.safetensors")
             predict_files(classifier, data.data.origin.to_predict, folder / "predictions.csv")
@@ -207,6 +215,8 @@ def run_method(
         "labels_per_class": dict(zip(data.data.class_names, data.split.per_class, strict=True)),
         "ece": test["ece"],
         "nll": test["nll"],
+        "calibration": test["calibration"],
+        "strangers": test["strangers"],
         "health": measures,
         "epochs": len(record.rows),
         "seconds": round(record.seconds, 1),

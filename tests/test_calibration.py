@@ -1,0 +1,193 @@
+"""Temperatures, outliers by log Z, and classes that are not named: from a run to what predict writes."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import TINY, Outcome
+from PIL import Image
+
+import ssgan
+from ssgan import load_classifier
+from ssgan.data.image_data import ImageData
+from ssgan.errors import SsganError
+from ssgan.evaluation.calibration import MOST, fit_temperature, scaled
+from ssgan.evaluation.classification import least_strangers
+from ssgan.inference.classifier import Classifier, Ensemble
+from ssgan.inference.classifier_file import save_classifier
+from ssgan.nets import MLPClassifier
+
+Command = Callable[..., Outcome]
+HEADER = {"class_names": list("0123456789"), "image_shape": [1, 8, 8], "pixel_range": [0, 1]}
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
+def test_the_temperature_of_a_classifier_that_is_off_by_one_is_found(temperature: float) -> None:
+    """Targets drawn from softmax(logits): of logits times T the best temperature is T."""
+    rng = torch.Generator().manual_seed(0)
+    logits = 2 * torch.randn(20_000, 5, generator=rng)
+    targets = torch.multinomial(logits.softmax(1), 1, generator=rng).squeeze(1)
+    log_p = (logits * temperature).log_softmax(1)
+    found = fit_temperature(log_p, targets)
+    assert found == pytest.approx(temperature, rel=0.03)
+    best = F.nll_loss(scaled(log_p, found), targets)
+    assert all(best <= F.nll_loss(scaled(log_p, found * by), targets) + 1e-6 for by in (0.97, 1.03))
+
+
+def test_few_images_that_are_all_right_are_no_proof() -> None:
+    """Kills a temperature of 0, with which one mistake would cost everything; and one that is fitted to wrong images alone."""
+    log_p = torch.tensor([[3.0, 0, 0]]).log_softmax(1).expand(30, 3)
+    assert 0.4 < fit_temperature(log_p, torch.zeros(30, dtype=torch.int64)) < 1.2
+    assert fit_temperature(log_p, torch.ones(30, dtype=torch.int64)) == pytest.approx(MOST, rel=0.01)
+
+
+def test_a_classifier_divides_its_logits_and_not_log_z(classifier: MLPClassifier, digits: ImageData) -> None:
+    images = digits.test_images[:50]
+    plain, warm = (Classifier(classifier.eval(), HEADER | {"temperature": t}) for t in (1.0, 2.5))
+    logits = classifier(images / 255)
+    torch.testing.assert_close(warm.predict_log_proba(images), (logits / 2.5).log_softmax(1))
+    torch.testing.assert_close(warm.predict_log_proba(images), scaled(plain.predict_log_proba(images), 2.5))
+    torch.testing.assert_close(warm.log_z(images), logits.logsumexp(1))
+    torch.testing.assert_close(warm.module(images), warm.predict_proba(images))
+    both = Ensemble([plain, warm])
+    torch.testing.assert_close(both.module(images), both.predict_proba(images))
+    torch.testing.assert_close(both.log_z(images), plain.log_z(images))
+    with pytest.raises(ValueError, match="temperature"):
+        Classifier(classifier, HEADER | {"temperature": 0})
+
+
+def test_a_run_is_calibrated_by_its_validation_images(ssgan: Command, tmp_path: Path, digits: ImageData) -> None:
+    """Catches a temperature that is fitted and not used, and one that is fitted to images of training or test."""
+    assert ssgan("fit", *TINY, "validation=300", f"runs_dir={tmp_path}").code == 0
+    (path,) = tmp_path.rglob("classifier.safetensors")
+    metrics = json.loads((path.parent / "metrics.json").read_text())
+    held_out = json.loads((path.parent / "split.json").read_text())["validation"]
+    classifier = load_classifier(path)
+    logits = classifier.network(digits.train_images[held_out] / 255)
+    expected = fit_temperature(logits.log_softmax(1), digits.train_targets[held_out])
+    assert classifier.temperature == pytest.approx(expected, rel=1e-3)
+    assert classifier.temperature != 1
+    before = classifier.network(digits.test_images / 255).log_softmax(1)
+    calibration = metrics["calibration"]
+    assert (calibration["temperature"], calibration["images"]) == (classifier.temperature, 300)
+    assert calibration["nll_before"] == pytest.approx(F.nll_loss(before, digits.test_targets).item(), abs=1e-4)
+    after = F.nll_loss(classifier.predict_log_proba(digits.test_images), digits.test_targets).item()
+    assert metrics["nll"] == pytest.approx(after, abs=1e-5)
+
+
+def test_without_validation_images_nothing_is_scaled(ssgan: Command, tmp_path: Path) -> None:
+    assert ssgan("fit", *TINY, "validation=0", f"runs_dir={tmp_path}").code == 0
+    (path,) = tmp_path.rglob("classifier.safetensors")
+    assert load_classifier(path).temperature == 1
+    assert json.loads((path.parent / "metrics.json").read_text())["calibration"] is None
+
+
+def test_a_share_of_the_pool_lies_below_the_threshold(ssgan: Command, tmp_path: Path, digits: ImageData) -> None:
+    assert ssgan("fit", *TINY, "validation=0", f"runs_dir={tmp_path}").code == 0
+    (path,) = tmp_path.rglob("classifier.safetensors")
+    classifier = load_classifier(path)
+    log_z = classifier.log_z(digits.train_images)
+    for share in (0.01, 0.05, 0.5):
+        below = (log_z < classifier.outlier_threshold(share)).float().mean().item()
+        assert below == pytest.approx(share, abs=0.003)
+    assert classifier.outlier_threshold(0.01) < classifier.outlier_threshold(0.015) < classifier.outlier_threshold(0.02)
+    with pytest.raises(SsganError, match=r"outliers=0\.7: use 0\.001 to 0\.5, or 0 for none"):
+        classifier.outlier_threshold(0.7)
+
+
+def test_strangers_are_counted_by_the_median_of_what_is_known() -> None:
+    """30 % of a pool that are uncertain about everything, the rest as certain as known images or more so."""
+    known = torch.linspace(0.6, 1, 101)
+    known = torch.stack([known, 1 - known], 1).clamp_min(1e-9).log()
+    pool = torch.cat([known[:70], torch.full((30, 2), 0.5).log()])
+    own = torch.cat([known[31:], torch.full((30, 2), 0.5).log()])  # 70 of its own, of which 19 are below the median
+    assert least_strangers(known, known) == 0
+    assert least_strangers(own, known) == pytest.approx(max(0, 2 * (30 + 19) / 100 - 1), abs=0.02)
+    assert least_strangers(pool, known) == pytest.approx(2 * 0.8 - 1, abs=0.02)
+
+
+@pytest.mark.slow
+def test_a_pool_of_strangers_is_told(tmp_path: Path, digits: ImageData, capsys: pytest.CaptureFixture[str]) -> None:
+    """Digits 0 to 4 with labels, nine in ten of the unlabeled images 5 to 9; not so where all are 0 to 4, or nobody learns from them."""
+    few = [(digits.train_targets == k).nonzero().flatten() for k in range(10)]
+    labeled = torch.cat([of_class[:10] for of_class in few[:5]])
+    own, others = torch.cat([of_class[10:] for of_class in few[:5]]), torch.cat(few[5:])
+    test = digits.test_targets < 5
+
+    def told(rest: torch.Tensor, method: str) -> bool:
+        order = torch.cat([labeled, rest])
+        targets = digits.train_targets[order].clone()
+        targets[len(labeled) :] = -1
+        data = (digits.train_images[order], targets, digits.test_images[test], digits.test_targets[test])
+        settings = ["preset=digits_classifier", "validation=0", "method.epochs=40"]
+        name = f"{method}_{len(rest)}"
+        ssgan.train(data, method, "all", settings=settings, name=name, runs_dir=tmp_path)
+        return "seem to be of none of the classes" in capsys.readouterr().err
+
+    assert told(torch.cat([own[::10], others]), "fixmatch")
+    assert not told(own, "fixmatch")
+    assert not told(torch.cat([own[::10], others]), "supervised")
+
+
+@pytest.fixture
+def rows_of(
+    ssgan: Command, classifier: MLPClassifier, digits: ImageData, tmp_path: Path
+) -> Callable[..., tuple[list[dict[str, str]], Outcome]]:
+    """What predict writes for twenty pictures, by a classifier of which half of the pool has a log Z below that of the tenth."""
+    images = digits.test_images[:20]
+    (tmp_path / "pictures").mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(image[0].numpy()).save(tmp_path / "pictures" / f"{number:02}.png")
+    log_z = Classifier(classifier.eval(), HEADER).log_z(images).sort().values
+
+    def rows(*keys: str, **header: object) -> tuple[list[dict[str, str]], Outcome]:
+        quantiles = {"0.001": -1e9, "0.01": log_z[4].item() + 1e-4, "0.5": log_z[9].item() + 1e-4}
+        names = tuple("0123456789")
+        save_classifier(tmp_path / "c.safetensors", classifier, names, **({"log_z_quantiles": quantiles} | header))
+        paths = [f"classifier={tmp_path / 'c.safetensors'}", f"images={tmp_path / 'pictures'}"]
+        outcome = ssgan("predict", *paths, f"output={tmp_path / 'p.csv'}", *keys)
+        assert outcome.code == 0, outcome.err
+        with (tmp_path / "p.csv").open() as file:
+            return list(csv.DictReader(file)), outcome
+
+    return rows
+
+
+def test_predict_names_outliers(rows_of: Callable[..., tuple[list[dict[str, str]], Outcome]]) -> None:
+    rows, outcome = rows_of()
+    assert [row["outlier"] for row in rows].count("true") == 5
+    assert max(float(row["log_z"]) for row in rows if row["outlier"] == "true") <= min(
+        float(row["log_z"]) for row in rows if row["outlier"] == "false"
+    )
+    assert "5 unlike the training images: a lower log Z than 99.0% of them have" in outcome.out
+    assert [row["outlier"] for row in rows_of("outliers=0.5")[0]].count("true") == 10
+    assert {row["outlier"] for row in rows_of("outliers=0")[0]} == {""}
+    assert {row["outlier"] for row in rows_of(log_z_quantiles={})[0]} == {""}
+
+
+def test_predict_names_no_class_that_is_not_probable(
+    rows_of: Callable[..., tuple[list[dict[str, str]], Outcome]],
+) -> None:
+    every = rows_of()[0]
+    middle = float(np.median([float(row["probability"]) for row in every]))
+    rows, outcome = rows_of(f"min_probability={middle}")
+    assert [row["class"] for row in rows] == [
+        row["class"] if float(row["probability"]) >= middle else "" for row in every
+    ]
+    assert "10 without a class" in outcome.out
+
+
+def test_mistakes(ssgan: Command, tmp_path: Path) -> None:
+    given = [f"classifier={tmp_path}", f"images={tmp_path}", f"output={tmp_path / 'p.csv'}"]
+    for wrong, message in (
+        ("min_probability=2", "use a number from 0 to 1"),
+        ("outliers=-1", "use a number from 0 to 0.5"),
+    ):
+        outcome = ssgan("predict", *given, wrong)
+        assert outcome.code == 1
+        assert f"{wrong}: {message}" in outcome.err.replace("-1.0", "-1").replace("2.0", "2")

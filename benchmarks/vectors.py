@@ -1,7 +1,7 @@
 """python benchmarks/vectors.py FOLDER: what K+1 adds on vectors, beside what costs nothing.
 
 FOLDER holds cifar10.npz and svhn.npz, from `python -m ssgan.embed images=cifar10 output=FOLDER/cifar10.npz` and so on, and
-trec50_minilm.npz (the 109 labels of GAN-BERT); those that are not there are left out. On each split: scikit-learn's logistic regression
+trec50_minilm.npz (the 109 labels of GAN-BERT); what is not there is left as it was measured before. On each split: scikit-learn's logistic regression
 and label spreading, and by the preset for vectors a supervised network, a mean teacher and the K+1 GAN. Runs go to runs_vectors/ and
 are read if they are there. Writes benchmarks/results/vectors.json and benchmarks/vectors.md.
 """
@@ -113,17 +113,20 @@ def table(result: dict[str, Any]) -> str:
 
 def main() -> None:
     folder, path = Path(sys.argv[1]), HERE / "results" / "vectors.json"
+    before = json.loads(path.read_text())["conditions"] if path.exists() else {}
     result = {
         "machine": machine(),
         "threads": torch.get_num_threads(),
         "command": "python benchmarks/vectors.py",
-        "conditions": {},
+        "conditions": before,
     }
     wanted = [(folder / f"{name}.npz", labels, f"{name}@{labels}") for name, labels in CONDITIONS]
     wanted.append((folder / "trec50_minilm.npz", "all", "trec@109"))
     for file, labels, condition in wanted:
         if file.exists():
             result["conditions"][condition] = measure(file, labels)
+            order = [condition for *_, condition in wanted]
+            result["conditions"] = dict(sorted(result["conditions"].items(), key=lambda item: order.index(item[0])))
             path.write_text(json.dumps(result, indent=2) + "\n")
             (HERE / "vectors.md").write_text(table(result))
 

@@ -43,6 +43,8 @@ STRINGS = (
         "classifier",
         "checkpoint",
         "start_from",
+        "labels_file",
+        "run",
     ),
     *("judge", "runs", "results", "readme", "weights", "backbone", "net.classifier.weights", "net.classifier.name"),
     *("dataset.path_column", "dataset.label_column", "dataset.split_column"),

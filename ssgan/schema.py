@@ -140,6 +140,7 @@ class FitConfig:
     baseline: bool = MISSING
     max_time: str | None = None
     start_from: str | None = None
+    labels_file: str | None = None
     budgets: BudgetsConfig = field(default_factory=BudgetsConfig)
     dry_run: bool = MISSING
     name: str = MISSING

@@ -32,6 +32,16 @@ class Split:
         text = json.dumps([self.labeled, self.validation])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def with_labels(self, more: Sequence[int], targets: Positions, classes: int) -> "Split":
+        """The same with the images at ``more`` labeled, too; what was for validation of them no longer is."""
+        labeled = sorted({*self.labeled, *more})
+        return replace(
+            self,
+            labeled=tuple(labeled),
+            validation=tuple(place for place in self.validation if place not in set(more)),
+            per_class=tuple(np.bincount(targets[labeled], minlength=classes).tolist()),
+        )
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"digest": self.digest}
 

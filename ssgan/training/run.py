@@ -16,7 +16,6 @@ from ssgan.data.file_predictions import predict_files
 from ssgan.data.image_data import ImageData
 from ssgan.data.inspection import tell
 from ssgan.data.registry import load_dataset
-from ssgan.data.splits import draw_split
 from ssgan.errors import print_error, warn
 from ssgan.evaluation.curves import draw_curves
 from ssgan.inference.classifier_file import load_classifier
@@ -34,6 +33,7 @@ from ssgan.training.environment import command_line
 from ssgan.training.fit_and_export import NOT_TESTED, export, train_from_checkpoint
 from ssgan.training.launch import launch, launched_world_size, limit_threads, resolve_batch_sizes
 from ssgan.training.run_dir import RunFolder
+from ssgan.training.split import with_split
 
 COLLAPSED = 3
 TOLD_STRANGERS = 0.3
@@ -95,17 +95,7 @@ def run(
     """
     rounded = prepare(config, folder.previous_config())
     limit_threads()
-    data = load()
-    split = folder.split(data.digest) or draw_split(
-        data.train_targets.numpy(),
-        len(data.class_names),
-        config.labels,
-        config.split_seed,
-        config.validation,
-        config.balanced,
-        data.held_out,
-        data.class_names,
-    )
+    data, split = with_split(config, folder, load())
     # Everything that can refuse the configuration has been built before anything is written.
     limit = parse_duration(config.max_time) if config.max_time else None
     method = build(config, data, split)

@@ -1,0 +1,77 @@
+"""Labels that came later: a file of images of a data set and their classes, as `ssgan.suggest`'s page writes it."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ssgan.data.image_data import ImageData
+from ssgan.errors import SsganError, first_line
+
+IMAGE, LABEL = "image", "label"
+"""The columns: the place of an image in the training images, or the file of a picture as its data set names it; and a class's name."""
+
+
+def with_labels_of(data: ImageData, path: str) -> tuple[ImageData, tuple[int, ...]]:
+    """``data`` with the labels in the file ``path``, and the places of the images that have one there.
+
+    Rows without a label are images that nobody could name; they are left out. Raises `SsganError` for a file without the two
+    columns, and for images, classes and labels that are not those of the data set.
+    """
+    key = f"labels_file={path}"
+    rows = read_rows(key, path)
+    pool = len(data.train_images) - data.held_out
+    places = {name: place for place, name in enumerate(data.origin.files[: len(data.train_images)])}
+    classes = {name: number for number, name in enumerate(data.class_names)}
+    targets = data.train_targets.clone()
+    given: dict[int, int] = {}
+    for line, (image, label) in enumerate(rows, start=2):
+        if not label:
+            continue
+        place = places.get(image, -1) if places else int(image) if image.isdecimal() else -1
+        if not 0 <= place < len(data.train_images):
+            known = f"the file of one, like {data.origin.files[0]}" if places else f"0 to {len(data.train_images) - 1}"
+            raise SsganError(f"{key}, line {line}: {image!r} is no training image of {data.name}; use {known}")
+        if place >= pool:
+            raise SsganError(f"{key}, line {line}: {image!r} is one of the images for validation; leave it out")
+        if label not in classes:
+            raise SsganError(
+                f"{key}, line {line}: {label!r} is no class of {data.name}; use one of {', '.join(data.class_names)}"
+            )
+        before = given.get(place, targets[place].item())
+        if before not in (-1, classes[label]):
+            raise SsganError(
+                f"{key}, line {line}: {image!r} is {label!r} here and {data.class_names[int(before)]!r} "
+                f"{'in a line above' if place in given else 'in the data set'}; correct the one that is wrong"
+            )
+        given[place] = classes[label]
+    if not given:
+        raise SsganError(f"{key}: holds no label; leave the key out")
+    for place, number in given.items():
+        targets[place] = number
+    return replace(data, train_targets=targets), tuple(sorted(given))
+
+
+def read_rows(key: str, path: str) -> list[tuple[str, str]]:
+    """Image and label of every row; raises `SsganError` for a file that is no such table."""
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")
+        rows = list(csv.DictReader(io.StringIO(text), strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SsganError(f"{key}: cannot be read as a table ({first_line(error)})") from error
+    if not rows or not {IMAGE, LABEL} <= rows[0].keys():
+        raise SsganError(f"{key}: needs a first line with the columns {IMAGE} and {LABEL}, and rows below it")
+    return [((row[IMAGE] or "").strip(), (row[LABEL] or "").strip()) for row in rows]
+
+
+def write_rows(names: Sequence[str], labels: Sequence[str]) -> str:
+    """The text of a labels file."""
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows([(IMAGE, LABEL), *zip(names, labels, strict=True)])
+    return table.getvalue()
+
+
+def name_of(data: ImageData, place: int) -> str:
+    """What a labels file calls the training image at ``place``."""
+    return data.origin.files[place] if data.origin.files else str(place)

@@ -1,0 +1,119 @@
+"""Labels that came later, in a file: they count, are checked, and leave the split as it was."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, Outcome
+from PIL import Image
+
+from ssgan.data.image_data import ImageData
+from ssgan.data.labels_file import with_labels_of, write_rows
+from ssgan.errors import SsganError
+
+Command = Callable[..., Outcome]
+
+
+def split_of(folder: Path) -> dict[str, list[int]]:
+    (path,) = folder.rglob("split.json")
+    return json.loads(path.read_text())
+
+
+def write(path: Path, rows: dict[object, str]) -> Path:
+    path.write_text(write_rows([str(image) for image in rows], list(rows.values())))
+    return path
+
+
+def test_a_number_of_labels_and_those_of_the_file(ssgan: Command, tmp_path: Path, digits: ImageData) -> None:
+    """Kills a file that changes which images are drawn, one that is not used, and images that stay in validation."""
+    assert ssgan("fit", *TINY, f"runs_dir={tmp_path / 'a'}").code == 0
+    before = split_of(tmp_path / "a")
+    more = [before["validation"][0], *(k for k in range(30) if k not in before["labeled"])][:20]
+    truth = digits.train_targets[more].tolist()
+    file = write(tmp_path / "labels.csv", {place: str(target) for place, target in zip(more, truth, strict=True)})
+    outcome = ssgan("fit", *TINY, f"labels_file={file}", f"runs_dir={tmp_path / 'b'}")
+    assert outcome.code == 0, outcome.err
+    after = split_of(tmp_path / "b")
+    assert set(after["labeled"]) == {*before["labeled"], *more}
+    assert set(after["validation"]) == {*before["validation"]} - {*more}
+    assert after["per_class"] == digits.train_targets[after["labeled"]].bincount(minlength=10).tolist()
+    assert f"{len(after['labeled'])} labeled images" in outcome.out
+    again = ssgan("fit", *TINY, f"labels_file={file}", f"runs_dir={tmp_path / 'b'}")
+    assert again.code == 0, again.err
+    other = next(k for k in range(100) if k not in after["labeled"])
+    write(file, {other: str(digits.train_targets[other].item())})
+    changed = ssgan("fit", *TINY, f"labels_file={file}", f"runs_dir={tmp_path / 'b'}")
+    assert changed.code == 1
+    assert "began with other labels" in changed.err
+
+
+def test_pictures_are_named_by_their_files(ssgan: Command, tmp_path: Path) -> None:
+    """An unlabeled picture that is labeled later is trained on with that label."""
+    random = np.random.default_rng(0)
+    root = tmp_path / "pets"
+    for folder, count in (("cat", 20), ("dog", 20), ("unlabeled", 80)):
+        (root / folder).mkdir(parents=True)
+        for number in range(count):
+            pixels = random.integers(0, 256, (8, 8, 3)).astype("uint8")
+            Image.fromarray(pixels).save(root / folder / f"{number:02}, a.png")
+    file = write(
+        tmp_path / "labels.csv", {"unlabeled/03, a.png": "dog", "unlabeled/04, a.png": "", "cat/01, a.png": "cat"}
+    )
+    keys = ["dataset=folder", f"dataset.path={root}", "dataset.size=8", "method=supervised", "method.epochs=1"]
+    keys += ["net/classifier=small", "net.classifier.widths=[4,4]", "method.batch_size=20", "method.least_steps=0"]
+    outcome = ssgan("fit", *keys, f"labels_file={file}", f"runs_dir={tmp_path / 'runs'}")
+    assert outcome.code == 0, outcome.err
+    assert split_of(tmp_path / "runs")["per_class"] == [20, 21]
+
+
+@pytest.fixture
+def data() -> ImageData:
+    images = torch.zeros(6, 1, 2, 2, dtype=torch.uint8)
+    targets = torch.tensor([0, 1, -1, -1, -1, 1])
+    return ImageData("d", ("ant", "bee"), images, targets, images[:0], targets[:0], held_out=1)
+
+
+def test_labels_are_added(data: ImageData, tmp_path: Path) -> None:
+    path = tmp_path / "l.csv"
+    path.write_bytes("\ufeffimage,label,note\r\n2,bee,x\r\n3,,\r\n0,ant,\r\n2,bee,twice\r\n".encode())
+    labeled, places = with_labels_of(data, str(path))
+    assert labeled.train_targets.tolist() == [0, 1, 1, -1, -1, 1]
+    assert places == (0, 2)
+    assert data.train_targets.tolist() == [0, 1, -1, -1, -1, 1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("2,wasp", "line 2: 'wasp' is no class of d; use one of ant, bee"),
+        ("2,bee\n9,bee", "line 3: '9' is no training image of d; use 0 to 5"),
+        ("-1,bee", "'-1' is no training image"),
+        ("x.png,bee", "'x.png' is no training image"),
+        ("5,bee", "'5' is one of the images for validation; leave it out"),
+        ("1,ant", "'1' is 'ant' here and 'bee' in the data set; correct the one that is wrong"),
+        ("2,ant\n2,bee", "line 3: '2' is 'bee' here and 'ant' in a line above"),
+        ("2,\n3,", "holds no label; leave the key out"),
+        ("", "needs a first line with the columns image and label"),
+    ],
+)
+def test_mistakes_are_named(rows: str, message: str, data: ImageData, tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text(f"image,label\n{rows}\n")
+    with pytest.raises(SsganError) as error:
+        with_labels_of(data, str(tmp_path / "l.csv"))
+    assert message in str(error.value)
+    assert str(error.value).startswith(f"labels_file={tmp_path / 'l.csv'}")
+
+
+def test_files_that_are_no_tables(data: ImageData, tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("path,label\na,b\n")
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
+    for name, message in (
+        ("other.csv", "columns image and label"),
+        ("binary.csv", "cannot be read"),
+        ("no.csv", "No such file"),
+    ):
+        with pytest.raises(SsganError, match=message):
+            with_labels_of(data, str(tmp_path / name))

@@ -86,6 +86,19 @@ class ExportConfig(CommandConfig):
 
 
 @dataclass
+class SuggestConfig(DataCommandConfig):
+    """``python -m ssgan.suggest run=FOLDER output=FILE.html``"""
+
+    run: str = key(MISSING, "the folder of a finished run")
+    output: str = key(MISSING, "the page (.html), or a table to fill in (.csv)")
+    count: int = key(50, "images to label", at_least=1)
+    rule: str = key("mix", "mix, margin, views, coverage or random")
+    pool: int = key(20_000, "unlabeled images to choose from, at most", at_least=1)
+    hints: bool = key(False, "the page's checkbox at the start: say what the classifier takes an image for")
+    seed: int = key(0, "of what is drawn at random", at_least=0)
+
+
+@dataclass
 class SampleConfig(CommandConfig):
     """``python -m ssgan.sample checkpoint=FILE output=FILE.png``"""
 
@@ -165,6 +178,7 @@ COMMANDS: dict[str, type[CommandConfig]] = {
     "evaluate": EvaluateConfig,
     "predict": PredictConfig,
     "export": ExportConfig,
+    "suggest": SuggestConfig,
     "sample": SampleConfig,
     "score": ScoreConfig,
     "turing": TuringConfig,

@@ -1,15 +1,10 @@
 """python -m ssgan.turing: a page on which a person tells real images from generated ones (sec. 6.1)."""
 
-import base64
-import io
-import json
-from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig
 from torch import Tensor
-from torchvision.transforms.functional import to_pil_image
 
 from ssgan import cli
 from ssgan.data.registry import load_dataset, require_own_data
@@ -17,9 +12,10 @@ from ssgan.errors import SsganError
 from ssgan.files import require_writable, write_atomically
 from ssgan.inference.classifier_file import load_generator
 from ssgan.inference.sampling import draw_images
+from ssgan.page import FOLDER, fill, png
 from ssgan.seeds import derive_seed
 
-TEMPLATE = Path(__file__).with_name("pages") / "turing.html"
+TEMPLATE = FOLDER / "turing.html"
 
 
 def turing(config: DictConfig) -> int:
@@ -55,19 +51,12 @@ def shuffled(count: int, purpose: str, seed: int) -> list[int]:
 
 def question(truth: str, index: int, image: Tensor) -> dict[str, Any]:
     """What the page knows of a uint8 (C, H, W) image: ``index`` is its place in the test set or among the draws."""
-    buffer = io.BytesIO()
-    # Uncompressed, all images are equally long: real ones, which compress better, would be known by their size.
-    to_pil_image(image).save(buffer, format="PNG", compress_level=0)
     return {
         "truth": truth,
         "index": index,
-        "png": f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}",
+        # Uncompressed, all images are equally long: real ones, which compress better, would be known by their size.
+        "png": png(image, compressed=False),
     }
-
-
-def fill(template: str, content: dict[str, Any]) -> str:
-    """``template`` with ``content`` as JSON at its mark; no ``<`` is left that could end the script around it."""
-    return template.replace("{{content}}", json.dumps(content).replace("<", "\\u003c"))
 
 
 def main() -> None:

@@ -19,7 +19,8 @@ from ssgan.data.image_data import ImageData
 from ssgan.inference.classifier_file import to_spec
 from ssgan.inference.sampling import draw_images
 from ssgan.nets import MLPGenerator
-from ssgan.turing import TEMPLATE, fill
+from ssgan.page import fill
+from ssgan.turing import TEMPLATE
 
 COUNT = 6
 WritePage = Callable[..., Path]

@@ -137,10 +137,11 @@ class Classifier(Predictor):
     def answers(self, images: Tensor | np.ndarray[Any, Any]) -> Answers:
         device = next(self.network.parameters()).device
         parts = in_parts(self.checked(torch.as_tensor(images)))
-        logits = torch.cat([self.network(self._scaled(part.to(device))) for part in parts]).float()
+        logits = torch.cat([self.network(self.scaled(part.to(device))) for part in parts]).float()
         return Answers((logits / self.temperature).log_softmax(1).cpu(), logits.logsumexp(1).cpu())
 
-    def _scaled(self, images: Tensor) -> Tensor:
+    def scaled(self, images: Tensor) -> Tensor:
+        """Images as `checked` returns them in the network's pixel range, float32."""
         if images.dtype == torch.uint8:
             return scale_pixels(images, self.pixel_range)
         low, high = self.pixel_range

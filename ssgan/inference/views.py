@@ -42,10 +42,12 @@ class AveragedViews(Predictor):
             )
 
     def answers(self, images: Tensor | np.ndarray[Any, Any]) -> Answers:
+        return averaged(self.each(images))
+
+    def each(self, images: Tensor | np.ndarray[Any, Any]) -> list[Answers]:
+        """What the predictor says of each view."""
         whole = self.checked(torch.as_tensor(images))
-        return averaged(
-            [self.predictor.answers(moved(whole, move, flip)) for move in self.moves for flip in self.flips]
-        )
+        return [self.predictor.answers(moved(whole, move, flip)) for move in self.moves for flip in self.flips]
 
     def outlier_threshold(self, share: float = 0.01) -> float:
         return self.predictor.outlier_threshold(share)

@@ -1,0 +1,24 @@
+"""What the pages have in common that hold their content themselves, pictures too, and refer to no other file."""
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
+
+FOLDER = Path(__file__).with_name("pages")
+
+
+def fill(template: str, content: dict[str, Any]) -> str:
+    """``template`` with ``content`` as JSON at its mark; no ``<`` is left that could end the script around it."""
+    return template.replace("{{content}}", json.dumps(content).replace("<", "\\u003c"))
+
+
+def png(image: Tensor, compressed: bool = True) -> str:
+    """A uint8 (C, H, W) image as a data URI."""
+    buffer = io.BytesIO()
+    to_pil_image(image).save(buffer, format="PNG", compress_level=6 if compressed else 0)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,0 +1,84 @@
+"""python -m ssgan.suggest: the unlabeled images of a run whose labels would help most, on a page on which a person labels them."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from ssgan import cli
+from ssgan.data.image_data import ImageData
+from ssgan.data.labels_file import name_of, write_rows
+from ssgan.errors import SsganError
+from ssgan.fields import check_ranges
+from ssgan.files import require_writable, write_atomically
+from ssgan.inference.classifier import Classifier
+from ssgan.inference.classifier_file import load_classifier
+from ssgan.inference.suggestions import Question, suggest
+from ssgan.page import FOLDER, fill, png
+from ssgan.reporting.predictions import data_of
+from ssgan.reporting.runs import Run
+from ssgan.seeds import derive_seed
+
+TEMPLATE = FOLDER / "suggest.html"
+
+
+def suggest_images(config: DictConfig) -> int:
+    """Write the page, or a table to fill in if ``output`` ends with .csv."""
+    check_ranges(OmegaConf.to_object(config))
+    run = Run(Path(config.run), {})
+    if not (run.folder / "split.json").is_file():
+        raise SsganError(f"run={config.run}: not the folder of a run; name one with a split.json and a classifier")
+    classifier = load_classifier(run.folder / "classifier.safetensors")
+    data = data_of(run, config.data_dir, config.download)
+    if (classifier.image_shape, classifier.class_names) != (data.image_shape, data.class_names):
+        raise SsganError(f"run={config.run}: {data.name} has other images or classes now than those that this run knew")
+    if data.of_vectors:
+        raise SsganError(f"run={config.run}: was trained on vectors, which nobody can look at")
+    require_writable(config.output)
+    split = run.split()
+    places = candidates(data, {*split.labeled, *split.validation}, config.pool, config.seed)
+    labeled = data.train_images[list(split.labeled)]
+    question = Question(classifier, data.train_images[places], labeled, config.count, config.seed)
+    chosen = places[suggest(question, config.rule)].tolist()
+    names = [name_of(data, place) for place in chosen]
+    if Path(config.output).suffix == ".csv":
+        text = write_rows(names, [""] * len(names))
+    else:
+        about = {"dataset": data.name, "rule": config.rule, "hints": config.hints}
+        images = shown(classifier, data.train_images[chosen], names)
+        text = fill(
+            TEMPLATE.read_text(encoding="utf-8"), about | {"class_names": list(data.class_names), "images": images}
+        )
+    write_atomically(config.output, text.encode(errors="surrogateescape"))
+    print(
+        f"{len(chosen)} of {len(places)} unlabeled images in {config.output}; label them, and train with labels_file=labels.csv and a "
+        f"name of its own (name=...)"
+    )
+    return 0
+
+
+def candidates(data: ImageData, taken: set[int], most: int, seed: int) -> Tensor:
+    """Places of the training images that are not ``taken``, or of so many of them, drawn by ``seed``."""
+    free = torch.tensor([place for place in range(len(data.train_images)) if place not in taken], dtype=torch.int64)
+    rng = torch.Generator().manual_seed(derive_seed("candidates", seed))
+    return free if len(free) <= most else free[torch.randperm(len(free), generator=rng)[:most].sort().values]
+
+
+def shown(classifier: Classifier, images: Tensor, names: list[str]) -> list[dict[str, Any]]:
+    """What the page knows of each image: its name in a labels file, the picture, and what the classifier takes it for."""
+    probabilities, classes = classifier.predict_proba(images).max(1)
+    rows = zip(names, images, classes.tolist(), probabilities.tolist(), strict=True)
+    return [
+        {"image": name, "png": png(image), "guess": guess, "probability": round(probability, 4)}
+        for name, image, guess, probability in rows
+    ]
+
+
+def main() -> None:
+    cli.run("suggest", suggest_images)
+
+
+if __name__ == "__main__":
+    main()

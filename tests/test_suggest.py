@@ -1,0 +1,246 @@
+"""Suggestions: the rules by hand, the page in a browser, and the way back into a run."""
+
+import base64
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, Outcome
+from PIL import Image
+from torch import Tensor, nn
+
+from ssgan import load_classifier
+from ssgan.data.image_data import ImageData
+from ssgan.data.labels_file import read_rows
+from ssgan.errors import SsganError
+from ssgan.inference.classifier import Classifier
+from ssgan.inference.suggestions import RULES, Question, by_views, entropy, farthest, suggest
+from ssgan.nets.base import ImageClassifier
+
+Command = Callable[..., Outcome]
+
+
+class Reads(ImageClassifier):
+    """Logits and features are an image's first pixels."""
+
+    pixel_range = (0.0, 1.0)
+
+    def __init__(self, classes: int = 2):
+        super().__init__()
+        self.arguments = {"image_shape": [1, 1, 4], "classes": classes}
+        self.head, self.unused = nn.Identity(), nn.Parameter(torch.zeros(1))
+        self.classes = classes
+
+    def features(self, images: Tensor) -> Tensor:
+        return images[:, 0, 0, : self.classes]
+
+
+def reading(views: dict[str, bool] | None = None) -> Classifier:
+    header = {"class_names": ["a", "b"], "image_shape": [1, 1, 4], "pixel_range": [0, 1]}
+    return Classifier(Reads(), header | ({"views": views} if views else {}))
+
+
+def images_of(*pixels: list[float]) -> Tensor:
+    return torch.tensor([[*first, 0, 0] for first in pixels])[:, None, None]
+
+
+def test_the_least_margin_comes_first() -> None:
+    images = images_of([1, 0], [0.5, 0.4], [0.2, 0.2], [0, 0.7])
+    question = Question(reading(), images, images[:1], 3)
+    assert suggest(question, "margin").tolist() == [2, 1, 3]
+
+
+def test_the_farthest_from_what_is_covered_comes_first() -> None:
+    """Kills distances to the first labeled image alone, and choices that do not count as covered."""
+    points = torch.tensor([[0.0, 0], [1, 0], [10, 0], [10, 1], [0, 6]])
+    covered = torch.tensor([[0.0, 0], [1, 0.0]])
+    assert farthest(points, covered, 3).tolist() == [3, 4, 2]
+    same = torch.zeros(4, 2)
+    assert sorted(farthest(same, same, 4).tolist()) == [0, 1, 2, 3]
+
+
+def test_the_mix_is_far_apart_among_the_uncertain() -> None:
+    angles = torch.linspace(0.05, 1.5, 200)
+    images = images_of(*torch.stack([angles.cos(), angles.sin()], 1).tolist())
+    question = Question(reading(), images, images[:1], 2)
+    margins = (images[:, 0, 0, 0] - images[:, 0, 0, 1]).abs()
+    uncertain = set(margins.argsort()[:20].tolist())
+    chosen = suggest(question, "mix").tolist()
+    assert set(chosen) <= uncertain
+    assert chosen[0] == max(uncertain)  # the farthest from the image at angle 0
+
+
+def test_views_that_disagree_come_first() -> None:
+    """An image of which the mirrored view is of the other class, and one that is uncertain in both alike."""
+    unsure, sure, torn = (
+        [0.5, 0.5, 0.5, 0.5],
+        [1.0, 0.0, 0.0, 1.0],
+        [1.0, 0.0, 1.0, 0.0],
+    )  # the last one mirrored: 0, 1, 0, 1
+    images = torch.tensor([unsure, sure, torn])[:, None, None]
+    question = Question(reading({"shift": False, "flip": True}), images, images[:1], 3)
+    assert by_views(question).tolist()[0] == 2
+    with pytest.raises(SsganError, match="does not say which changes"):
+        suggest(Question(reading(), images, images[:1], 1), "views")
+
+
+def test_entropy() -> None:
+    assert entropy(torch.tensor([0.5, 0.5]).log()).item() == pytest.approx(np.log(2))
+
+
+def test_mistakes_in_a_question() -> None:
+    images = images_of([1, 0], [0, 1])
+    for count in (0, 3):
+        with pytest.raises(SsganError, match=f"count={count}: use 1 to 2"):
+            suggest(Question(reading(), images, images[:1], count), "margin")
+    with pytest.raises(SsganError, match="rule=best: use mix, margin, views, coverage, random"):
+        suggest(Question(reading(), images, images[:1], 1), "best")
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import ssgan
+
+    keys = [key for key in TINY if not key.startswith("method=")]
+    result = ssgan.train("digits", "improved_gan", settings=keys, runs_dir=tmp_path_factory.mktemp("runs"))
+    return result.folder
+
+
+def content(page: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="content">(.*?)</script>', page, re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_page_shows_unlabeled_images(
+    rule: str, ssgan: Command, run_folder: Path, digits: ImageData, tmp_path: Path
+) -> None:
+    """Kills pictures that are not those that their name names, and images that have a label, or are for validation."""
+    path = tmp_path / "labels.html"
+    outcome = ssgan("suggest", f"run={run_folder}", f"output={path}", "count=12", f"rule={rule}")
+    if rule == "views" and outcome.code:
+        assert "neither moved nor flipped" in outcome.err
+        return
+    assert outcome.code == 0, outcome.err
+    about = content(path.read_text())
+    split = json.loads((run_folder / "split.json").read_text())
+    places = [int(image["image"]) for image in about["images"]]
+    assert len(set(places)) == 12
+    assert not {*places} & {*split["labeled"], *split["validation"]}
+    classifier = load_classifier(run_folder / "classifier.safetensors")
+    for place, image in zip(places, about["images"], strict=True):
+        with Image.open(io.BytesIO(base64.b64decode(image["png"].partition(",")[2]))) as picture:
+            assert np.array_equal(np.asarray(picture), digits.train_images[place, 0])
+        probabilities = classifier.predict_proba(digits.train_images[place : place + 1])[0]
+        assert image["guess"] == probabilities.argmax()
+        assert image["probability"] == pytest.approx(probabilities.max().item(), abs=1e-4)
+
+
+def test_a_table_to_fill_in(ssgan: Command, run_folder: Path, tmp_path: Path) -> None:
+    outcome = ssgan("suggest", f"run={run_folder}", f"output={tmp_path / 'l.csv'}", "count=5", "pool=100", "seed=3")
+    assert outcome.code == 0, outcome.err
+    assert "5 of 100 unlabeled images" in outcome.out
+    assert [label for _, label in read_rows("", str(tmp_path / "l.csv"))] == [""] * 5
+
+
+def test_mistakes(ssgan: Command, run_folder: Path, tmp_path: Path) -> None:
+    output = f"output={tmp_path / 'l.html'}"
+    for keys, message in (
+        ([f"run={tmp_path}", output], f"run={tmp_path}: not the folder of a run"),
+        ([f"run={run_folder}", output, "rule=best"], "rule=best: use mix"),
+        ([f"run={run_folder}", output, "count=5000"], "count=5000: use 1 to"),
+        ([f"run={run_folder}", output, "count=0"], "count=0: use 1 or more"),
+        ([f"run={run_folder}", f"output={tmp_path}"], "cannot be written"),
+    ):
+        outcome = ssgan("suggest", *keys)
+        assert outcome.code == 1
+        assert message in outcome.err
+        assert "Traceback" not in outcome.err
+
+
+def test_nothing_external_is_referenced(ssgan: Command, run_folder: Path, tmp_path: Path) -> None:
+    ssgan("suggest", f"run={run_folder}", f"output={tmp_path / 'l.html'}", "count=2")
+    page = (tmp_path / "l.html").read_text()
+    assert not re.search(r"https?:|//\w+\.\w|@import|url\(|<link|<iframe|fetch\(", page)
+    assert "default-src 'none'" in page
+
+
+def test_a_person_labels_and_the_labels_are_trained_on(
+    ssgan: Command, run_folder: Path, digits: ImageData, browser: Any, tmp_path: Path
+) -> None:
+    """By keys and by clicks, with a mistake taken back, an image left out, and one changed at the end."""
+    path = tmp_path / "labels.html"
+    assert ssgan("suggest", f"run={run_folder}", f"output={path}", "count=6", "hints=true").code == 0
+    images = content(path.read_text())["images"]
+    truth = [str(digits.train_targets[int(image["image"])].item()) for image in images]
+    problems: list[str] = []
+    page = browser.new_page(viewport={"width": 400, "height": 800})
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text))
+    page.goto(path.as_uri())
+    page.keyboard.press("3")  # before the start nothing is labeled
+    page.get_by_role("button", name="Start").click()
+    assert page.get_by_text("The classifier: ").is_visible()
+    for place, (image, name) in enumerate(zip(images, truth, strict=True)):
+        assert page.get_by_text(f"Image {place + 1} of 6", exact=True).is_visible()
+        assert page.locator("#image").get_attribute("src") == image["png"]
+        match place:
+            case 0:  # wrong, and back
+                page.keyboard.press(str((int(name) + 1) % 10))
+                page.keyboard.press("ArrowLeft")
+                assert page.get_by_text(f"labeled {(int(name) + 1) % 10}").is_visible()
+                page.keyboard.press(name)
+            case 1 | 2:  # left out
+                page.keyboard.press("ArrowRight")
+            case 3:
+                page.get_by_role("button", name=name, exact=True).click()
+            case _:
+                page.keyboard.press(name)
+    assert page.get_by_text("4 of 6 images have a label").is_visible()
+    page.get_by_role("button", name="Image 3 no label").click()
+    page.keyboard.press(truth[2])
+    assert page.get_by_text("5 of 6 images have a label").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save labels.csv").click()
+    assert download.value.suggested_filename == "labels.csv"
+    labels = tmp_path / "labels.csv"
+    labels.write_bytes(Path(download.value.path()).read_bytes())
+    named = [(image["image"], name) for i, (image, name) in enumerate(zip(images, truth, strict=True)) if i != 1]
+    assert read_rows("", str(labels)) == named
+    assert not problems
+    outcome = ssgan("fit", *TINY, f"labels_file={labels}", f"runs_dir={tmp_path / 'runs'}")
+    assert outcome.code == 0, outcome.err
+    assert "55 labeled images" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("names", "keys"),
+    [(["b", "a"], ["b", "a"]), (["cat", 'a "dog", big'], ["1", "2"]), ([f"class {k}" for k in range(12)], ["1", "b"])],
+)
+def test_keys_and_quotes_of_any_names(
+    names: list[str], keys: list[str], browser: Any, ssgan: Command, run_folder: Path, tmp_path: Path
+) -> None:
+    from ssgan.page import fill
+    from ssgan.suggest import TEMPLATE
+
+    blank = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+    files = ["a, b/1.png", 'c"d.png']
+    images = [{"image": file, "png": blank, "guess": 0, "probability": 0.5} for file in files]
+    about = {"dataset": "<b>", "rule": "mix", "hints": False, "class_names": names, "images": images}
+    (tmp_path / "p.html").write_text(fill(TEMPLATE.read_text(), about))
+    page = browser.new_page()
+    page.goto((tmp_path / "p.html").as_uri())
+    page.get_by_role("button", name="Start").click()
+    for key in keys:
+        page.keyboard.press(key)
+    (tmp_path / "l.csv").write_text(page.evaluate("table()"))
+    expected = [names[0], names[1] if len(names) == 2 else names[11]]
+    assert read_rows("", str(tmp_path / "l.csv")) == list(zip(files, expected, strict=True))

@@ -50,6 +50,8 @@ STRINGS = (
     *("dataset.path_column", "dataset.label_column", "dataset.split_column"),
 )
 """Keys whose values are names, of files above all, and nothing else."""
+NO_STRINGS = ("null", "true", "false", "inf", "nan")
+"""Words that Hydra takes for something else."""
 
 
 def run(config_name: str, job: Callable[[DictConfig], int], help_text: str | None = None) -> None:
@@ -132,7 +134,8 @@ def as_string(word: str, sweeps: bool) -> str:
     """
     key, separator, value = word.partition("=")
     in_quotes = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-    if not separator or key.lstrip("+") not in STRINGS or in_quotes or value in ("", "null", "???"):
+    plain = re.fullmatch(r"(\.{0,2}/)*[A-Za-z_][\w./-]*", value, re.ASCII) and value.lower() not in NO_STRINGS
+    if not separator or key.lstrip("+") not in STRINGS or in_quotes or value in ("", "null", "???") or plain:
         return word
     if sweeps and re.search(r",|\w\(", value):
         return word

@@ -40,6 +40,7 @@ def test_run_folder(ssgan: Command, tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert names == {
+        "classifier.md",
         "classifier.safetensors",
         "config.yaml",
         "curves.png",

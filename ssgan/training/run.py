@@ -18,6 +18,7 @@ from ssgan.data.inspection import tell
 from ssgan.data.registry import load_dataset
 from ssgan.errors import print_error, warn
 from ssgan.evaluation.curves import draw_curves
+from ssgan.files import write_atomically
 from ssgan.inference.classifier_file import load_classifier
 from ssgan.precision import emulated, resolve_precision
 from ssgan.training.build import Built, build, check, make_trainer
@@ -32,6 +33,7 @@ from ssgan.training.dry_run import count_images, dry_run
 from ssgan.training.environment import command_line
 from ssgan.training.fit_and_export import NOT_TESTED, export, train_from_checkpoint
 from ssgan.training.launch import launch, launched_world_size, limit_threads, resolve_batch_sizes
+from ssgan.training.model_card import model_card
 from ssgan.training.run_dir import RunFolder
 from ssgan.training.split import with_split
 
@@ -218,6 +220,9 @@ def run_method(
         "split_digest": data.split.digest,
         "command": command_line(),
     }
+    if module.uses_labels:
+        card = model_card(load_classifier(folder / "classifier.safetensors").header, metrics)
+        write_atomically(folder / "classifier.md", card.encode(errors="surrogateescape"))
     folder.finish(metrics)
     checkpoints.previous.unlink(missing_ok=True)
     return metrics

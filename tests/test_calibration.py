@@ -16,7 +16,7 @@ import ssgan
 from ssgan import load_classifier
 from ssgan.data.image_data import ImageData
 from ssgan.errors import SsganError
-from ssgan.evaluation.calibration import MOST, fit_temperature, scaled
+from ssgan.evaluation.calibration import fit_temperature, scaled
 from ssgan.evaluation.classification import least_strangers
 from ssgan.inference.classifier import Classifier, Ensemble
 from ssgan.inference.classifier_file import save_classifier
@@ -40,10 +40,13 @@ def test_the_temperature_of_a_classifier_that_is_off_by_one_is_found(temperature
 
 
 def test_few_images_that_are_all_right_are_no_proof() -> None:
-    """Kills a temperature of 0, with which one mistake would cost everything; and one that is fitted to wrong images alone."""
-    log_p = torch.tensor([[3.0, 0, 0]]).log_softmax(1).expand(30, 3)
-    assert 0.4 < fit_temperature(log_p, torch.zeros(30, dtype=torch.int64)) < 1.2
-    assert fit_temperature(log_p, torch.ones(30, dtype=torch.int64)) == pytest.approx(MOST, rel=0.01)
+    """Kills a temperature of 0, with which one mistake would cost everything; many images outweigh what was thought before."""
+    log_p = torch.tensor([[3.0, 0, 0]]).log_softmax(1)
+    right, wrong = torch.zeros(30, dtype=torch.int64), torch.ones(30, dtype=torch.int64)
+    assert 0.3 < fit_temperature(log_p.expand(30, 3), right) < 0.8
+    assert fit_temperature(log_p.expand(30, 3), wrong) > 3
+    assert fit_temperature(log_p.expand(30_000, 3), right.repeat(1000)) < 0.3
+    assert fit_temperature(log_p.expand(3, 3), right[:3]) == pytest.approx(1, abs=0.2)
 
 
 def test_a_classifier_divides_its_logits_and_not_log_z(classifier: MLPClassifier, digits: ImageData) -> None:

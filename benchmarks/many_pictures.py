@@ -107,7 +107,12 @@ def main() -> None:
         data = ["dataset=folder", f"dataset.path={pictures}", f"dataset.size={SIZE}"]
         decoded = watched("ssgan.inspect", *data)
         found = watched("ssgan.inspect", *data)
-        short = [f"trainer.limit_train_batches={STEPS}", f"method.epochs={EPOCHS}", "trainer.samples_every=1000"]
+        short = [
+            f"trainer.limit_train_batches={STEPS}",
+            f"method.epochs={EPOCHS}",
+            "trainer.samples_every=1000",
+            "collapse_watch.distinct_below=0",
+        ]
         trained = watched("ssgan.fit", *data, *short, f"runs_dir={folder}/runs")
         step = seconds_per_step(Path(folder) / "runs")
         cached = sum(path.stat().st_size for path in pictures.rglob(".ssgan_*"))

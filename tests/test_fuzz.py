@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import chdir, redirect_stderr, redirect_stdout, suppress
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,11 +29,13 @@ from PIL import Image
 
 from ssgan.configuration import register
 from ssgan.configuration_errors import known_keys
+from ssgan.data.image_data import ImageData
+from ssgan.data.labels_file import with_labels_of
 from ssgan.data.splits import draw_split
 from ssgan.errors import SsganError
 from ssgan.inference.classifier_file import load_classifier, save_classifier
 
-KINDS = 7
+KINDS = 9
 CASES = int(os.environ.get("SSGAN_FUZZ_CASES", "60")) // KINDS
 OUTCOMES: Counter[str] = Counter()
 """How many cases of each kind were done, and how many refused."""
@@ -365,6 +368,64 @@ def test_inspected_folders(data: st.DataObject) -> None:
                 plant(data, root / data.draw(st.sampled_from(parts)) / name)
         root.mkdir(exist_ok=True)
         call("folders", "inspect", "dataset=folder", f"dataset.path='{root}'", "dataset.size=8", "json=true")
+
+
+@pytest.mark.slow
+@fuzzed
+@given(data=st.data())
+def test_vectors(data: st.DataObject) -> None:
+    """Arrays of any type and shape as vectors: read with finite numbers, or refused."""
+    with TemporaryDirectory() as base:
+        count = data.draw(st.integers(0, 9))
+        dtypes = st.one_of(
+            scalar_dtypes(), st.sampled_from([np.dtype("f2"), np.dtype("f4"), np.dtype(">f8"), np.dtype("O")])
+        )
+        shapes = st.one_of(
+            st.tuples(st.just(count), st.integers(0, 5)), array_shapes(min_dims=0, max_dims=4, max_side=4)
+        )
+        names = [
+            "x_train",
+            "y_train",
+            *data.draw(st.lists(st.sampled_from(["x_test", "y_test", "class_names"]), unique=True)),
+        ]
+        content = {}
+        for name in names:
+            shape = data.draw(shapes) if name.startswith("x") else (count,)
+            dtype = data.draw(dtypes)
+            if dtype == object:
+                content[name] = np.full(shape, data.draw(st.sampled_from([None, "a", 1.5, float("nan")])), dtype=object)
+            else:
+                content[name] = data.draw(arrays(dtype, shape))
+        if data.draw(st.booleans()):
+            content |= {"x_train": np.random.default_rng(0).normal(size=(count, 3)), "y_train": np.arange(count) % 2}
+        path = Path(base, "v.npz")
+        np.savez(path, **content)
+        call("vectors", "inspect", "dataset=vectors", f"dataset.path='{path}'", "json=true")
+
+
+@pytest.mark.slow
+@fuzzed
+@given(data=st.data())
+def test_labels_files(data: st.DataObject, digits: ImageData) -> None:
+    """A file of labels gives each of its images the label of its row, or is refused with the line that is wrong."""
+    cells = st.one_of(
+        st.integers(-2, 1500).map(str), st.sampled_from(["", "0", "9", "10", "1.0", "x", '"', "a,b"]), WORDS
+    )
+    rows = data.draw(st.lists(st.tuples(cells, cells), max_size=5))
+    separator = data.draw(st.sampled_from([",", ",", ",", ";"]))
+    text = "\n".join(separator.join(row) for row in [("image", "label"), *rows]).encode(errors="surrogateescape")
+    with TemporaryDirectory() as base:
+        path = Path(base, "labels.csv")
+        path.write_bytes(damaged(data, text) if data.draw(st.booleans()) else text)
+        unknown = replace(digits, train_targets=torch.full_like(digits.train_targets, -1))
+        try:
+            labeled, places = with_labels_of(unknown, str(path))
+        except SsganError as error:
+            assert str(error).startswith(f"labels_file={path}")
+            OUTCOMES["labels files: refused"] += 1
+            return
+        assert (labeled.train_targets >= 0).nonzero().flatten().tolist() == list(places)
+        OUTCOMES["labels files: done"] += 1
 
 
 def check_predictions(file: Path, root: Path, output: Path) -> None:

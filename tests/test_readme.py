@@ -32,6 +32,7 @@ def test_there_are_commands() -> None:
         "export",
         "sample",
         "score",
+        "suggest",
         "turing",
         "divergences",
         "report",

@@ -87,7 +87,10 @@ def distinct_nearest(images: Tensor, candidates: Tensor) -> float:
 
 
 def _small(images: Tensor) -> Tensor:
-    pixels = images.float() / 255
-    while min(pixels.shape[2:]) > SMALL_SIDE:
-        pixels = F.avg_pool2d(pixels, 2)
-    return pixels.flatten(1)
+    small = []
+    for part in in_parts(images):
+        pixels = part.float() / 255
+        while min(pixels.shape[2:]) > SMALL_SIDE:
+            pixels = F.avg_pool2d(pixels, 2)
+        small.append(pixels.flatten(1))
+    return torch.cat(small)

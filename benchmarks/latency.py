@@ -52,7 +52,7 @@ def milliseconds(call: Callable[[], Any]) -> float:
 def answers_of(kind: str, path: Path, threads: int) -> Callable[[Tensor], Any]:
     if kind == "torchscript":
         module = torch.jit.load(str(path))
-        return lambda images: module(images)
+        return module
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -99,6 +99,18 @@ class SuggestConfig(DataCommandConfig):
 
 
 @dataclass
+class DemoConfig(DataCommandConfig):
+    """``python -m ssgan.demo classifier=FILE``"""
+
+    classifier: str = key(MISSING, "a classifier file, or a pattern with * that matches several: their mean")
+    run: str | None = key(None, "the folder of its run: the page then shows the nearest labeled images")
+    views: bool = key(False, VIEWS)
+    host: str = key("127.0.0.1", "where it is served: this machine alone; 0.0.0.0: whoever can reach it")
+    port: int = key(7860, "of the page", at_least=1, at_most=65535)
+    megabytes: int = key(10, "of a file that is dropped, at most", at_least=1)
+
+
+@dataclass
 class SampleConfig(CommandConfig):
     """``python -m ssgan.sample checkpoint=FILE output=FILE.png``"""
 
@@ -179,6 +191,7 @@ COMMANDS: dict[str, type[CommandConfig]] = {
     "predict": PredictConfig,
     "export": ExportConfig,
     "suggest": SuggestConfig,
+    "demo": DemoConfig,
     "sample": SampleConfig,
     "score": ScoreConfig,
     "turing": TuringConfig,

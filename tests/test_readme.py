@@ -24,6 +24,7 @@ RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*@*.json"))
 
 def test_there_are_commands() -> None:
     assert {command.split()[0] for command in COMMANDS} == {
+        "demo",
         "fit",
         "inspect",
         "embed",

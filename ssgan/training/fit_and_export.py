@@ -72,6 +72,7 @@ def export(config: DictConfig, module: Any, data: SemiSupervisedData, path: Path
         "split_digest": data.split.digest,
         "reading": images.origin.reading.to_json(),
         **({"embedding": dict(images.origin.embedding)} if images.origin.embedding else {}),
+        "fake_logit": getattr(module, "fake_logit", None),
         "views": {"shift": config.augmentation.shift > 0, "flip": config.augmentation.flip},
     }
     plain = Classifier(network, header_of(network, images.class_names))

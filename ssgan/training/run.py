@@ -39,7 +39,7 @@ from ssgan.training.split import with_split
 
 COLLAPSED = 3
 TOLD_STRANGERS = 0.3
-"""Of `least_strangers`: on digits half of the pool gives 0.2 to 0.4, 90 % 0.6, none 0 (benchmarks/strangers.md)."""
+"""Of `least_strangers`: where half of a pool of digits are strangers it is 0.1 to 0.4, with 90 % 0.5 to 0.6, with none 0 (benchmarks/strangers.md)."""
 
 
 @dataclass

@@ -34,11 +34,11 @@ class Split:
 
     def with_labels(self, more: Sequence[int], targets: Positions, classes: int) -> "Split":
         """The same with the images at ``more`` labeled, too; what was for validation of them no longer is."""
-        labeled = sorted({*self.labeled, *more})
+        labeled, added = sorted({*self.labeled, *more}), set(more)
         return replace(
             self,
             labeled=tuple(labeled),
-            validation=tuple(place for place in self.validation if place not in set(more)),
+            validation=tuple(place for place in self.validation if place not in added),
             per_class=tuple(np.bincount(targets[labeled], minlength=classes).tolist()),
         )
 

@@ -136,7 +136,10 @@ class Classifier(Predictor):
     @torch.inference_mode()
     def answers(self, images: Tensor | np.ndarray[Any, Any]) -> Answers:
         device = next(self.network.parameters()).device
-        parts = in_parts(self.checked(torch.as_tensor(images)))
+        checked = self.checked(torch.as_tensor(images))
+        if not len(checked):  # not every network takes none
+            return Answers(torch.empty(0, len(self.class_names)), torch.empty(0))
+        parts = in_parts(checked)
         logits = torch.cat([self.network(self.scaled(part.to(device))) for part in parts]).float()
         return Answers((logits / self.temperature).log_softmax(1).cpu(), logits.logsumexp(1).cpu())
 

@@ -3,7 +3,6 @@
 import logging
 import os
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,11 @@ from ssgan.data.image_data import ImageData
 from ssgan.data.splits import Split
 from ssgan.errors import SsganError, first_line
 from ssgan.fields import check_ranges
-from ssgan.inference.classifier_file import load_classifier
 from ssgan.methods.base import Method
 from ssgan.methods.optimizers import make_optimizer
-from ssgan.nets.base import ImageClassifier
 from ssgan.seeds import derive_seed
 from ssgan.training.launch import ManualDDPStrategy, check_processes, cluster
+from ssgan.training.start import trained
 
 Built = tuple[Method, SemiSupervisedData]
 
@@ -134,27 +132,6 @@ def build(config: DictConfig, data: ImageData, split: Split) -> Built:
     if config.start_from:
         module.start_from(trained(config.start_from, module.classifier, data.class_names))
     return module, datamodule
-
-
-def trained(path: str, classifier: ImageClassifier, class_names: Sequence[str]) -> ImageClassifier:
-    """The network in the classifier file ``path``; raises `SsganError` if it is not like ``classifier`` or knows other classes."""
-    start = load_classifier(path, "start_from")
-    if start.class_names != tuple(class_names):
-        raise SsganError(
-            f"start_from={path}: a classifier of {', '.join(start.class_names)}, and the data set has "
-            f"{', '.join(class_names)}; leave it out, or use the data that it was trained on"
-        )
-    shapes, wanted = ({k: v.shape for k, v in net.state_dict().items()} for net in (start.network, classifier))
-    if type(start.network) is not type(classifier) or shapes != wanted:
-        raise SsganError(
-            f"start_from={path}: a {described(start.network)}, and this run trains a {described(classifier)}; use its "
-            f"net/classifier= and keys of it"
-        )
-    return start.network
-
-
-def described(network: ImageClassifier) -> str:
-    return f"{type(network).__name__}({listed(network.arguments)})"
 
 
 def _check_kind_of_data(config: DictConfig, data: ImageData) -> None:

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from ssgan.training.callbacks.class_shares import shares
 from ssgan.training.callbacks.health import HealthRecord
 
 CLASSIFIER_WON = (
@@ -39,8 +40,6 @@ EXPLODED = 10.0
 """Times the mean supervised loss of the first window, which is about log K: no useful classifier is so sure and so wrong."""
 WINDOWS = 5
 """A run has so many windows at least."""
-CLASSIFIED = 250
-"""Unlabeled images that are classified at every look, as many at once as there are in a batch."""
 
 
 def diverged(means: Mapping[str, float], first_supervised: float | None = None) -> str | None:
@@ -203,22 +202,3 @@ class CollapseWatch(pl.Callback):
         """Put the averaged weights from before the collapse back."""
         with torch.no_grad():
             module.ema_classifier.module.load_state_dict(self.healthy_state)
-
-
-@torch.no_grad()
-def shares(module: Any, data: Any) -> tuple[list[float], list[float], list[str]]:
-    """Each class's share of `CLASSIFIED` unlabeled images as the averaged classifier sees them, and of the labels; and its name.
-
-    Nothing of a method without classes, and of one that was not set up from images.
-    """
-    images = module.calibration_images
-    if images is None or not module.uses_labels:
-        return [], [], []
-    parts = [part.to(module.device) for part in images[:CLASSIFIED].split(module.config.batch_size) if len(part) > 1]
-    predicted = torch.cat([module.teacher_logits(part).argmax(1) for part in parts])
-    labels = data.split.per_class
-    return (
-        (predicted.bincount(minlength=len(labels)) / len(predicted)).tolist(),
-        [count / sum(labels) for count in labels],
-        list(data.data.class_names),
-    )

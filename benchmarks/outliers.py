@@ -26,7 +26,7 @@ SEEDS, COUNT = 2, 5000
 METHODS: dict[str, list[str]] = {
     "supervised": ["preset=mnist_classifier", "method.epochs=2"],
     "fixmatch": ["method.epochs=2", "method.ramp_up_epochs=1"],
-    "improved_gan": ["method.epochs=6"],
+    "improved_gan": ["method.epochs=3"],
 }
 SCORES = ("log_z", "probability")
 

@@ -21,8 +21,8 @@ from ssgan.inference.classifier import Classifier, Predictor
 from ssgan.inference.classifier_file import load_named
 from ssgan.inference.embedding import taking_images
 from ssgan.inference.suggestions import features
-from ssgan.reporting.predictions import data_of
-from ssgan.reporting.runs import Run
+from ssgan.reporting.predictions import data_of, require_known
+from ssgan.reporting.runs import run_in
 
 SHOWN = 5
 """Classes and labeled images that an answer shows."""
@@ -44,14 +44,11 @@ class Neighbors:
 
 def neighbors_of(classifier: Predictor, folder: str, data_dir: str, download: bool) -> Neighbors:
     """Of the run in ``folder``; raises `SsganError` if it is none, or another one's classifier."""
-    run = Run(Path(folder), {})
+    run = run_in(folder)
     if not isinstance(classifier, Classifier):
         raise SsganError(f"run={folder}: the nearest labeled images are those of one classifier; name one file")
-    if not (run.folder / "split.json").is_file():
-        raise SsganError(f"run={folder}: not the folder of a run; name one with a split.json")
     data = data_of(run, data_dir, download)
-    if (classifier.image_shape, classifier.class_names) != (data.image_shape, data.class_names):
-        raise SsganError(f"run={folder}: {data.name} has other images or classes than the classifier knows")
+    require_known(data, classifier)
     split = run.split()
     images, targets = data.train_images[list(split.labeled)], data.train_targets[list(split.labeled)]
     names = [data.class_names[target] if target >= 0 else "?" for target in targets.tolist()]

@@ -17,8 +17,8 @@ from ssgan.inference.classifier import Classifier
 from ssgan.inference.classifier_file import load_classifier
 from ssgan.inference.suggestions import Question, suggest
 from ssgan.page import FOLDER, fill, png
-from ssgan.reporting.predictions import data_of
-from ssgan.reporting.runs import Run
+from ssgan.reporting.predictions import data_of, require_known
+from ssgan.reporting.runs import run_in
 from ssgan.seeds import derive_seed
 
 TEMPLATE = FOLDER / "suggest.html"
@@ -27,13 +27,10 @@ TEMPLATE = FOLDER / "suggest.html"
 def suggest_images(config: DictConfig) -> int:
     """Write the page, or a table to fill in if ``output`` ends with .csv."""
     check_ranges(OmegaConf.to_object(config))
-    run = Run(Path(config.run), {})
-    if not (run.folder / "split.json").is_file():
-        raise SsganError(f"run={config.run}: not the folder of a run; name one with a split.json and a classifier")
+    run = run_in(config.run)
     classifier = load_classifier(run.folder / "classifier.safetensors")
     data = data_of(run, config.data_dir, config.download)
-    if (classifier.image_shape, classifier.class_names) != (data.image_shape, data.class_names):
-        raise SsganError(f"run={config.run}: {data.name} has other images or classes now than those that this run knew")
+    require_known(data, classifier)
     if data.of_vectors:
         raise SsganError(f"run={config.run}: was trained on vectors, which nobody can look at")
     require_writable(config.output)

@@ -261,13 +261,13 @@ def test_one_class_that_takes_all_is_told(predicted: list[float], labeled: list[
         assert never.one_class([1.0, 0.0], [0.0, 1.0], ["ant", "bee"], 100) is None
 
 
-def test_a_short_run_has_short_windows(digits: ImageData) -> None:
-    """Kills a watch that first looks after more steps than there are."""
-    watch, looks = watch_of(300), list[int]()
-    watch.one_class = lambda predicted, labeled, names, steps: looks.append(steps)  # type: ignore
-    fit(make_method(), digits, steps=20, callbacks=[watch])
-    assert watch.window == 4
-    assert looks == [4] * 5
+@pytest.mark.parametrize(("longest", "total", "window"), [(300, 3000, 300), (300, 400, 80), (300, 20, 50), (3, 400, 3)])
+def test_a_short_run_has_short_windows(longest: int, total: int, window: int) -> None:
+    """Kills a watch that first looks after more steps than there are, and one that judges what has hardly begun."""
+    watch, module = watch_of(longest), make_method()
+    module.total_steps = total
+    watch.on_train_start(SimpleNamespace(), module)
+    assert watch.window == window
 
 
 @pytest.mark.slow

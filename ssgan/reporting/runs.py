@@ -94,6 +94,14 @@ class Run:
         return told or broken
 
 
+def run_in(folder: str) -> Run:
+    """The run in a folder that a command's ``run=`` names, without its metrics; raises `SsganError` if there is none."""
+    run = Run(Path(folder), {})
+    if not (run.folder / "split.json").is_file():
+        raise SsganError(f"run={folder}: not the folder of a run; name one with a split.json and a classifier")
+    return run
+
+
 def find_runs(pattern: str) -> tuple[list[Run], list[Path]]:
     """The runs that ended among the folders that ``pattern`` matches, and the folders of those that did not.
 

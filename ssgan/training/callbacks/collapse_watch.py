@@ -38,8 +38,8 @@ BOUND = 1e6
 """A mean loss beyond every useful one."""
 EXPLODED = 10.0
 """Times the mean supervised loss of the first window, which is about log K: no useful classifier is so sure and so wrong."""
-WINDOWS = 5
-"""A run has so many windows at least."""
+WINDOWS, SHORTEST = 5, 50
+"""A run has so many windows at least, but none of fewer steps: what has hardly begun is no collapse."""
 
 
 def diverged(means: Mapping[str, float], first_supervised: float | None = None) -> str | None:
@@ -57,7 +57,7 @@ def diverged(means: Mapping[str, float], first_supervised: float | None = None) 
 
 
 class CollapseWatch(pl.Callback):
-    """Looks at the mean losses of every ``window`` steps, or of a fifth of a shorter run, and at the end of an epoch if that
+    """Looks at the mean losses of every ``window`` steps, or of a fifth of a shorter run (`SHORTEST`), and at the end of an epoch if that
     comes first.
 
     A run is dead when
@@ -113,7 +113,7 @@ class CollapseWatch(pl.Callback):
             setattr(self, name, state_dict[name])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self.window = max(1, min(self.longest_window, pl_module.total_steps // WINDOWS))
+        self.window = min(self.longest_window, max(SHORTEST, pl_module.total_steps // WINDOWS))
         if not self.healthy_state:
             self._snapshot(pl_module)
 

@@ -13,8 +13,9 @@ FOLDER = Path(__file__).with_name("pages")
 
 
 def fill(template: str, content: dict[str, Any]) -> str:
-    """``template`` with ``content`` as JSON at its mark; no ``<`` is left that could end the script around it."""
-    return template.replace("{{content}}", json.dumps(content).replace("<", "\\u003c"))
+    """``template`` with what pages look like, and ``content`` as JSON, at their marks; no ``<`` is left that could end the script around it."""
+    style = (FOLDER / "style.css").read_text(encoding="utf-8")
+    return template.replace("{{style}}", style).replace("{{content}}", json.dumps(content).replace("<", "\\u003c"))
 
 
 def png(image: Tensor, compressed: bool = True) -> str:

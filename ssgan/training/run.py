@@ -190,8 +190,8 @@ def run_method(
                 f"than half of the test images. Compare with method=supervised (baseline=true); "
                 f"method.terms.pseudo_label.strangers leaves the strangest out of pseudo-labels."
             )
+        classifier = load_classifier(folder / "classifier.safetensors")
         if data.data.origin.to_predict:
-            classifier = load_classifier(folder / "classifier.safetensors")
             predict_files(classifier, data.data.origin.to_predict, folder / "predictions.csv")
     if record.rows:
         draw_curves(record.rows, folder / "curves.png", condition(config))
@@ -221,7 +221,7 @@ def run_method(
         "command": command_line(),
     }
     if module.uses_labels:
-        card = model_card(load_classifier(folder / "classifier.safetensors").header, metrics)
+        card = model_card(classifier.header, metrics)
         write_atomically(folder / "classifier.md", card.encode(errors="surrogateescape"))
     folder.finish(metrics)
     checkpoints.previous.unlink(missing_ok=True)

@@ -56,7 +56,8 @@ def test_a_card_by_hand() -> None:
 @pytest.mark.parametrize(
     ("header", "metrics", "told", "untold"),
     [
-        ({}, {"calibration": None, "strangers": 0.0}, "were not calibrated", "seem to be of none"),
+        ({"temperature": 1.0}, {"calibration": None, "strangers": 0.0}, "were not calibrated", "seem to be of none"),
+        ({"test": {"error": None}}, {"ece": None, "calibration": None}, "temperature of 1.5", "were not calibrated"),
         (
             {"test": {"error": None}},
             {"ece": None, "nll": None, "calibration": None},

@@ -69,6 +69,11 @@ def of_trust(header: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]
             f"Probabilities are divided by a temperature of {header['temperature']}, fitted on {calibration['images']} validation images; "
             f"without it: {calibration['ece_before']:.3f} and {calibration['nll_before']:.3f}."
         )
+    elif header["temperature"] != 1:
+        parts.append(
+            f"Probabilities are divided by a temperature of {header['temperature']}, fitted on validation images; what that changes was "
+            f"not measured, without test images."
+        )
     else:
         parts.append("Its probabilities were not calibrated: the run had no validation images (`validation=`).")
     parts.append(

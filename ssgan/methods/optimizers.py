@@ -11,28 +11,19 @@ from torch.optim import Optimizer
 COEFFICIENTS = 3.4445, -4.7750, 2.0315
 """Of the quintic x -> a x + b x^3 + c x^5 that takes every singular value in (0, 1] close to 1 (Jordan 2024, "Muon")."""
 
-NONE_OF_ADAM = {"betas": None, "eps": None, "fused": None}
-OPTIMIZERS: dict[str, dict[str, Any]] = {
+ARGUMENTS: dict[str, dict[str, Any]] = {
     "adam": {"_target_": "torch.optim.Adam", "lr": 0.001},
-    "adamw": {"_target_": "torch.optim.AdamW", "lr": 0.002, "betas": None, "eps": None},
-    "sgd": {
-        "_target_": "torch.optim.SGD",
-        "lr": 0.2,
-        "momentum": 0.9,
-        "nesterov": True,
-        "weight_decay": 0.001,
-        **NONE_OF_ADAM,
-    },
-    "muon": {
-        "_target_": "ssgan.methods.optimizers.Muon",
-        "lr": 0.02,
-        "momentum": 0.9,
-        "weight_decay": None,
-        "other_lr": 0.1,
-        **NONE_OF_ADAM,
-    },
+    "adamw": {"_target_": "torch.optim.AdamW", "lr": 0.002},
+    "sgd": {"_target_": "torch.optim.SGD", "lr": 0.2, "momentum": 0.9, "nesterov": True, "weight_decay": 0.001},
+    "muon": {"_target_": "ssgan.methods.optimizers.Muon", "lr": 0.02, "momentum": 0.9, "other_lr": 0.1},
 }
-"""Settings of ``method.classifier_optimizer`` by the name of a choice of ``optimizer=``; start values."""
+OF_NONE: dict[str, Any] = dict.fromkeys(
+    name for arguments in (*ARGUMENTS.values(), {"betas": None, "eps": None, "fused": None}) for name in arguments
+)
+OPTIMIZERS: dict[str, dict[str, Any]] = {name: OF_NONE | arguments for name, arguments in ARGUMENTS.items()}
+"""Settings of ``method.classifier_optimizer`` by the name of a choice of ``optimizer=``; start values.
+
+A choice replaces the optimizer of a preset, whose other arguments it sets to null: they may be unknown to it."""
 
 
 def make_optimizer(settings: dict[str, Any], parameters: Iterable[nn.Parameter]) -> Optimizer:

@@ -10,10 +10,11 @@ from rich.progress import track
 from ssgan import cli
 from ssgan.errors import SsganError
 from ssgan.files import require_writable, write_atomically
+from ssgan.reporting.cards import add_card
 from ssgan.reporting.content import Report, Section, row
 from ssgan.reporting.html import as_html
 from ssgan.reporting.learners import add_pixels, pair
-from ssgan.reporting.markdown import as_markdown, fill_readme, read_readme, table
+from ssgan.reporting.markdown import as_markdown, fill_readme, read_readme, results_table
 from ssgan.reporting.pictures import add_curves, add_predictions, add_samples, draw_budgets
 from ssgan.reporting.results import Group, group_runs
 from ssgan.reporting.results_file import add_runs, read_results
@@ -39,7 +40,7 @@ def report(config: DictConfig) -> int:
     if config.results and readme is not None:
         rows = [row(results) for results in read_results(Path(config.results))]
     if readme is not None:
-        write_atomically(config.readme, fill_readme(readme, table(rows)).encode())
+        write_atomically(config.readme, fill_readme(readme, results_table(rows)).encode())
     return 0
 
 
@@ -58,6 +59,7 @@ def report_runs(config: DictConfig) -> Report:
         add_samples(section, output / "figures")
         add_curves(section, output / "figures")
         add_predictions(section, output / "figures", config.data_dir, config.download)
+        add_card(section)
         sections.append(section)
     content = Report(sections, draw_budgets(groups, output / "figures"), unfinished)
     write_atomically(output / "report.md", as_markdown(content, output).encode())

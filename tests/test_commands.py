@@ -45,7 +45,18 @@ def test_evaluate(ssgan: Command, classifier_file: Path) -> None:
     outcome = ssgan("evaluate", f"classifier={classifier_file}", "dataset=digits")
     assert outcome.code == 0, outcome.err
     result = json.loads(outcome.out)
-    assert result.keys() == {"error", "n", "balanced_error", "per_class_error", "classifiers", "views", "ece", "nll"}
+    assert result.keys() == {
+        "error",
+        "n",
+        "balanced_error",
+        "per_class_error",
+        "classifiers",
+        "views",
+        "ece",
+        "nll",
+        "aurc",
+        "selective",
+    }
     assert result["n"] == 500
     assert len(result["per_class_error"]) == 10
 

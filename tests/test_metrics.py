@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from ssgan.evaluation.classification import evaluate
+from ssgan.evaluation.classification import at_coverage, evaluate, risk_coverage
 
 
 def test_by_hand() -> None:
@@ -24,3 +24,18 @@ def test_error_counts_images_and_not_classes() -> None:
     """Kills the macro average that torchmetrics takes by default."""
     targets = torch.tensor([0] * 9 + [1])
     assert evaluate(torch.tensor([[0.9, 0.1]]).log().expand(10, 2), targets)["error"] == pytest.approx(0.1)
+
+
+def test_the_surest_images_by_hand() -> None:
+    """Kills images in ascending order of certainty, and one that is the surest since it stands first among equals."""
+    p = torch.tensor([0.7, 0.9, 0.6, 0.9, 0.8])  # of class 0
+    targets = torch.tensor([1, 0, 1, 1, 0])  # by certainty: one of two 0.9 wrong, 0.8 right, 0.7 and 0.6 wrong
+    log_p = torch.stack([p, 1 - p], 1).log()
+    risks = risk_coverage(log_p, targets)
+    assert risks.tolist() == pytest.approx([1 / 2, 1 / 2, 1 / 3, 1 / 2, 3 / 5])
+    assert risk_coverage(log_p.flip(0), targets.flip(0)).tolist() == pytest.approx(risks.tolist())
+    assert [at_coverage(risks, share) for share in (0.01, 0.6, 1.0)] == pytest.approx([1 / 2, 1 / 3, 3 / 5])
+    measured = evaluate(log_p, targets)
+    assert measured["aurc"] == pytest.approx(risks.mean().item(), abs=1e-6)
+    assert measured["selective"]["0.8"] == 0.5
+    assert measured["selective"]["0.5"] == pytest.approx(0.5)  # two of five images

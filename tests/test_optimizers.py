@@ -79,7 +79,9 @@ def test_state_goes_on_in_another_optimizer() -> None:
 @pytest.mark.parametrize("dataset", ["digits", "mnist", "svhn", "cifar10"])
 def test_choices_replace_the_presets(name: str, method: str, dataset: str) -> None:
     """Catches an argument of the preset's optimizer that reaches another one, which refuses it; and what the command line says after it."""
-    chosen = compose(f"optimizer={name}", f"method={method}", f"dataset={dataset}", "method.classifier_optimizer.lr=0.5")
+    chosen = compose(
+        f"optimizer={name}", f"method={method}", f"dataset={dataset}", "method.classifier_optimizer.lr=0.5"
+    )
     optimizer = make_optimizer(dict(chosen.method.classifier_optimizer), nn.Linear(2, 3).parameters())
     assert type(optimizer).__name__.lower() == name
     assert {group["lr"] for group in optimizer.param_groups} <= {0.5, 0.1}

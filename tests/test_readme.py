@@ -11,7 +11,7 @@ from conftest import Outcome
 from test_configs import compose
 
 from ssgan.reporting.content import row
-from ssgan.reporting.markdown import fill_readme, table
+from ssgan.reporting.markdown import fill_readme, results_table
 from ssgan.reporting.results_file import read_results
 from ssgan.training.launch import check_processes
 
@@ -87,7 +87,7 @@ def test_the_two_commands_stand_in_it() -> None:
 
 def test_the_results_table_is_the_one_of_the_results() -> None:
     rows = [row(results) for results in read_results(ROOT / "benchmarks" / "results")]
-    assert fill_readme(README, table(rows)) == README
+    assert fill_readme(README, results_table(rows)) == README
     assert len(rows) == len(RESULTS) >= 4
 
 

@@ -16,6 +16,7 @@ import torch
 import yaml
 from conftest import TINY, Outcome, make_classifier, shorten_baseline, tiny
 from PIL import Image
+from scipy.stats import linregress, t
 
 from ssgan.data.image_data import ImageData
 from ssgan.data.splits import draw_split
@@ -23,10 +24,12 @@ from ssgan.evaluation.classification import BINS, evaluate
 from ssgan.evaluation.pixels import LEARNERS, errors_on_pixels
 from ssgan.inference.classifier_file import save_classifier
 from ssgan.nets import MLPClassifier
-from ssgan.reporting.content import COLUMNS
+from ssgan.reporting.content import COLUMNS, COMPARED
+from ssgan.reporting.efficiency import power_law
 from ssgan.reporting.figures import calibration_bins, confusion_matrix
 from ssgan.reporting.markdown import BEGIN, END
 from ssgan.reporting.pictures import PICTURE_BYTES, small_png
+from ssgan.reporting.results import Results
 from ssgan.schema import CONFIG_DIR
 
 Command = Callable[..., Outcome]
@@ -96,8 +99,9 @@ def make_report(ssgan: Command, tmp_path: Path) -> Callable[..., tuple[str, str]
 
 
 def markdown_rows(text: str) -> list[list[str]]:
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    return [[cell.strip().strip("`") for cell in line.strip("|").split(" | ")] for line in [lines[0], *lines[2:]]]
+    """Of all tables, heads among them."""
+    lines = [line for line in text.splitlines() if line.startswith("|") and not line.startswith("|---")]
+    return [[cell.strip().strip("`") for cell in line.strip("|").split(" | ")] for line in lines]
 
 
 def html_rows(page: str) -> list[list[str]]:
@@ -193,7 +197,7 @@ def test_runs_without_a_test_error(write_run: Callable[..., Path], make_report: 
     assert "No calibration plot" not in page.partition("own@50</span>")[0].partition("<section")[2]
 
 
-def test_both_files_have_one_table(write_run: Callable[..., Path], make_report: Any) -> None:
+def test_both_files_have_the_same_tables(write_run: Callable[..., Path], make_report: Any) -> None:
     """By data set, budget as a number, and recipe; ``all`` is the largest budget."""
     for condition, recipe in (
         ("digits@all", "a"), ("digits@200", "b"), ("digits@50", "b_c"), ("digits@50", "a"), ("cifar10@4000", "x|y"),
@@ -201,7 +205,7 @@ def test_both_files_have_one_table(write_run: Callable[..., Path], make_report: 
         write_run(0, condition, recipe, supervised_error=0.25)
     text, page = make_report()
     rows = html_rows(page)
-    assert [row[:2] for row in rows[1:]] == [
+    assert [row[:2] for row in rows[1:] if len(row) == len(COLUMNS)] == [
         ["cifar10@4000", "x|y"], ["digits@50", "a"], ["digits@50", "b_c"], ["digits@200", "b"], ["digits@all", "a"],
     ]  # fmt: skip
     assert [[cell.replace(r"\|", "|") for cell in row] for row in markdown_rows(text)] == rows
@@ -218,9 +222,9 @@ def test_the_page_refers_to_nothing_else(
     assert all(source.startswith(("data:image/png;base64,", "#recipe-")) for source in sources)
     assert not re.search(r"https?:|file:|@import|url\(|<link|<script|<iframe", page)
     assert "default-src 'none'" in page
-    assert page.count("<img ") == page.count(' alt="') == page.count("data:image/png;base64,") == 5
+    assert page.count("<img ") == page.count(' alt="') == page.count("data:image/png;base64,") == 6
     shown = re.findall(r"!\[.+?\]\((.+?)\)", text)
-    assert len(shown) == 5
+    assert len(shown) == 6
     assert {tmp_path / "report" / name for name in shown} == set((tmp_path / "report").rglob("*.png"))
     for path in (tmp_path / "report").rglob("*.png"):
         with Image.open(path) as picture:
@@ -238,7 +242,7 @@ def test_names_are_text(write_run: Callable[..., Path], make_report: Any, classi
     assert "<b>" not in page
     assert "&lt;b&gt;" in page
     assert "<img src=x" not in page
-    assert all(len(row) == len(COLUMNS) for row in markdown_rows(text) + html_rows(page))
+    assert {len(row) for row in markdown_rows(text) + html_rows(page)} == {len(COLUMNS), len(COMPARED)}
     assert "<b>" not in re.sub(r"`[^`\n]*`|^    .*$|\\<", "", text, flags=re.MULTILINE)
 
 
@@ -261,14 +265,14 @@ def test_figures_are_there_when_their_data_are(
     add_everything(write_run(1), classifier)
     assert figures() == set(), "the figures are of the first run"
     add_everything(first, classifier)
-    all_four = {f"digits@50-gan-{kind}.png" for kind in ("samples", "curves", "calibration", "confusion")}
-    assert figures() == all_four
+    all_five = {f"digits@50-gan-{kind}.png" for kind in ("samples", "curves", "calibration", "selection", "confusion")}
+    assert figures() == all_five
     write_run(0, "digits@all")
     write_run(0, "mnist@100")
     write_run(0, "digits@100", test_error=None)
-    assert figures() == all_four, "one numeric budget with an error is no line"
+    assert figures() == all_five, "one numeric budget with an error is no line"
     write_run(0, "digits@200")
-    assert figures() == all_four | {"budget-0.png"}
+    assert figures() == all_five | {"budget-0.png"}
 
 
 def test_figures_and_commands_are_the_runs_own(
@@ -466,7 +470,11 @@ def test_it_reads_what_fit_writes(
     outcome = ssgan("fit", *tiny(method), *held_out, "baseline=true", f"runs_dir={tmp_path / 'runs'}")
     assert outcome.code == 0, outcome.err
     text, _ = make_report()
-    kinds = ["samples", "curves", "calibration", "confusion"] if method == "improved_gan" else ["samples", "curves"]
+    kinds = (
+        ["samples", "curves", "calibration", "selection", "confusion"]
+        if method == "improved_gan"
+        else ["samples", "curves"]
+    )
     assert re.findall(r"-(\w+)\.png\)", text) == kinds
     metrics = json.loads(next((tmp_path / "runs").glob(f"*/{method}/*/metrics.json")).read_text())
     has_classes = method == "improved_gan"
@@ -496,14 +504,14 @@ def test_the_page_in_a_browser(
         page.goto(path.as_uri())
         page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
         widths = page.locator("img").evaluate_all("all => all.map(each => each.naturalWidth)")
-        assert len(widths) == 9
+        assert len(widths) == 11
         assert min(widths) > 0
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page must not scroll sideways"
         assert page.evaluate("document.body.scrollWidth <= document.body.clientWidth")
         links = page.locator("a").evaluate_all("all => all.map(each => !!document.querySelector(each.hash))")
         assert len(links) == 4
         assert all(links)
-        assert page.locator("table").is_visible()
+        assert page.locator("table").first.is_visible()
         colors = page.locator("body").evaluate(
             "body => [getComputedStyle(body).color, getComputedStyle(body).backgroundColor]"
         )
@@ -608,3 +616,53 @@ def test_results_that_are_none(ssgan: Command, tmp_path: Path, content: str | No
     assert outcome.code == 1
     assert why in outcome.err
     assert (tmp_path / "README.md").read_text() == f"{BEGIN}\n{END}\n"
+
+
+def test_a_power_law_by_hand(write_run: Callable[..., Path], make_report: Any) -> None:
+    """Runs on an exact law give it back, noise its interval (scipy's regression beside it); two runs, or one budget, give none."""
+    budgets = {50: (0.20, 0.24), 100: (0.14, 0.12), 200: (0.08, 0.10)}
+    groups = [
+        Results(f"digits@{labels}", "gan", tuple({"test_error": error} for error in errors))
+        for labels, errors in budgets.items()
+    ]
+    law = power_law(groups)
+    assert law is not None
+    x = np.log([labels for labels in budgets for _ in range(2)])
+    fit = linregress(x, np.log([error for errors in budgets.values() for error in errors]))
+    assert (law.exponent, law.exponent_error) == pytest.approx((-fit.slope, fit.stderr))
+    middle, low, high = law.error(1.0)  # where log labels is 0
+    half = t.ppf(0.975, 4) * fit.intercept_stderr
+    assert np.log([middle, low, high]).tolist() == pytest.approx(
+        [fit.intercept, fit.intercept - half, fit.intercept + half]
+    )
+    exact = power_law([Results(f"d@{n}", "gan", ({"test_error": 2 * n**-0.5},)) for n in (100, 400, 1600)])
+    assert exact is not None
+    assert exact.error(2500) == pytest.approx((0.04, 0.04, 0.04))
+    assert "50 labels more than 1600 would take it from 5.00% to 4.92%" in exact.told()
+    assert power_law(groups[:1]) is None
+    assert power_law([Results(f"d@{n}", "gan", ({"test_error": 0.1},)) for n in (1, 2)]) is None
+    assert power_law([Results("d@all", "gan", ({"test_error": 0.1},) * 3)]) is None
+    for labels, errors in budgets.items():
+        for split, error in enumerate(errors):
+            write_run(split, f"digits@{labels}", test_error=error)
+    for text in make_report():
+        assert f"gan: {law.told()}" in html.unescape(text).replace("\\", "")
+
+
+def test_recipes_of_a_condition_stand_beside_each_other(write_run: Callable[..., Path], make_report: Any) -> None:
+    """Kills a difference of means over other splits, and a row where there is nothing to compare with."""
+    for split, error in enumerate((0.10, 0.14, 0.30)):
+        write_run(split, recipe="worse", test_error=error, seconds=60.0)
+    for split, error in enumerate((0.05, 0.07)):
+        write_run(split, recipe="better", test_error=error, seconds=120.0)
+    write_run(9, recipe="elsewhere", test_error=0.5)
+    write_run(0, "digits@100", "worse")
+    text, page = make_report()
+    expected = [
+        ["digits@50", "better", "2.0", "6.00 ± 1.41 (2)", "-"],
+        ["digits@50", "worse", "1.0", "18.00 ± 10.58 (3)", "6.00 ± 1.00 (2)"],
+        ["digits@50", "elsewhere", "1.5", "50.00 (1)", "-"],
+    ]
+    for rows in (markdown_rows(text), html_rows(page)):
+        start = rows.index(list(COMPARED))
+        assert [row for row in rows[start + 1 :] if len(row) == len(COMPARED)] == expected

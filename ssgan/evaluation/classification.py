@@ -10,6 +10,8 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 
 BINS = 15
 """Of the top probability, for the calibration error."""
+COVERAGES = 0.99, 0.95, 0.9, 0.8, 0.5
+"""Shares of images, the surest ones, whose error a run records."""
 
 
 def evaluate(log_probabilities: Tensor, targets: Tensor) -> dict[str, Any]:
@@ -18,8 +20,10 @@ def evaluate(log_probabilities: Tensor, targets: Tensor) -> dict[str, Any]:
     ``error`` and ``per_class_error`` are fractions (None for a class without images), ``balanced_error`` is the mean of the
     latter, in which a rare class counts as much as a frequent one, ``ece`` the expected
     calibration error in `BINS` equal bins of the top probability (Guo et al. 2017, eq. 3), ``nll`` is in nats per image.
+    ``selective`` is the error of the surest images, by their share, and ``aurc`` the mean of `risk_coverage`.
     """
     classes = log_probabilities.shape[1]
+    risks = risk_coverage(log_probabilities, targets)
     probabilities = log_probabilities.exp()
     wrong = (log_probabilities.argmax(1) != targets).double()
     counts = torch.bincount(targets, minlength=classes).tolist()
@@ -32,7 +36,26 @@ def evaluate(log_probabilities: Tensor, targets: Tensor) -> dict[str, Any]:
         "per_class_error": per_class,
         "ece": round(multiclass_calibration_error(probabilities, targets, classes, n_bins=BINS).item(), 6),
         "nll": round(F.nll_loss(log_probabilities, targets).item(), 6),
+        "aurc": round(risks.mean().item(), 6),
+        "selective": {str(share): round(at_coverage(risks, share), 6) for share in COVERAGES},
     }
+
+
+def risk_coverage(log_probabilities: Tensor, targets: Tensor) -> Tensor:
+    """Error rate among the 1, 2, ... N images of the greatest top probability, (N,) (Geifman and El-Yaniv 2017, sec. 2).
+
+    Equally certain images come in no order: each counts as wrong by their share of wrong ones.
+    """
+    certainty, order = log_probabilities.max(1).values.sort(descending=True)
+    wrong = (log_probabilities.argmax(1) != targets).double()[order]
+    _, tie, size = certainty.unique_consecutive(return_inverse=True, return_counts=True)
+    expected = (torch.zeros(len(size)).double().index_add_(0, tie, wrong) / size)[tie]
+    return expected.cumsum(0) / torch.arange(1, len(wrong) + 1)
+
+
+def at_coverage(risks: Tensor, share: float) -> float:
+    """The error of the surest ``share`` of images, of one at least."""
+    return risks[max(0, round(share * len(risks)) - 1)].item()
 
 
 def least_strangers(pool: Tensor, known: Tensor) -> float:

@@ -9,6 +9,7 @@ from statistics import fmean
 from ssgan.evaluation.curves import LABELS
 from ssgan.evaluation.pixels import LEARNERS
 from ssgan.reporting.results import Group, Results, Summary, summarize
+from ssgan.training.model_card import Part
 from ssgan.training.result_table import by_class, is_uneven
 
 COLUMNS = (
@@ -22,6 +23,12 @@ COLUMNS = (
     "paper (%)",
     "ECE",
     "minutes a run",
+)
+COMPARED = "condition", "recipe", "minutes a run", "test error (%)", "more than the first (%)"
+"""Of the recipes of one condition beside each other."""
+BESIDE = (
+    "The recipes of a condition, the best one first, and how much more the others have on the splits that both ran, ± the standard error of "
+    "the mean. They say what a method is worth where the minutes are about the same."
 )
 EXPLANATION = (
     "Errors on the test images as mean ± sample standard deviation (number of runs); a collapsed run counts.",
@@ -52,12 +59,14 @@ class Picture:
 
 @dataclass
 class Section:
-    """What there is beyond the table's row; ``missing`` says which pictures could not be made, and why."""
+    """What there is beyond the table's row; ``missing`` says what could not be made, and why."""
 
     group: Group
     slug: str
     pictures: list[Picture] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    card: Sequence[Part] = ()
+    """Of the first run's classifier."""
 
     @property
     def first(self) -> str:
@@ -121,6 +130,10 @@ class Report:
         return [row(section.group, section.has_classes) for section in self.sections]
 
     @property
+    def compared(self) -> list[list[str]]:
+        return compare([section.group for section in self.sections])
+
+    @property
     def summary(self) -> str:
         runs = sum(len(section.group.runs) for section in self.sections)
         text = f"{plural(runs, 'finished run')} of {plural(len(self.sections), 'condition and recipe', 'conditions and recipes')}."
@@ -149,6 +162,37 @@ def row(group: Results, has_classes: bool = True) -> list[str]:
         f"{ece.mean:.3f}" if ece else "-",
         f"{seconds.mean / 60:.1f}" if seconds else "-",
     ]
+
+
+def compare(groups: Sequence[Results]) -> list[list[str]]:
+    """The cells under `COMPARED`: the recipes of each condition that has several, the best one first.
+
+    The difference from it is that of the same splits, ± the standard error of its mean.
+    """
+    rows = []
+    for condition in dict.fromkeys(group.condition for group in groups):
+        tested = [
+            (error.mean, group)
+            for group in groups
+            if group.condition == condition and (error := group.summary("test_error"))
+        ]
+        if len(tested) < 2:
+            continue
+        ranked = [group for _, group in sorted(tested, key=lambda one: one[0])]
+        best = ranked[0]
+        for group in ranked:
+            gap = best.below(group) if group is not best else None
+            cells = row(group)
+            rows.append(
+                [
+                    condition,
+                    group.recipe,
+                    cells[COLUMNS.index("minutes a run")],
+                    cells[COLUMNS.index("test error (%)")],
+                    gap.text(2, gap.standard_error, scale=100) if gap else "-",
+                ]
+            )
+    return rows
 
 
 def percent(summary: Summary, collapsed: int = 0) -> str:

@@ -1,12 +1,14 @@
 """The figures of a report that are about results: error by budget, calibration, confusion."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from ssgan.evaluation.classification import BINS
+from ssgan.evaluation.classification import BINS, risk_coverage
+from ssgan.reporting.efficiency import MORE, PowerLaw, power_law
 from ssgan.reporting.results import Group, Summary
 
 if TYPE_CHECKING:
@@ -27,11 +29,12 @@ def with_budgets(groups: Sequence[Group]) -> dict[str, list[Group]]:
 
 
 def budget_figure(groups: Sequence[Group]) -> "Figure":
-    """Error in % against labels, one color per recipe; mean and sample sd. ``groups`` are of one data set."""
+    """Error in % against labels, one color per recipe; mean, sample sd and `power_law`. ``groups`` are of one data set."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
+    heights: list[float] = []
     for number, recipe in enumerate(sorted({group.recipe for group in groups})):
         mine = [group for group in groups if group.recipe == recipe]
         for key, style, label in (
@@ -40,11 +43,15 @@ def budget_figure(groups: Sequence[Group]) -> "Figure":
         ):
             points = [(group.budget, summary) for group in mine if group.budget and (summary := group.summary(key))]
             draw_line(axes, points, style, f"C{number % 10}", label)
+            heights += [100 * (summary.mean + (summary.sd if summary.n > 1 else 0)) for _, summary in points]
+        if law := power_law(mine):
+            draw_law(axes, law, min(group.budget or law.most for group in mine), f"C{number % 10}")
     budgets = sorted({group.budget for group in groups if group.budget})
     axes.set_xscale("log")
     axes.set_xticks(budgets, [str(budget) for budget in budgets])
     axes.minorticks_off()
-    axes.set(title=shown(groups[0].dataset, 40), xlabel="labels", ylabel="test error (%)", ylim=(0, None))
+    axes.set(title=shown(groups[0].dataset, 40), xlabel="labels", ylabel="test error (%)")
+    axes.set_ylim(0, 1.1 * max(*heights, 0.1))  # intervals of few runs are wide
     axes.grid(alpha=0.3)
     axes.legend()
     return figure
@@ -63,6 +70,14 @@ def draw_line(axes: "Axes", points: Sequence[tuple[int, Summary]], style: str, c
             capsize=4,
             markersize=5,
         )
+
+
+def draw_law(axes: "Axes", law: PowerLaw, least: int, color: str) -> None:
+    """From the ``least`` number of labels to `MORE` beyond the largest, with the interval of the expected error."""
+    labels = torch.linspace(math.log(least), math.log(law.most + MORE), 50).exp().tolist()
+    middle, low, high = ([100 * value for value in line] for line in zip(*map(law.error, labels), strict=True))
+    axes.plot(labels, middle, ":", color=color)
+    axes.fill_between(labels, low, high, color=color, alpha=0.12, linewidth=0)
 
 
 def calibration_bins(log_probabilities: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -90,6 +105,23 @@ def calibration_figure(log_probabilities: Tensor, targets: Tensor) -> "Figure":
     above.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
     below.bar(left, count, width, align="edge", color="gray")
     below.set(xlabel="probability of the predicted class", ylabel="images", yscale="log", ylim=(0.8, None))
+    for axes in (above, below):
+        axes.grid(alpha=0.3)
+    return figure
+
+
+def selection_figure(log_probabilities: Tensor, targets: Tensor) -> "Figure":
+    """Error of the surest images against their share (`risk_coverage`), and the least probability among them."""
+    from matplotlib.figure import Figure
+
+    risks = risk_coverage(log_probabilities, targets)
+    share = torch.arange(1, len(risks) + 1) / len(risks)
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    above.plot(100 * share, 100 * risks, color="C0")
+    above.set(ylabel="error among them (%)", xlim=(0, 100), ylim=(0, None))
+    below.plot(100 * share, log_probabilities.max(1).values.exp().sort(descending=True).values, color="gray")
+    below.set(xlabel="surest images, share of all (%)", ylabel="least probability", ylim=(0, 1.05))
     for axes in (above, below):
         axes.grid(alpha=0.3)
     return figure

@@ -5,7 +5,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
-from ssgan.reporting.content import COLUMNS, EXPLANATION, Report
+from ssgan.reporting.content import BESIDE, COLUMNS, COMPARED, EXPLANATION, Report
 
 TEMPLATE = Path(__file__).parents[1] / "pages" / "report.html"
 
@@ -14,7 +14,7 @@ def as_html(report: Report) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["breakable"] = breakable
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(report=report, columns=COLUMNS, explanation=EXPLANATION)
+    return template.render(report=report, columns=COLUMNS, explanation=EXPLANATION, compared=COMPARED, beside=BESIDE)
 
 
 def breakable(text: str) -> Markup:

@@ -6,14 +6,19 @@ from pathlib import Path
 from textwrap import indent
 
 from ssgan.errors import SsganError
-from ssgan.reporting.content import COLUMNS, EXPLANATION, Picture, Report
+from ssgan.markdown import bullets, code, plain, table
+from ssgan.reporting.content import BESIDE, COLUMNS, COMPARED, EXPLANATION, Picture, Report
+from ssgan.training.model_card import Part, block_text
 
 BEGIN, END = "<!-- report: begin -->", "<!-- report: end -->"
 
 
 def as_markdown(report: Report, folder: Path) -> str:
     """``folder`` is where the file will lie: pictures are named relative to it."""
-    parts = ["# Results", report.summary, table(report.rows), bullets(EXPLANATION)]
+    parts = ["# Results", report.summary, results_table(report.rows), bullets(EXPLANATION)]
+    if report.compared:
+        rows = [[code(cells[0]), code(cells[1]), *cells[2:]] for cells in report.compared]
+        parts += ["## Recipes beside each other", plain(BESIDE), table(COMPARED, rows)]
     if report.unfinished:
         parts.append(f"Unfinished:\n\n{bullets(code(str(path)) for path in report.unfinished)}")
     parts += [figure(picture, folder) for picture in report.budgets]
@@ -25,34 +30,24 @@ def as_markdown(report: Report, folder: Path) -> str:
         parts += [figure(picture, folder) for picture in section.pictures]
         parts += map(plain, section.missing)
         parts += map(plain, section.told)
+        if section.card:
+            parts += ["<details><summary>Model card of the first run</summary>", *card(section.card), "</details>"]
         parts += ["Commands:", indent("\n".join(section.commands), "    "), "Made with:"]
         parts.append(bullets(map(plain, section.made_with)))
     return "\n\n".join(parts) + "\n"
 
 
-def bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
-
-
-def table(rows: Iterable[Sequence[str]]) -> str:
-    """Of `COLUMNS`."""
-    lines = [f"| {' | '.join(COLUMNS)} |", "|---|---" + "|---:" * (len(COLUMNS) - 2) + "|"]
-    lines += [f"| {' | '.join([code(cells[0]), code(cells[1]), *cells[2:]])} |" for cells in rows]
-    return "\n".join(lines)
+def card(parts: Iterable[Part]) -> list[str]:
+    return [text for part in parts for text in (f"### {part.title}", *map(block_text, part.blocks))]
 
 
 def figure(picture: Picture, folder: Path) -> str:
     return f"![{plain(picture.alt)}]({picture.path.relative_to(folder).as_posix()})\n\n{plain(picture.caption)}"
 
 
-def code(text: str) -> str:
-    """``text`` as it is, in a cell of a table as well."""
-    return "`" + " ".join(text.split()).replace("`", "'").replace("|", r"\|") + "`"
-
-
-def plain(text: str) -> str:
-    """``text`` without meaning to Markdown; an underscore within a word has none."""
-    return re.sub(r"([\\`*<>\[\]|$]|\b_|_\b)", r"\\\1", " ".join(text.split()))
+def results_table(rows: Iterable[Sequence[str]]) -> str:
+    """Of `COLUMNS`."""
+    return table(COLUMNS, [[code(cells[0]), code(cells[1]), *cells[2:]] for cells in rows])
 
 
 def read_readme(path: str) -> str:

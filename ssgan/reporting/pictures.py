@@ -8,21 +8,24 @@ from pathlib import Path
 from PIL import Image
 
 from ssgan.errors import SsganError
-from ssgan.evaluation.classification import BINS, evaluate
+from ssgan.evaluation.classification import BINS, at_coverage, evaluate, risk_coverage
 from ssgan.evaluation.curves import curves_figure
 from ssgan.files import write_atomically, write_figure
 from ssgan.reporting.content import Picture, Section
+from ssgan.reporting.efficiency import power_law
 from ssgan.reporting.figures import (
     budget_figure,
     calibration_figure,
     confusion_figure,
     confusion_matrix,
+    selection_figure,
     shown,
     with_budgets,
 )
 from ssgan.reporting.predictions import predict_test_images
 from ssgan.reporting.results import Group
 
+SELECTED = 0.9
 PICTURE_BYTES = 300_000
 """No picture of a report is larger: a page of many conditions should still open at once."""
 
@@ -36,6 +39,13 @@ def draw_budgets(groups: Sequence[Group], folder: Path) -> list[Picture]:
             f"Test error on {dataset} against the number of labeled images: mean of the runs, bars of one sample "
             f"standard deviation. Dashed: the same network, taught by the labeled images alone."
         )
+        laws = [
+            f"{recipe}: {law.told()}"
+            for recipe in sorted({group.recipe for group in tested})
+            if (law := power_law([group for group in tested if group.recipe == recipe]))
+        ]
+        if laws:
+            caption += f" Dotted: a power law of single runs, and what is 95 % sure of it. {'; '.join(laws)}."
         pictures.append(Picture(path, f"Test error on {dataset} by number of labels", caption))
     return pictures
 
@@ -87,7 +97,7 @@ def add_curves(section: Section, folder: Path) -> None:
 
 
 def add_predictions(section: Section, folder: Path, data_dir: str, download: bool) -> None:
-    """Calibration and confusion on the test images; without data or classifier, the reason."""
+    """Calibration, selection and confusion on the test images; without data or classifier, the reason."""
     run = section.group.runs[0]
     if run.metrics["test_error"] is None and not (run.folder / "classifier.safetensors").exists():
         return  # a method without classes
@@ -97,6 +107,7 @@ def add_predictions(section: Section, folder: Path, data_dir: str, download: boo
         section.missing.append(f"No calibration plot and no confusion matrix: {error}")
         return
     measured = evaluate(log_probabilities, data.test_targets)
+    risks = risk_coverage(log_probabilities, data.test_targets)
     matrix = confusion_matrix(log_probabilities, data.test_targets)
     wrong = int(matrix.sum() - matrix.trace())
     pictures = (
@@ -106,6 +117,12 @@ def add_predictions(section: Section, folder: Path, data_dir: str, download: boo
             f"Calibration: of the images to which the classifier gives about this probability, how many it gets right; "
             f"below the dashed line it is too sure of itself. ECE {measured['ece']:.3f} in {BINS} bins. The lower part "
             f"counts the images.",
+        ),
+        (
+            "selection",
+            selection_figure(log_probabilities, data.test_targets),
+            f"Selection: how many errors are left if the classifier answers only where it is surest. With {SELECTED:.0%} of the test images it "
+            f"is {at_coverage(risks, SELECTED):.2%}. The lower part shows the min_probability= that chooses as many.",
         ),
         (
             "confusion",

@@ -74,6 +74,19 @@ class Results:
         pairs = [(entry.get("supervised_error"), entry["test_error"]) for entry in self.entries]
         return summarize([without - error for without, error in pairs if without is not None and error is not None])
 
+    def below(self, other: "Results") -> Summary | None:
+        """Test error of ``other`` minus one's own, split by split, means over the seeds of each; of the splits that both have."""
+        mine, its = self.by_split(), other.by_split()
+        return summarize([its[split] - mine[split] for split in sorted(mine.keys() & its.keys())])
+
+    def by_split(self) -> dict[int, float]:
+        """Mean test error of the runs on each split."""
+        splits: dict[int, list[float]] = {}
+        for entry in self.entries:
+            if entry["test_error"] is not None:
+                splits.setdefault(entry["split_seed"], []).append(entry["test_error"])
+        return {split: mean(errors) for split, errors in splits.items()}
+
     def collapsed(self) -> int:
         return sum(entry.get("status") == "collapsed" for entry in self.entries)
 

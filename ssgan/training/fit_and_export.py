@@ -16,15 +16,10 @@ from ssgan.inference.classifier import QUANTILES, Classifier
 from ssgan.inference.classifier_file import header_of, load_classifier, save_classifier
 from ssgan.training.callbacks.checkpoints import Checkpoints, Stopped, StopSignal
 
-NOT_TESTED: dict[str, Any] = {
-    "error": None,
-    "balanced_error": None,
-    "per_class_error": None,
-    "ece": None,
-    "nll": None,
-    "calibration": None,
-    "strangers": None,
-}
+NOT_TESTED: dict[str, Any] = dict.fromkeys(
+    ("error", "balanced_error", "per_class_error", "ece", "nll", "aurc", "selective", "calibration", "strangers")
+)
+"""What a run records of its test images, without any."""
 OF_POOL = 2_000
 """Unlabeled images by whose log Z outliers, and by whose probabilities strangers are told."""
 

@@ -1,7 +1,11 @@
-"""What whoever is handed a classifier file should know of it, as Markdown."""
+"""What whoever is handed a classifier file should know of it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from textwrap import indent
 from typing import Any
+
+from ssgan.markdown import bullets, plain, table
 
 LICENSES = {
     "mnist": "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes)",
@@ -10,13 +14,60 @@ LICENSES = {
     "digits": "CC BY 4.0 (UCI, Alpaydin and Kaynak 1998)",
 }
 """Of the data sets of conf/dataset, as their authors state it."""
-OUTLIERS = 0.01
+OUTLIERS, SELECTIVE = 0.01, "0.9"
+
+
+@dataclass(frozen=True)
+class Table:
+    head: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Code:
+    text: str
+
+
+@dataclass(frozen=True)
+class Part:
+    title: str
+    blocks: Sequence[str | list[str] | Table | Code]
+    """Paragraphs, lists, tables and commands, as plain text."""
 
 
 def model_card(header: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
-    """``header`` of the classifier file and ``metrics`` of its run -> the card's text."""
+    """`card_parts` as Markdown."""
+    parts = ["# Model card"]
+    for part in card_parts(header, metrics):
+        parts += [f"## {part.title}", *map(block_text, part.blocks)]
+    return "\n\n".join(parts) + "\n"
+
+
+def block_text(block: str | list[str] | Table | Code) -> str:
+    match block:
+        case Code(text):
+            return indent(text, "    ")
+        case Table(head, rows):
+            return table([*map(plain, head)], [[*map(plain, row)] for row in rows])
+        case str():
+            return plain(block)
+        case _:
+            return bullets(map(plain, block))
+
+
+def card_parts(header: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[Part]:
+    """From the ``header`` of a classifier file and the ``metrics`` of its run, both of this version."""
+    return [
+        Part("What it is", of_origin(header, metrics)),
+        Part("What it gets right", of_errors(header, metrics)),
+        Part("How far to trust it", of_trust(header, metrics)),
+        Part("Limits", [limits(header, metrics)]),
+    ]
+
+
+def of_origin(header: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str | Table | Code]:
     channels, height, width = header["image_shape"]
-    names, test = header["class_names"], header["test"]
+    names = header["class_names"]
     kind = (
         f"vectors of {channels} numbers"
         if (height, width) == (1, 1)
@@ -25,7 +76,7 @@ def model_card(header: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     rows = [
         ("takes", kind),
         ("tells apart", f"{len(names)} classes: {', '.join(names)}"),
-        ("trained by", f"`{header['method']}`, network `{header['network']['class']}`, {metrics['epochs']} epochs"),
+        ("trained by", f"{header['method']}, network {header['network']['class']}, {metrics['epochs']} epochs"),
         (
             "data",
             f"{header['dataset']}; license of the images: {LICENSES.get(header['dataset'], 'that of their owner')}",
@@ -35,79 +86,63 @@ def model_card(header: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
             "which",
             f"split_seed {header['split_seed']}, seed {header['seed']}, digest {header['split_digest']} (split.json)",
         ),
-        ("command", f"`{metrics['command']}`"),
     ]
     if metrics["status"] != "finished":
-        rows.insert(0, ("status", f"**{metrics['status']}**: the weights are those of before"))
-    parts = ["# Model card", table(("", ""), rows), "## What it gets right", *of_errors(names, test, metrics)]
-    parts += ["## How far to trust it", *of_trust(header, metrics), "## Limits", *limits(header, metrics)]
-    return "\n\n".join(parts) + "\n"
+        rows.insert(0, ("status", f"{metrics['status']}: the weights are those of before"))
+    return [Table(("", ""), rows), "The command that made it:", Code(metrics["command"])]
 
 
-def of_errors(names: list[str], test: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
+def of_errors(header: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str | Table]:
+    test = header["test"]
     if test["error"] is None:
         return ["Not measured: the data set has no test images."]
-    counts = metrics["labels_per_class"]
     rows = [
-        (plain(name), str(counts[name]), "-" if error is None else f"{error:.2%}")
-        for name, error in zip(names, test["per_class_error"], strict=True)
+        (name, str(metrics["labels_per_class"][name]), "-" if error is None else f"{error:.2%}")
+        for name, error in zip(header["class_names"], test["per_class_error"], strict=True)
     ]
-    told = f"Error on {test['n']} test images, which were looked at once: **{test['error']:.2%}**, balanced {test['balanced_error']:.2%}."
-    return [told, table(("class", "labels", "error"), rows)]
+    told = f"Error on {test['n']} test images, which were looked at once: {test['error']:.2%}, balanced {test['balanced_error']:.2%}."
+    return [told, Table(("class", "labels", "error"), rows)]
 
 
 def of_trust(header: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
-    parts = []
+    said = []
     if metrics["ece"] is not None:
-        parts.append(
+        said += [
             f"Expected calibration error {metrics['ece']:.3f} (0: its probabilities are right on average), "
-            f"negative log-likelihood {metrics['nll']:.3f}."
-        )
+            f"negative log-likelihood {metrics['nll']:.3f}.",
+            f"Of the {float(SELECTIVE):.0%} of test images that it is surest of it gets {metrics['selective'][SELECTIVE]:.2%} wrong.",
+        ]
     calibration = metrics["calibration"]
     if calibration:
-        parts.append(
+        said.append(
             f"Probabilities are divided by a temperature of {header['temperature']}, fitted on {calibration['images']} validation images; "
             f"without it: {calibration['ece_before']:.3f} and {calibration['nll_before']:.3f}."
         )
     elif header["temperature"] != 1:
-        parts.append(
+        said.append(
             f"Probabilities are divided by a temperature of {header['temperature']}, fitted on validation images; what that changes was "
             f"not measured, without test images."
         )
     else:
-        parts.append("Its probabilities were not calibrated: the run had no validation images (`validation=`).")
-    parts.append(
+        said.append("Its probabilities were not calibrated: the run had no validation images (validation=).")
+    said.append(
         f"Images unlike those of training have a low log Z; {OUTLIERS:.0%} of the training pool lies below "
-        f"{header['log_z_quantiles'][str(OUTLIERS)]}. `ssgan.predict` marks such images as outliers. It does not know classes "
+        f"{header['log_z_quantiles'][str(OUTLIERS)]}. ssgan.predict marks such images as outliers. It does not know classes "
         f"beside its own and names one of them for every image."
     )
-    return parts
+    return said
 
 
 def limits(header: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
     said = [
-        "- The errors hold for images like the test images; other cameras, crops or sizes were not tested.",
-        "- One run on one split of the labels: another split gives another classifier.",
+        "The errors hold for images like the test images; other cameras, crops or sizes were not tested.",
+        "One run on one split of the labels: another split gives another classifier.",
     ]
     few = [name for name, count in metrics["labels_per_class"].items() if count < 5]
     if few:
-        said.append(f"- Fewer than five labels: {', '.join(map(plain, few))}.")
+        said.append(f"Fewer than five labels: {', '.join(few)}.")
     if (metrics["strangers"] or 0) > 0:
-        said.append(f"- {metrics['strangers']:.0%} or more of the unlabeled images seem to be of none of the classes.")
+        said.append(f"{metrics['strangers']:.0%} or more of the unlabeled images seem to be of none of the classes.")
     if header.get("embedding"):
-        said.append(
-            f"- It takes vectors of the backbone {header['embedding']['backbone']}, whose own limits it shares."
-        )
-    return ["\n".join(said)]
-
-
-def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join(
-        f"| {' | '.join(cell.replace('|', chr(92) + '|').replace(chr(10), ' ') for cell in line)} |" for line in lines
-    )
-
-
-def plain(text: str) -> str:
-    """``text`` without meaning to Markdown."""
-    return "".join(f"\\{letter}" if letter in "\\`*_<>[]#" else letter for letter in text)
+        said.append(f"It takes vectors of the backbone {header['embedding']['backbone']}, whose own limits it shares.")
+    return said

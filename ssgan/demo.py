@@ -63,10 +63,10 @@ def enlarged(image: Tensor, side: int = 96) -> np.ndarray[Any, Any]:
 
 
 class Page:
-    """What the page's buttons call."""
+    """What the page's buttons call; tables are written into ``folder``."""
 
-    def __init__(self, classifier: Predictor, neighbors: Neighbors | None):
-        self.classifier, self.neighbors = classifier, neighbors
+    def __init__(self, classifier: Predictor, neighbors: Neighbors | None, folder: str):
+        self.classifier, self.neighbors, self.folder = classifier, neighbors, folder
         known = classifier.header.get("log_z_quantiles")
         self.threshold = classifier.outlier_threshold() if known else None
 
@@ -116,7 +116,7 @@ class Page:
         """The .csv file of `ssgan.predict` for many pictures, by their names alone."""
         if not paths:
             return None
-        output = Path(tempfile.mkdtemp(prefix="ssgan_"), "predictions.csv")
+        output = Path(tempfile.mkdtemp(dir=self.folder), "predictions.csv")
         predict_files(self.classifier, [Path(path) for path in paths], output)
         folders = {f"{Path(path).parent}/" for path in paths}
         text = output.read_text()
@@ -169,12 +169,13 @@ def demo(config: DictConfig) -> int:
     check_ranges(OmegaConf.to_object(config))
     classifier = taking_images(load_named(config.classifier, config.views))
     run = config.run and neighbors_of(classifier, config.run, config.data_dir, config.download)
-    blocks = page_of(Page(classifier, run or None))
-    print(f"http://{config.host}:{config.port}, until Ctrl-C", flush=True)
-    try:
-        blocks.launch(**settings(config.host, config.port, config.megabytes))
-    except OSError as error:
-        raise SsganError(f"port={config.port}: cannot be had ({first_line(error)}); use another one") from error
+    with tempfile.TemporaryDirectory(prefix="ssgan_") as folder:
+        blocks = page_of(Page(classifier, run or None, folder))
+        print(f"http://{config.host}:{config.port}, until Ctrl-C", flush=True)
+        try:
+            blocks.launch(**settings(config.host, config.port, config.megabytes))
+        except OSError as error:
+            raise SsganError(f"port={config.port}: cannot be had ({first_line(error)}); use another one") from error
     return 0
 
 

@@ -28,7 +28,7 @@ HEADER = {"class_names": list("0123456789"), "image_shape": [1, 8, 8], "pixel_ra
 
 
 @pytest.fixture
-def page(classifier: MLPClassifier, digits: ImageData) -> Page:
+def page(classifier: MLPClassifier, digits: ImageData, tmp_path_factory: pytest.TempPathFactory) -> Page:
     """It takes images for outliers that half of the test images are below."""
     plain = Classifier(classifier.eval(), HEADER)
     log_z = plain.log_z(digits.test_images)
@@ -36,7 +36,7 @@ def page(classifier: MLPClassifier, digits: ImageData) -> Page:
     known = Classifier(classifier, HEADER | {"log_z_quantiles": quantiles, "fake_logit": 0.5})
     images = digits.train_images[:30]
     names = [str(target) for target in digits.train_targets[:30].tolist()]
-    return Page(known, Neighbors(images, names, features(known, images)))
+    return Page(known, Neighbors(images, names, features(known, images)), str(tmp_path_factory.mktemp("tables")))
 
 
 def saved(image: torch.Tensor, path: Path) -> str:

@@ -150,7 +150,7 @@ def run_method(
     Other processes than the first return no more of it than the status.
     """
     module, data = built
-    has_generator = hasattr(module, "ema_generator")
+    has_generator = module.players == "gan"
     health = HealthRecord(config.trainer.samples_every, config.seed) if has_generator else None
     watch = CollapseWatch(**config.collapse_watch, health=health)
     record = RunRecord(folder.path, health)

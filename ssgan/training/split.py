@@ -16,19 +16,23 @@ def with_split(config: DictConfig, folder: RunFolder, data: ImageData) -> tuple[
         data, more = with_labels_of(data, config.labels_file)
         drawn_from = data if config.labels == "all" else drawn_from  # a number of labels draws the same ones as without
     targets, classes = data.train_targets.numpy(), len(data.class_names)
+
+    def draw() -> Split:
+        split = draw_split(
+            drawn_from.train_targets.numpy(),
+            classes,
+            config.labels,
+            config.split_seed,
+            config.validation,
+            config.balanced,
+            data.held_out,
+            data.class_names,
+        )
+        return split.with_labels(more, targets, classes) if more else split
+
     frozen = folder.split(data.digest)
-    if frozen is not None and frozen.with_labels(more, targets, classes) != frozen:
+    if frozen is not None and more and frozen != draw():
         raise SsganError(
             f"labels_file={config.labels_file}: the run in {folder.path} began with other labels. {USE_ANOTHER_NAME}"
         )
-    split = frozen or draw_split(
-        drawn_from.train_targets.numpy(),
-        classes,
-        config.labels,
-        config.split_seed,
-        config.validation,
-        config.balanced,
-        data.held_out,
-        data.class_names,
-    )
-    return data, split.with_labels(more, targets, classes) if more else split
+    return data, frozen or draw()

@@ -29,8 +29,8 @@ NETWORKS: dict[str, tuple[list[str], tuple[int, int, int]]] = {
     "digits, small": (["dataset=digits"], (1, 8, 8)),
     "MNIST, fully connected": (["dataset=mnist"], (1, 28, 28)),
     "MNIST, small": (["dataset=mnist", "method=fixmatch"], (1, 28, 28)),
-    "SVHN, lean": (["dataset=svhn"], (3, 32, 32)),
-    "CIFAR-10, lean": (["dataset=cifar10"], (3, 32, 32)),
+    "SVHN, lean": (["dataset=svhn", "method=improved_gan"], (3, 32, 32)),
+    "CIFAR-10, lean": (["dataset=cifar10", "method=improved_gan"], (3, 32, 32)),
     "CIFAR-10, air": (["dataset=cifar10", "method=mixmatch"], (3, 32, 32)),
     "vectors of 1,280": (["dataset=vectors", "dataset.path=x"], (1280, 1, 1)),
 }

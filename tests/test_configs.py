@@ -51,7 +51,8 @@ def test_a_data_set_selects_the_preset_of_its_name(dataset: str) -> None:
 
 def test_a_preset_brings_its_recipe_to_another_data_set() -> None:
     assert (
-        compose("dataset=svhn", "preset=digits_gan").method == compose("dataset=digits", "method=improved_gan").method
+        compose("dataset=svhn", "method=improved_gan", "preset=digits_gan").method
+        == compose("dataset=digits", "method=improved_gan").method
     )
 
 
@@ -59,6 +60,8 @@ def test_a_method_selects_the_preset_for_its_networks() -> None:
     """Catches a generator's networks for a method without one, and a data set's own method that stays with another one."""
     assert compose().method.name == "fixmatch"
     assert compose("dataset=mnist").method.name == "improved_gan"
+    assert compose("dataset=svhn").method.name == "fixmatch"
+    assert compose("experiment=svhn_1000").method.name == "improved_gan"
     assert compose("dataset=digits", "experiment=mnist_20").method.name == "fixmatch"
     assert compose("method=ct_gan").net.classifier == compose("method=improved_gan").net.classifier
     assert compose("method=vat").net.classifier == compose().net.classifier != compose("method=gan").net.classifier

@@ -4,7 +4,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ssgan import cli
 from ssgan.data.file_predictions import predict_files
-from ssgan.data.images import find_pictures
+from ssgan.data.picture_files import find_pictures
 from ssgan.errors import print_error
 from ssgan.fields import check_ranges
 from ssgan.files import require_writable

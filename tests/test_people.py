@@ -19,9 +19,10 @@ from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import from_arrays, npz
 from ssgan.data.folder import folder
 from ssgan.data.image_data import ImageData
-from ssgan.data.images import find_pictures, read_picture
+from ssgan.data.images import read_picture
 from ssgan.data.inspection import inspect_data, warnings_of
 from ssgan.data.labels import parse_labels
+from ssgan.data.picture_files import find_pictures
 from ssgan.data.splits import draw_split
 from ssgan.data.table import table
 from ssgan.errors import SsganError

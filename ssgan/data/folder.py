@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ssgan.data.image_data import ImageData
-from ssgan.data.images import OWN, junk, pictures_in, skipped_file
 from ssgan.data.labels import NO_LABEL, natural
+from ssgan.data.picture_files import OWN, junk, pictures_in, skipped_file
 from ssgan.data.pictures import Listing, read_listing
 from ssgan.errors import SsganError
 
@@ -52,8 +52,8 @@ def list_folder(root: Path) -> Listing:
         base = parts["train"][0]
         notes = [f"the classes are the folders of {base.name}/"]
         inside = _sub_folders(base)
-        classes = [place for place in inside if part_of(place) != "unlabeled"]
-        parts["unlabeled"] += [place for place in inside if part_of(place) == "unlabeled"]
+        classes = [place for place in inside if part_of(place.name) != "unlabeled"]
+        parts["unlabeled"] += [place for place in inside if part_of(place.name) == "unlabeled"]
     elif parts["train"]:
         classes += _class_named_train(parts["train"][0], classes[0], key)
     names = sorted((place.name for place in classes), key=natural)
@@ -122,13 +122,13 @@ def sorted_out(root: Path) -> tuple[dict[str, list[Path]], list[Path]]:
     parts: dict[str, list[Path]] = {part: [] for part in PARTS}
     classes: list[Path] = []
     for place in _sub_folders(root):
-        parts.get(part_of(place) or "", classes).append(place)
+        parts.get(part_of(place.name) or "", classes).append(place)
     return parts, classes
 
 
-def part_of(place: Path) -> str | None:
-    """Which of `PARTS` a folder's name says, or None for a class."""
-    plain = re.sub("[ _-]", "", place.name.casefold())
+def part_of(word: str) -> str | None:
+    """Which of `PARTS` a folder's name, or a cell of a table, says; None for a class."""
+    plain = re.sub("[ _-]", "", word.casefold())
     return next((part for part, names in PARTS.items() if plain in names), None)
 
 

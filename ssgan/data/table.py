@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ssgan.data.folder import PARTS
+from ssgan.data.folder import part_of
 from ssgan.data.image_data import ImageData
-from ssgan.data.images import skipped_file
 from ssgan.data.labels import NO_LABEL, parse_labels
+from ssgan.data.picture_files import skipped_file
 from ssgan.data.pictures import Listing, read_listing
 from ssgan.errors import SsganError, first_line
 
@@ -142,8 +142,7 @@ def as_numbers(words: list[str]) -> np.ndarray[Any, Any]:
 
 
 def _part(word: str, row: int, key: str, column: str) -> str:
-    plain = word.casefold()
-    part = next((part for part, names in PARTS.items() if plain in names), "train" if not plain else None)
+    part = part_of(word) if word else "train"
     if part is None or part == "unlabeled":
         raise SsganError(f"{key}: row {row} has {column} {word!r}. Use train, validation, test, or nothing for train.")
     return part

@@ -133,7 +133,7 @@ def trained(
 def without_curves(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A third of the time of a small run is that of curves.png; tests marked `curves` have it drawn."""
     if "curves" not in request.keywords and "ssgan" in request.fixturenames:
-        monkeypatch.setattr("ssgan.training.run.draw_curves", lambda rows, path, title: path.touch())
+        monkeypatch.setattr("ssgan.training.run_method.draw_curves", lambda rows, path, title: path.touch())
 
 
 @pytest.fixture(scope="session")

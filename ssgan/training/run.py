@@ -1,4 +1,4 @@
-"""A whole run: data, split, training or its resumption, export, test, metrics."""
+"""A whole run: configuration, data, split, and its processes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,40 +6,25 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from ssgan import methods
-from ssgan.configuration import check_budget, condition, run_path, supervised_beside
-from ssgan.data.file_predictions import predict_files
+from ssgan.configuration import check_budget, run_path, supervised_beside
 from ssgan.data.image_data import ImageData
 from ssgan.data.inspection import tell
 from ssgan.data.registry import load_dataset
-from ssgan.errors import print_error, warn
-from ssgan.evaluation.curves import draw_curves
-from ssgan.files import write_atomically
-from ssgan.inference.classifier_file import load_classifier
+from ssgan.errors import warn
 from ssgan.precision import emulated, resolve_precision
-from ssgan.training.build import Built, build, check, make_trainer
-from ssgan.training.callbacks.checkpoints import Checkpoints
-from ssgan.training.callbacks.collapse_watch import CollapseWatch
-from ssgan.training.callbacks.health import HealthRecord, measured
-from ssgan.training.callbacks.metrics_csv import RunRecord
-from ssgan.training.callbacks.progress import RunProgress
-from ssgan.training.callbacks.sample_grid import SampleGrid
-from ssgan.training.callbacks.time_limit import TimeEstimate, TimeLimit, parse_duration, time_left
+from ssgan.training.build import build, check, make_trainer
+from ssgan.training.callbacks.time_limit import parse_duration
 from ssgan.training.dry_run import count_images, dry_run
-from ssgan.training.environment import command_line
-from ssgan.training.fit_and_export import NOT_TESTED, export, train_from_checkpoint
 from ssgan.training.launch import launch, launched_world_size, limit_threads, resolve_batch_sizes
-from ssgan.training.model_card import model_card
 from ssgan.training.run_dir import RunFolder
+from ssgan.training.run_method import run_method
 from ssgan.training.split import with_split
 
 COLLAPSED = 3
-TOLD_STRANGERS = 0.3
-"""Of `least_strangers`: where half of a pool of digits are strangers it is 0.1 to 0.4, with 90 % 0.5 to 0.6, with none 0 (benchmarks/strangers.md)."""
 
 
 @dataclass
@@ -136,88 +121,3 @@ def run(
     if not is_rank_zero:
         return Result(folder, 0)  # another code would end the first one, which still tests and writes
     return Result(folder, COLLAPSED if metrics["status"] == "collapsed" else 0, metrics)
-
-
-def run_method(
-    config: DictConfig,
-    built: Built,
-    folder: RunFolder,
-    logger: Any,
-    limit: float | None,
-) -> dict[str, Any]:
-    """Train, or go on training, export the averaged weights, test them once; returns and writes metrics.json.
-
-    Other processes than the first return no more of it than the status.
-    """
-    module, data = built
-    has_generator = module.players == "gan"
-    health = HealthRecord(config.trainer.samples_every, config.seed) if has_generator else None
-    watch = CollapseWatch(**config.collapse_watch, health=health)
-    record = RunRecord(folder.path, health)
-    checkpoints = Checkpoints(
-        folder / "last.ckpt",
-        folder / "previous.ckpt",
-        folder.digest(config, data.split),
-        config.trainer.checkpoint_minutes,
-        healthy=lambda: watch.reason is None,
-    )
-    estimate = TimeEstimate(lambda seconds, module: print(time_left(seconds, module, limit), flush=True))
-    callbacks: list[pl.Callback] = [health] if health else []  # it is read by the next ones
-    callbacks += [watch, RunProgress(f"{condition(config)} {config.name}"), estimate, record]
-    if limit:
-        callbacks.insert(0, TimeLimit(limit))
-    if has_generator and not data.data.of_vectors:
-        callbacks.append(
-            SampleGrid(folder / "samples", config.trainer.samples_every, config.trainer.samples_count, config.seed)
-        )
-    callbacks.append(checkpoints)  # after all others: what they did of an epoch is then done
-    trainer = make_trainer(config, callbacks, logger, folder.path, validates=len(data.validation) > 0)
-    train_from_checkpoint(trainer, module, data, checkpoints)
-    status = "finished" if watch.reason is None else "collapsed"
-    if not trainer.is_global_zero:
-        return {"status": status}
-    if logger and hasattr(logger.experiment, "finish"):
-        logger.experiment.finish()  # W&B would log the next job of a sweep into this one's run
-    if watch.reason is not None:
-        watch.restore_healthy(module)
-        print_error(watch.message(module, exports=module.uses_labels))
-    test = NOT_TESTED
-    if module.uses_labels:
-        test = export(config, module, data, folder / "classifier.safetensors")
-        if (test["strangers"] or 0.0) > TOLD_STRANGERS and module.learns_from_pool:
-            warn(
-                f"{test['strangers']:.0%} or more of the unlabeled images seem to be of none of the classes: too many are less certain "
-                f"than half of the test images. Compare with method=supervised (baseline=true); "
-                f"method.terms.pseudo_label.strangers leaves the strangest out of pseudo-labels."
-            )
-        classifier = load_classifier(folder / "classifier.safetensors")
-        if data.data.origin.to_predict:
-            predict_files(classifier, data.data.origin.to_predict, folder / "predictions.csv")
-    if record.rows:
-        draw_curves(record.rows, folder / "curves.png", condition(config))
-    measures = None
-    if health:
-        last = health.measures or measured(module, config.seed)
-        measures = {name: round(value, 4) for name, value in last.items()}
-    metrics = {
-        "status": status,
-        "test_error": test["error"],
-        **{name: test[name] for name in NOT_TESTED if name != "error"},
-        "labels_per_class": dict(zip(data.data.class_names, data.split.per_class, strict=True)),
-        "health": measures,
-        "epochs": len(record.rows),
-        "seconds": round(record.seconds, 1),
-        "condition": condition(config),
-        "method": config.method.name,
-        "name": config.name,
-        "split_seed": config.split_seed,
-        "seed": config.seed,
-        "split_digest": data.split.digest,
-        "command": command_line(),
-    }
-    if module.uses_labels:
-        card = model_card(classifier.header, metrics)
-        write_atomically(folder / "classifier.md", card.encode(errors="surrogateescape"))
-    folder.finish(metrics)
-    checkpoints.previous.unlink(missing_ok=True)
-    return metrics

@@ -482,6 +482,8 @@ def test_it_reads_what_fit_writes(
     assert cells(text)["test error (%)"] == expected[0]
     assert "No " not in text
     assert "missing or broken" not in text
+    assert ("Model card of the first run" in text) == has_classes
+    assert "runs_dir" not in text
     assert f"Generator, mean of 1 run: distinct nearest images {metrics['health']['distinct']:.2f}, " in text
 
 
@@ -659,9 +661,9 @@ def test_recipes_of_a_condition_stand_beside_each_other(write_run: Callable[...,
     write_run(0, "digits@100", "worse")
     text, page = make_report()
     expected = [
-        ["digits@50", "better", "2.0", "6.00 ± 1.41 (2)", "-"],
-        ["digits@50", "worse", "1.0", "18.00 ± 10.58 (3)", "6.00 ± 1.00 (2)"],
-        ["digits@50", "elsewhere", "1.5", "50.00 (1)", "-"],
+        ["digits@50", "better", "6.00 ± 1.41 (2)", "-", "2.0"],
+        ["digits@50", "worse", "18.00 ± 10.58 (3)", "6.00 ± 1.00 (2)", "1.0"],
+        ["digits@50", "elsewhere", "50.00 (1)", "-", "1.5"],
     ]
     for rows in (markdown_rows(text), html_rows(page)):
         start = rows.index(list(COMPARED))

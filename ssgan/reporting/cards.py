@@ -12,7 +12,7 @@ def add_card(section: Section) -> None:
     if not path.exists():
         return  # a method without classes, or a folder without its file, of which `add_predictions` tells
     try:
-        section.card = card_parts(load_classifier(path).header, run.metrics)
+        section.card = card_parts(load_classifier(path).header, run.metrics | {"command": run.command})
     except SsganError as error:
         section.missing.append(f"No model card: {error}")
     except KeyError as error:

@@ -24,7 +24,7 @@ COLUMNS = (
     "ECE",
     "minutes a run",
 )
-COMPARED = "condition", "recipe", "minutes a run", "test error (%)", "more than the first (%)"
+COMPARED = "condition", "recipe", "test error (%)", "more than the first (%)", "minutes a run"
 """Of the recipes of one condition beside each other."""
 BESIDE = (
     "The recipes of a condition, the best one first, and how much more the others have on the splits that both ran, ± the standard error of "
@@ -187,9 +187,9 @@ def compare(groups: Sequence[Results]) -> list[list[str]]:
                 [
                     condition,
                     group.recipe,
-                    cells[COLUMNS.index("minutes a run")],
                     cells[COLUMNS.index("test error (%)")],
                     gap.text(2, gap.standard_error, scale=100) if gap else "-",
+                    cells[COLUMNS.index("minutes a run")],
                 ]
             )
     return rows

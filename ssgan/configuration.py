@@ -107,6 +107,25 @@ def supervised_beside(config: DictConfig, choices: Mapping[str, str]) -> DictCon
     beside = config.copy()
     beside.method = compose(overrides)[0].method
     beside.name, beside.baseline, beside.max_time = f"{config.name}_supervised", False, None
+    beside.calibration_folds = 0
+    return beside
+
+
+def folds_beside(config: DictConfig) -> list[DictConfig]:
+    """The runs of ``config`` with a part of its labels each left out, if ``calibration_folds`` asks for them.
+
+    Raises `SsganError` where they give no temperature.
+    """
+    folds = config.calibration_folds
+    if folds == 1 or (folds and config.fold):
+        raise SsganError(f"calibration_folds={folds}: use 2 or more, or 0, and no fold=")
+    if folds and config.validation:
+        raise SsganError(
+            f"calibration_folds={folds}: the {config.validation} validation images give the temperature; use validation=0"
+        )
+    beside = [config.copy() for _ in range(folds)]
+    for number, one in enumerate(beside, 1):
+        one.fold, one.calibration_folds, one.baseline = f"{number}/{folds}", 0, False
     return beside
 
 

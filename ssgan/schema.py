@@ -137,6 +137,10 @@ class FitConfig:
     validation: int = key(MISSING, "training images held out", at_least=0)
     split_seed: int = MISSING
     seed: int = key(MISSING, "of everything but the split", at_least=0)
+    calibration_folds: int = key(
+        MISSING, "parts of the labels, each left out of a training of its own, for the temperature; 0: none", at_least=0
+    )
+    fold: str | None = None
     baseline: bool = MISSING
     max_time: str | None = None
     start_from: str | None = None

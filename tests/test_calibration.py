@@ -194,3 +194,63 @@ def test_mistakes(ssgan: Command, tmp_path: Path) -> None:
         outcome = ssgan("predict", *given, wrong)
         assert outcome.code == 1
         assert f"{wrong}: {message}" in outcome.err.replace("-1.0", "-1").replace("2.0", "2")
+
+
+def test_a_run_is_calibrated_by_cross_validation(ssgan: Command, tmp_path: Path, digits: ImageData) -> None:
+    """Each label is left out of one training, and what these say of it together gives the temperature; the run's own weights and error stay."""
+    assert ssgan("fit", *TINY, "validation=0", f"runs_dir={tmp_path / 'a'}").code == 0
+    (plain,) = (tmp_path / "a").rglob("metrics.json")
+    command = (*TINY, "validation=0", "calibration_folds=3", f"runs_dir={tmp_path / 'b'}")
+    outcome = ssgan("fit", *command)
+    assert outcome.code == 0, outcome.err
+    folder = tmp_path / "b" / plain.parent.relative_to(tmp_path / "a")
+    labeled = set(json.loads((folder / "split.json").read_text())["labeled"])
+    seen: list[int] = []
+    log_p, targets = [], []
+    for fold in (folder / f"fold{k}of3" for k in (1, 2, 3)):
+        split = json.loads((fold / "split.json").read_text())
+        assert {*split["labeled"], *split["validation"]} == labeled
+        assert all(n in (3, 4) for n in split["per_class"])
+        seen += split["validation"]
+        network = load_classifier(fold / "classifier.safetensors").network
+        log_p.append(network(digits.train_images[split["validation"]] / 255).log_softmax(1).detach())
+        targets.append(digits.train_targets[split["validation"]])
+    assert sorted(seen) == sorted(labeled)
+    classifier = load_classifier(folder / "classifier.safetensors")
+    expected = fit_temperature(torch.cat(log_p), torch.cat(targets))
+    assert classifier.temperature == pytest.approx(expected, abs=1e-3)
+    metrics, before = (json.loads(path.read_text()) for path in (folder / "metrics.json", plain))
+    assert metrics["test_error"] == before["test_error"]
+    assert metrics["calibration"] == {
+        "temperature": classifier.temperature,
+        "images": 50,
+        "folds": 3,
+        "ece_before": before["ece"],
+        "nll_before": before["nll"],
+    }
+    assert metrics["nll"] == pytest.approx(
+        F.nll_loss(classifier.predict_log_proba(digits.test_images), digits.test_targets).item(), abs=1e-6
+    )
+    assert "left out of one of 3 trainings" in (folder / "classifier.md").read_text()
+    content = (folder / "metrics.json").read_text()
+    assert ssgan("fit", *command).code == 0
+    assert (folder / "metrics.json").read_text() == content
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (("calibration_folds=1", "validation=0"), "calibration_folds=1: use 2 or more, or 0"),
+        (("calibration_folds=5",), "calibration_folds=5: the 100 validation images give the temperature"),
+        (
+            ("calibration_folds=6", "validation=0"),
+            "calibration_folds=6: more parts than labeled images of a class; use 2 to 5",
+        ),
+        (("fold=6/5",), "fold=6/5: use 1/5 to 5/5"),
+    ],
+)
+def test_folds_that_cannot_be(ssgan: Command, tmp_path: Path, settings: tuple[str, ...], message: str) -> None:
+    outcome = ssgan("fit", *TINY, *settings, f"runs_dir={tmp_path}")
+    assert outcome.code == 1
+    assert message in outcome.err
+    assert not list(tmp_path.rglob("*"))

@@ -114,17 +114,24 @@ def of_trust(header: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]
         ]
     calibration = metrics["calibration"]
     if calibration:
+        fitted_on = (
+            f"the labeled images, each left out of one of {calibration['folds']} trainings (cross-validation)"
+            if "folds" in calibration
+            else f"{calibration['images']} validation images"
+        )
         said.append(
-            f"Probabilities are divided by a temperature of {header['temperature']}, fitted on {calibration['images']} validation images; "
+            f"Probabilities are divided by a temperature of {header['temperature']}, fitted on {fitted_on}; "
             f"without it: {calibration['ece_before']:.3f} and {calibration['nll_before']:.3f}."
         )
     elif header["temperature"] != 1:
         said.append(
-            f"Probabilities are divided by a temperature of {header['temperature']}, fitted on validation images; what that changes was "
-            f"not measured, without test images."
+            f"Probabilities are divided by a temperature of {header['temperature']}, fitted on images that it did not learn from; what "
+            f"that changes was not measured, without test images."
         )
     else:
-        said.append("Its probabilities were not calibrated: the run had no validation images (validation=).")
+        said.append(
+            "Its probabilities were not calibrated: the run had no validation images (validation=) and no folds (calibration_folds=)."
+        )
     said.append(
         f"Images unlike those of training have a low log Z; {OUTLIERS:.0%} of the training pool lies below "
         f"{header['log_z_quantiles'][str(OUTLIERS)]}. ssgan.predict marks such images as outliers. It does not know classes "

@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from ssgan import methods
-from ssgan.configuration import check_budget, run_path, supervised_beside
+from ssgan.configuration import check_budget, folds_beside, run_path, supervised_beside
 from ssgan.data.image_data import ImageData
 from ssgan.data.inspection import tell
 from ssgan.data.registry import load_dataset
@@ -18,6 +18,7 @@ from ssgan.errors import warn
 from ssgan.precision import emulated, resolve_precision
 from ssgan.training.build import build, check, make_trainer
 from ssgan.training.callbacks.time_limit import parse_duration
+from ssgan.training.cross_validation import calibrate
 from ssgan.training.dry_run import count_images, dry_run
 from ssgan.training.launch import launch, launched_world_size, limit_threads, resolve_batch_sizes
 from ssgan.training.run_dir import RunFolder
@@ -56,11 +57,20 @@ def run_with_baseline(
             there, resolved = RunFolder(run_path(beside)), beside.copy()
             prepare(resolved, there.previous_config())
             there.require_same(resolved)
+        folds = folds_beside(config)
         load = cache(lambda: load_dataset(config.dataset) if data is None else data)
         results = [run(config, folder, load, logger)]
     if beside is not None and not results[0].launched:
         with RunFolder.made(run_path(beside), beside.runs_dir) as folder:
             results.append(run(beside, folder, load, describes=False))
+    if folds and not results[0].launched and not config.dry_run:
+        first = results[0]
+        places = [RunFolder(first.folder / f"fold{one.fold.replace('/', 'of')}") for one in folds]
+        for of_fold, place in zip(folds, places, strict=True):
+            with RunFolder.made(place.path, config.runs_dir) as folder:
+                run(of_fold, folder, load, describes=False)
+        if first.metrics is not None:
+            first.metrics = calibrate(first.folder, places, with_split(config, first.folder, load())[0])
     return results
 
 

@@ -20,6 +20,7 @@ from ssgan.training.environment import environment
 IGNORED_ON_RESUME = (
     "baseline",
     "budgets",
+    "calibration_folds",
     "data_dir",
     "download",
     "dry_run",

@@ -1,0 +1,60 @@
+"""The temperature of a classifier by cross-validation, where there are no validation images."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ssgan.data.image_data import ImageData
+from ssgan.evaluation.calibration import fit_temperature, scaled
+from ssgan.evaluation.classification import evaluate
+from ssgan.files import write_atomically
+from ssgan.inference.classifier_file import header_of, load_classifier, save_classifier
+from ssgan.training.model_card import model_card
+from ssgan.training.run_dir import RunFolder
+
+
+def calibrate(folder: RunFolder, folds: Sequence[RunFolder], images: ImageData) -> dict[str, Any]:
+    """Give the classifier of a finished run the temperature that fits its ``folds``; returns its new metrics.
+
+    A fold is the run without a part of the labels, which it is asked for: together they are asked for every label. What is
+    tested is the file as it is read.
+    """
+    metrics = folder.finished()
+    assert metrics is not None
+    path = folder / "classifier.safetensors"
+    classifier = load_classifier(path)
+    before = classifier.temperature
+    record = {key: value for key, value in classifier.header.items() if key not in header_of(classifier.network, ())}
+    log_p, targets = zip(*(left_out(fold, images) for fold in folds), strict=True)
+    temperature = fit_temperature(torch.cat(log_p), torch.cat(targets))
+    record["temperature"] = round(temperature, 4)
+    if len(images.test_images):
+        plain = scaled(classifier.predict_log_proba(images.test_images), 1 / before)
+        as_it_was = evaluate(plain, images.test_targets)
+        calibration = {
+            "temperature": record["temperature"],
+            "images": sum(map(len, targets)),
+            "folds": len(folds),
+            "ece_before": as_it_was["ece"],
+            "nll_before": as_it_was["nll"],
+        }
+        test = evaluate(scaled(plain, record["temperature"]), images.test_targets)
+        record["test"] |= test | {"calibration": calibration}
+        metrics |= {key: test[key] for key in ("ece", "nll", "aurc", "selective")} | {"calibration": calibration}
+    save_classifier(path, classifier.network, classifier.class_names, **record)
+    card = model_card(load_classifier(path).header, metrics)
+    write_atomically(folder / "classifier.md", card.encode(errors="surrogateescape"))
+    folder.finish(metrics)
+    return metrics
+
+
+def left_out(fold: RunFolder, images: ImageData) -> tuple[Tensor, Tensor]:
+    """What a fold's classifier, without its temperature, says of the images that were left out: log p (N, K), and their targets."""
+    split = fold.split(images.digest)
+    assert split is not None
+    classifier = load_classifier(fold / "classifier.safetensors")
+    places = list(split.validation)
+    log_p = classifier.predict_log_proba(images.train_images[places])
+    return scaled(log_p, 1 / classifier.temperature), images.train_targets[places]

@@ -24,6 +24,7 @@ from ssgan.configuration import register
 from ssgan.data.augmentation import AugmentationConfig
 from ssgan.fields import remedy
 from ssgan.methods.config import MethodConfig
+from ssgan.methods.optimizers import OPTIMIZERS
 from ssgan.nets.config import CLASSIFIERS, GENERATORS
 
 CONF = Path(schema.CONFIG_DIR)
@@ -276,6 +277,11 @@ def of_methods() -> Iterator[Section]:
     yield Section("Keys of every method", introduction, list(shared), "default", 3)
     terms = [row for row in rows(MethodConfig, "method.", {}) if row.key.startswith("method.terms.")]
     yield Section("Optional terms", described(typing.get_type_hints(MethodConfig)["terms"]), terms, "default", 3)
+    for name, settings in OPTIMIZERS.items():
+        given = {argument: value for argument, value in settings.items() if value is not None}
+        introduction = "In place of the preset's optimizer of the classifier; with values to start from."
+        found = list(arguments("method.classifier_optimizer", given))
+        yield Section(f"`optimizer={name}`", introduction, found, level=3)
     for name in methods.names():
         config = methods.find(name).Config
         parent = next((base for base in config.__mro__[1:] if issubclass(base, MethodConfig)), MethodConfig)

@@ -1,11 +1,11 @@
-"""python benchmarks/peers.py GAN_PORT FIXMATCH_PORT: a step of two ports in common use and of ssgan, one after the other.
+"""python benchmarks/peers.py gan=CHECKOUT fixmatch=CHECKOUT: a step of a port in common use and of ssgan, one after the other.
 
-GAN_PORT is a checkout of Sleepychord/ImprovedGAN-pytorch, whose step on MNIST (100 labeled, 100 unlabeled and 100 generated images) stands beside
-`dataset=mnist labels=100 method.batch_size=100`; FIXMATCH_PORT one of kekmodel/FixMatch-pytorch, whose step on CIFAR-10 (64 labeled and 448
+``gan`` is a checkout of Sleepychord/ImprovedGAN-pytorch, whose step on MNIST (100 labeled, 100 unlabeled and 100 generated images) stands beside
+`dataset=mnist labels=100 method.batch_size=100`; ``fixmatch`` one of kekmodel/FixMatch-pytorch, whose step on CIFAR-10 (64 labeled and 448
 unlabeled images, WRN-28-2) stands beside `dataset=cifar10 method=fixmatch` with this network and these batches. The ports run as they
 are, their own training loops with their own loaders; only what stops them on this machine is replaced: iterators have `next` again, the
 download of the data set (read from `$SSGAN_DATA`), TensorBoard, and the test that ends an epoch. They have no bfloat16 on a CPU; ssgan takes it
-where the processor has instructions for it, and float32 in a third measurement. Takes turns, and writes benchmarks/results/peers.json. Needs
+where the processor has instructions for it, and float32 in a third measurement. Takes turns, and adds to benchmarks/results/peers.json. Needs
 an idle machine.
 """
 
@@ -218,14 +218,9 @@ def main() -> None:
         except Done:
             sys.stdout.flush()
             os._exit(0)  # its workers would be waited for
-    checkouts = dict(zip(("gan", "fixmatch"), sys.argv[1:], strict=True))
-    commits = {
-        kind: subprocess.check_output(["git", "-C", path, "rev-parse", "HEAD"], text=True).strip()
-        for kind, path in checkouts.items()
-    }
-    command = "python benchmarks/peers.py GAN_PORT FIXMATCH_PORT"
-    results: dict[str, Any] = {"commits": commits, "environment": environment() | {"command": command}}
-    for kind, checkout in checkouts.items():
+    results: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    for kind, checkout in (word.split("=", 1) for word in sys.argv[1:]):
+        commit = subprocess.check_output(["git", "-C", checkout, "rev-parse", "HEAD"], text=True).strip()
         times: dict[str, list[float]] = {"port": [], "ssgan": [], "ssgan, float32": []}
         for _ in range(ROUNDS):
             times["port"].append(seconds_of_port(kind, checkout))
@@ -233,6 +228,8 @@ def main() -> None:
             times["ssgan, float32"].append(seconds_of_ssgan(kind, "method.precision=32-true"))
         middle = {name: median(seconds) for name, seconds in times.items()}
         results[kind] = {
+            "commit": commit,
+            "environment": environment() | {"command": f"python benchmarks/peers.py {kind}=CHECKOUT"},
             "seconds a step": {name: [round(s, 4) for s in seconds] for name, seconds in times.items()},
             "unlabeled images a second": {name: round(UNLABELED[kind] / s, 1) for name, s in middle.items()},
             "times the port": {name: round(middle["port"] / s, 2) for name, s in middle.items()},

@@ -247,6 +247,10 @@ def test_a_run_is_calibrated_by_cross_validation(ssgan: Command, tmp_path: Path,
             "calibration_folds=6: more parts than labeled images of a class; use 2 to 5",
         ),
         (("fold=6/5",), "fold=6/5: use 1/5 to 5/5"),
+        (
+            ("method=gan", "calibration_folds=5", "validation=0"),
+            "calibration_folds=5: method=gan has no classes; use calibration_folds=0",
+        ),
     ],
 )
 def test_folds_that_cannot_be(ssgan: Command, tmp_path: Path, settings: tuple[str, ...], message: str) -> None:

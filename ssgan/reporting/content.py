@@ -182,16 +182,9 @@ def compare(groups: Sequence[Results]) -> list[list[str]]:
         best = ranked[0]
         for group in ranked:
             gap = best.below(group) if group is not best else None
-            cells = row(group)
-            rows.append(
-                [
-                    condition,
-                    group.recipe,
-                    cells[COLUMNS.index("test error (%)")],
-                    gap.text(2, gap.standard_error, scale=100) if gap else "-",
-                    cells[COLUMNS.index("minutes a run")],
-                ]
-            )
+            more = gap.text(2, gap.standard_error, scale=100) if gap else "-"
+            cells = dict(zip(COLUMNS, row(group), strict=True)) | {"more than the first (%)": more}
+            rows.append([cells[column] for column in COMPARED])
     return rows
 
 

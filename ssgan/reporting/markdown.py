@@ -17,8 +17,7 @@ def as_markdown(report: Report, folder: Path) -> str:
     """``folder`` is where the file will lie: pictures are named relative to it."""
     parts = ["# Results", report.summary, results_table(report.rows), bullets(EXPLANATION)]
     if report.compared:
-        rows = [[code(cells[0]), code(cells[1]), *cells[2:]] for cells in report.compared]
-        parts += ["## Recipes beside each other", plain(BESIDE), table(COMPARED, rows)]
+        parts += ["## Recipes beside each other", plain(BESIDE), results_table(report.compared, COMPARED)]
     if report.unfinished:
         parts.append(f"Unfinished:\n\n{bullets(code(str(path)) for path in report.unfinished)}")
     parts += [figure(picture, folder) for picture in report.budgets]
@@ -45,9 +44,9 @@ def figure(picture: Picture, folder: Path) -> str:
     return f"![{plain(picture.alt)}]({picture.path.relative_to(folder).as_posix()})\n\n{plain(picture.caption)}"
 
 
-def results_table(rows: Iterable[Sequence[str]]) -> str:
-    """Of `COLUMNS`."""
-    return table(COLUMNS, [[code(cells[0]), code(cells[1]), *cells[2:]] for cells in rows])
+def results_table(rows: Iterable[Sequence[str]], columns: Sequence[str] = COLUMNS) -> str:
+    """Of ``columns``, the first two of which are condition and recipe."""
+    return table(columns, [[code(cells[0]), code(cells[1]), *cells[2:]] for cells in rows])
 
 
 def read_readme(path: str) -> str:

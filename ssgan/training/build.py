@@ -62,10 +62,9 @@ def check(config: DictConfig) -> None:
             raise SsganError(
                 f"method.terms.{name}.weight={term.weight}: method={config.method.name} has no {needed}; use 0"
             )
-    if config.validation and not uses_labels:
-        raise SsganError(
-            f"validation={config.validation}: method={config.method.name} has no classes; use validation=0"
-        )
+    for key in ("validation", "calibration_folds"):
+        if config[key] and not uses_labels:
+            raise SsganError(f"{key}={config[key]}: method={config.method.name} has no classes; use {key}=0")
     try:
         trainer = make_trainer(config, [])
     except (ValueError, MisconfigurationException) as error:

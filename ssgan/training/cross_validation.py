@@ -9,17 +9,16 @@ from torch import Tensor
 from ssgan.data.image_data import ImageData
 from ssgan.evaluation.calibration import fit_temperature, scaled
 from ssgan.evaluation.classification import evaluate
-from ssgan.files import write_atomically
 from ssgan.inference.classifier_file import header_of, load_classifier, save_classifier
-from ssgan.training.model_card import model_card
+from ssgan.training.model_card import write_model_card
 from ssgan.training.run_dir import RunFolder
 
 
 def calibrate(folder: RunFolder, folds: Sequence[RunFolder], images: ImageData) -> dict[str, Any]:
     """Give the classifier of a finished run the temperature that fits its ``folds``; returns its new metrics.
 
-    A fold is the run without a part of the labels, which it is asked for: together they are asked for every label. What is
-    tested is the file as it is read.
+    A fold is the run without a part of the labels, which it is asked for: together they are asked for every label. The
+    test images are not classified anew: their probabilities are scaled as the file will scale them.
     """
     metrics = folder.finished()
     assert metrics is not None
@@ -44,8 +43,7 @@ def calibrate(folder: RunFolder, folds: Sequence[RunFolder], images: ImageData) 
         record["test"] |= test | {"calibration": calibration}
         metrics |= {key: test[key] for key in ("ece", "nll", "aurc", "selective")} | {"calibration": calibration}
     save_classifier(path, classifier.network, classifier.class_names, **record)
-    card = model_card(load_classifier(path).header, metrics)
-    write_atomically(folder / "classifier.md", card.encode(errors="surrogateescape"))
+    write_model_card(folder / "classifier.md", load_classifier(path).header, metrics)
     folder.finish(metrics)
     return metrics
 

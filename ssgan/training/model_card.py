@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from textwrap import indent
 from typing import Any
 
+from ssgan.files import write_atomically
 from ssgan.markdown import bullets, plain, table
 
 LICENSES = {
@@ -41,6 +43,10 @@ def model_card(header: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     for part in card_parts(header, metrics):
         parts += [f"## {part.title}", *map(block_text, part.blocks)]
     return "\n\n".join(parts) + "\n"
+
+
+def write_model_card(path: Path, header: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
+    write_atomically(path, model_card(header, metrics).encode(errors="surrogateescape"))
 
 
 def block_text(block: str | list[str] | Table | Code) -> str:

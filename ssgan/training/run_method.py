@@ -9,7 +9,6 @@ from ssgan.configuration import condition
 from ssgan.data.file_predictions import predict_files
 from ssgan.errors import print_error, warn
 from ssgan.evaluation.curves import draw_curves
-from ssgan.files import write_atomically
 from ssgan.inference.classifier_file import load_classifier
 from ssgan.training.build import Built, make_trainer
 from ssgan.training.callbacks.checkpoints import Checkpoints
@@ -21,7 +20,7 @@ from ssgan.training.callbacks.sample_grid import SampleGrid
 from ssgan.training.callbacks.time_limit import TimeEstimate, TimeLimit, time_left
 from ssgan.training.environment import command_line
 from ssgan.training.fit_and_export import NOT_TESTED, export, train_from_checkpoint
-from ssgan.training.model_card import model_card
+from ssgan.training.model_card import write_model_card
 from ssgan.training.run_dir import RunFolder
 
 TOLD_STRANGERS = 0.3
@@ -106,8 +105,7 @@ def run_method(
         "command": command_line(),
     }
     if module.uses_labels:
-        card = model_card(classifier.header, metrics)
-        write_atomically(folder / "classifier.md", card.encode(errors="surrogateescape"))
+        write_model_card(folder / "classifier.md", classifier.header, metrics)
     folder.finish(metrics)
     checkpoints.previous.unlink(missing_ok=True)
     return metrics

@@ -24,6 +24,7 @@ from ssgan import methods
 from ssgan.data.image_data import ImageData
 from ssgan.methods.base import Method
 from ssgan.methods.improved_gan import ImprovedGAN
+from ssgan.methods.mixmatch import MixMatch
 from ssgan.methods.supervised import Supervised
 from ssgan.nets import MLPGenerator
 from ssgan.nets.initialization import initialize_from_data
@@ -72,7 +73,7 @@ def initialized(name: str) -> Any:
         config = kind.Config(**SHARED, **optimizers)
         label = config.terms.pseudo_label
         label.threshold, label.adaptive, label.align = 0.2, True, True
-        if name == "mixmatch":  # mixtures are of the images of a process
+        if issubclass(kind, MixMatch):  # mixtures are of the images of a process
             config.mixup_alpha = 0.0
         return kind(*networks, config)
 

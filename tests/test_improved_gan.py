@@ -15,12 +15,14 @@ from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.image_data import ImageData
 from ssgan.data.splits import draw_split
+from ssgan.errors import SsganError
 from ssgan.methods.improved_gan import ImprovedGAN
 from ssgan.methods.supervised import Supervised
 from ssgan.methods.terms import Terms
-from ssgan.nets import MLPGenerator
+from ssgan.nets import MLPGenerator, SmallClassifier
 from ssgan.nets.base import forward_concatenated
 from ssgan.nets.ema import averaged
+from ssgan.nets.layers.batch_norm import batch_norms
 from ssgan.seeds import derive_seed
 
 LINEAR = {"_target_": "ssgan.methods.schedule.linear", "constant_fraction": 0.5}
@@ -135,21 +137,23 @@ class OneStep(pl.Callback):
         self.generator = copy.deepcopy(getattr(module, "generator", None))
 
 
-@pytest.mark.parametrize("reuse", [False, True])
-def test_one_step_equals_the_algorithm_written_out(digits: ImageData, reuse: bool) -> None:
+@pytest.mark.parametrize(("reuse", "generated"), [(False, None), (True, None), (False, 20), (True, 20)])
+def test_one_step_equals_the_algorithm_written_out(digits: ImageData, reuse: bool, generated: int | None) -> None:
     """The paper's step with plain SGD, noise layers at 0, three separate passes and its formulas as they stand.
 
     But for one thing: both players see the same generated images. With features reused, the real ones are those of the
-    classifier's own batch before its step.
+    classifier's own batch before its step. With fewer generated images there are fewer real ones against them.
     """
-    before, module = OneStep(), make_method(noise=0.0, unlabeled_weight=1.4, ramp_up_epochs=2, reuse_features=reuse)
+    settings = {"unlabeled_weight": 1.4, "ramp_up_epochs": 2, "generated_batch_size": generated}
+    before, module = OneStep(), make_method(noise=0.0, reuse_features=reuse, **settings)
     fit(module, digits, steps=1, callbacks=[before])
     c, g, batch = before.classifier.train(), before.generator.train(), before.batch
     rng = torch.Generator().manual_seed(derive_seed("latent", 0, 0))
 
-    images = g(g.draw_latent(50, rng))
-    real = c.features(batch["unlabeled"])
-    lab, unl, fake = c(batch["labeled"]), c(batch["unlabeled"]), c(images.detach())
+    count = generated or 50
+    images = g(g.draw_latent(count, rng))
+    real = c.features(batch["unlabeled"][:count])
+    lab, unl, fake = c(batch["labeled"]), c(batch["unlabeled"][:count]), c(images.detach())
     lse_unl, lse_fake = unl.logsumexp(1), fake.logsumexp(1)
     supervised = (lab.logsumexp(1) - lab.gather(1, batch["targets"][:, None])[:, 0]).mean()
     unsupervised = (
@@ -161,7 +165,7 @@ def test_one_step_equals_the_algorithm_written_out(digits: ImageData, reuse: boo
     with torch.no_grad():
         for p in c.parameters():
             p.sub_(0.1 * p.grad)
-    real = real if reuse else c.features(batch["generator_unlabeled"])
+    real = real if reuse else c.features(batch["generator_unlabeled"][:count])
     parameters = list(g.parameters())
     difference = c.features(images).mean(0) - real.detach().mean(0)
     gradients = torch.autograd.grad(difference.square().mean(), parameters)
@@ -172,6 +176,37 @@ def test_one_step_equals_the_algorithm_written_out(digits: ImageData, reuse: boo
     for ours, written_out in ((module.classifier, c), (module.generator, g)):
         for (name, a), b in zip(ours.named_parameters(), written_out.parameters(), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@pytest.mark.parametrize("term", ["pseudo_label", "consistency"])
+def test_what_is_told_apart_has_a_pass_of_its_own_if_images_act_on_each_other(digits: ImageData, term: str) -> None:
+    """Catches generated images among real ones in a batch norm or in its running statistics, and a second pass over those
+    that another term wants.
+    """
+    classifier = SmallClassifier((1, 8, 8), 10, [4, 4])
+    module = make_method(classifier=classifier, generated_batch_size=20, terms=weights(**{term: 1.0}))
+    passes: list[tuple[int, bool]] = []
+    features = classifier.features
+
+    def counted(images: Tensor) -> Tensor:
+        norms = batch_norms(classifier)
+        before = [norm.running_mean.clone() for norm in norms]
+        out = features(images)
+        passes.append((len(images), not all(map(torch.equal, before, (norm.running_mean for norm in norms)))))
+        return out
+
+    classifier.features = counted  # type: ignore[method-assign]
+    fit(module, digits, steps=1)
+    of_generator = [(20, False), (20, False)]
+    if term == "pseudo_label":  # labeled and strong views together, then real images
+        assert passes == [(100, True), (20, True), (20, False), *of_generator]
+    else:  # labeled images, then all unlabeled ones, the real ones among them
+        assert passes == [(50, True), (50, True), (20, False), *of_generator]
+
+
+def test_no_more_images_are_generated_than_there_are_real_ones() -> None:
+    with pytest.raises(SsganError, match=r"generated_batch_size=101: at most method\.batch_size, 100"):
+        make_method(generated_batch_size=101)
 
 
 def test_ramp_up_reaches_the_full_weight(digits: ImageData) -> None:

@@ -1,5 +1,6 @@
 """MixMatch: its mixtures, its loss, and that it learns."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,8 +9,12 @@ import torch
 from conftest import Outcome, learned, make_classifier
 from test_improved_gan import SHARED, assert_sgd_step, sgd, step_with_another_teacher
 
+from ssgan import losses
 from ssgan.data.image_data import ImageData
 from ssgan.methods.mixmatch import MixMatch, mix
+from ssgan.methods.mixmatch_gan import MixMatchGAN
+from ssgan.nets import MLPGenerator
+from ssgan.seeds import derive_seed
 
 
 def test_mixtures_keep_most_of_their_own_and_their_labels() -> None:
@@ -32,7 +37,7 @@ def test_one_step_equals_the_algorithm_written_out(digits: ImageData, distance: 
     """Without mixtures. Catches the student as its own teacher, weak views trained on, and guesses that are not sharpened."""
     torch.manual_seed(0)
     config = MixMatch.Config(
-        **SHARED, classifier_optimizer=sgd(0.1), unlabeled_weight=0.7, unlabeled_loss=distance, mixup_alpha=0.0
+        **SHARED, classifier_optimizer=sgd(0.1), guessed_weight=0.7, guessed_loss=distance, mixup_alpha=0.0
     )
     module = MixMatch(make_classifier(0.0), config)
     c, teacher, batch = step_with_another_teacher(module, digits)
@@ -45,6 +50,26 @@ def test_one_step_equals_the_algorithm_written_out(digits: ImageData, distance: 
     assert_sgd_step(module.classifier, c, -known.mean() + 0.7 * unlabeled / len(p))
 
 
+def test_with_class_k_plus_1_its_loss_and_that_of_two_players_are_added(digits: ImageData) -> None:
+    """Catches a labeled term that is there twice, and mixtures told from generated images."""
+    torch.manual_seed(0)
+    optimizers = {"classifier_optimizer": sgd(0.1), "generator_optimizer": sgd(0.1)}
+    config = MixMatchGAN.Config(
+        **SHARED, **optimizers, guessed_weight=0.7, unlabeled_weight=0.3, mixup_alpha=0.0, generated_batch_size=20
+    )
+    module = MixMatchGAN(make_classifier(0.0), MLPGenerator((1, 8, 8), 20, [24], "sigmoid"), config)
+    generator = copy.deepcopy(module.generator).train()
+    c, teacher, batch = step_with_another_teacher(module, digits)
+    q = losses.soft_targets(teacher(batch["unlabeled"]).log_softmax(1).detach(), 0.5)
+    guessed = losses.supervised(c(batch["strong"]), q)
+    known = losses.supervised(c(batch["labeled"]), batch["targets"])
+    z = generator.draw_latent(20, torch.Generator().manual_seed(derive_seed("latent", 0, 0)))
+    fake = losses.fake_loss(c(generator(z).detach()))
+    told_apart = losses.real_loss(c(batch["unlabeled"][:20])) + fake
+    assert_sgd_step(module.classifier, c, known + 0.7 * guessed + 0.3 * told_apart)
+
+
 @pytest.mark.slow
-def test_it_learns(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
-    assert learned(ssgan, tmp_path, "mixmatch") < 0.14
+@pytest.mark.parametrize("method", ["mixmatch", "mixmatch_gan"])
+def test_it_learns(ssgan: Callable[..., Outcome], tmp_path: Path, method: str) -> None:
+    assert learned(ssgan, tmp_path, method) < 0.14

@@ -162,6 +162,8 @@ class Method(Lifecycle):
 
     def outputs(self, batch: Batch, names: Sequence[str]) -> Outputs:
         """The classifier in training on the views of these names, in one pass."""
+        if not names:
+            return {}
         multiple = 1 if self.classifier.batch_dependent else 32
         features = forward_concatenated(self.classifier.features, [batch[name] for name in names], multiple)
         logits = forward_concatenated(self.classifier.head, features, multiple)

@@ -30,8 +30,8 @@ class CTGAN(ImprovedGAN):
 
     def classifier_loss(self, batch: Batch) -> Objective:
         terms = super().classifier_loss(batch)
-        again = self.outputs(batch, ("unlabeled",))["unlabeled"]
-        distance = self.distance(self.classifier_outputs["unlabeled"], again)
+        again = self.outputs(batch, ("real",))["real"]
+        distance = self.distance(self.classifier_outputs["real"], again)
         return terms | {"ct": (self.config.ct_weight * self.ramp_up(), distance)}
 
     def distance(self, first: Output, second: Output) -> Tensor:

@@ -12,6 +12,7 @@ from ssgan import losses
 from ssgan.data.datamodule import Batch
 from ssgan.data.views import LABELED, UNLABELED, Views
 from ssgan.distributed import local_shard, world_size
+from ssgan.errors import SsganError
 from ssgan.fields import key
 from ssgan.inference.classifier_file import to_spec
 from ssgan.methods.base import Method, Objective, Output, Outputs
@@ -53,6 +54,11 @@ class Config(MethodConfig):
 
     generator_optimizer: dict[str, Any] = key(GENERATOR_ADAM, "any _target_ and its arguments")
     unlabeled_weight: float = key(1.0, "of the loss on unlabeled and generated images; authors' code", at_least=0)
+    generated_batch_size: int | None = key(
+        None,
+        "generated images per step, against so many of the unlabeled ones; null: batch_size, as in the paper",
+        at_least=2,
+    )
     feature_norm: str = key("l2", "of the distance of mean features; paper and MNIST code l2", choices=("l1", "l2"))
     reuse_features: bool = key(False, "match the features from the classifier's step; saves a pass; not in the paper")
     generator_loss: str = key("feature_matching", "sec. 3.1, or another loss", choices=GENERATOR_LOSSES)
@@ -69,7 +75,7 @@ class Config(MethodConfig):
 class ImprovedGAN(Method):
     """The two-player step of sec. 3.1 and 5: one step of the classifier, then one of the generator, per batch.
 
-    Both see the same generated images (authors' code: z is drawn anew for each). The generator matches the features of
+    The view "real" are the unlabeled images that are told from generated ones, the first of the batch and as many. Both players see the same generated images (authors' code: z is drawn anew for each). The generator matches the features of
     a batch of its own, with noise on in both passes, or with ``reuse_features`` those of the classifier's step. A loss of
     "preference" plays its game on both sides.
     """
@@ -78,10 +84,16 @@ class ImprovedGAN(Method):
     config: Any
     players: ClassVar[str] = "gan"
     views: ClassVar[Views] = {"labeled": LABELED, "unlabeled": UNLABELED}
-    student: ClassVar[tuple[str, ...]] = ("labeled", "unlabeled")
+    student: ClassVar[tuple[str, ...]] = ("labeled", "real")
 
     def __init__(self, classifier: ImageClassifier, generator: ImageGenerator, config: Any = None, seed: int = 0):
         super().__init__(classifier, config, seed)
+        generated, batch_size = self.config.generated_batch_size, self.config.batch_size
+        if generated and generated > batch_size:
+            raise SsganError(
+                f"method.generated_batch_size={generated}: at most method.batch_size, {batch_size}: each generated image is "
+                f"set against a real one"
+            )
         self.generator = generator
         self.ema_generator = averaged(generator, self.ema_rate)
         weights = self.config.historical_averaging
@@ -121,15 +133,23 @@ class ImprovedGAN(Method):
         checkpoint["generator"] = to_spec(self.generator)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        generated = self.generate(len(batch["unlabeled"])).to(batch["unlabeled"].dtype)
+        batch = self.with_real(batch)
+        generated = self.generate(len(batch["real"])).to(batch["real"].dtype)
         self.optimize("classifier", lambda: self.classifier_loss(batch | {"generated": generated.detach()}))
-        for name, view in {"d_real": "unlabeled", "d_generated": "generated"}.items():  # beside the terms, for logs
+        for name, view in {"d_real": "real", "d_generated": "generated"}.items():  # beside the terms, for logs
             logits = self.classifier_outputs[view].logits
             self.means.add({name: losses.probability_real(logits - self.fake_logit)})
         with frozen_bn_stats(self.batch_norms):
             self.optimize("generator", lambda: self.generator_loss(batch | {"generated": generated}))
         self.classifier_outputs = {}
         self.end_step()
+
+    def with_real(self, batch: Batch) -> Batch:
+        """The views, with "real": the first unlabeled images, as many as are generated; so with those of the generator."""
+        total = self.config.generated_batch_size
+        count = total // world_size() if total else None
+        of_generator = {name: batch[name][:count] for name in ("generator_unlabeled",) if name in batch}
+        return batch | of_generator | {"real": batch["unlabeled"][:count]}
 
     def classifier_loss(self, batch: Batch) -> Objective:
         """L_supervised + unlabeled_weight L_unsupervised + the terms that are on; gradients reach the classifier only."""
@@ -143,22 +163,24 @@ class ImprovedGAN(Method):
         }
 
     def outputs(self, batch: Batch, names: Sequence[str]) -> Outputs:
-        """In one pass; if images of a batch act on each other, in one for each view, and then only ``unlabeled`` images
-        move the running statistics of batch norms, which evaluation and the teacher use.
+        """In one pass; if images of a batch act on each other, those that are told apart have one of their own each, and
+        generated ones move no running statistics. Where a term wants all unlabeled images, the real ones are among them.
         """
-        separate = self.classifier.batch_dependent
-        if not separate:
-            return super().outputs(batch, names)
-        out = {}
-        for name in names:
-            with frozen_bn_stats([] if name == "unlabeled" else self.batch_norms):
-                features = self.classifier.features(batch[name])
-            out[name] = Output(features, self.classifier.head(features))
+        real = "unlabeled" if "unlabeled" in names else "real"
+        names = [name for name in names if name in batch and (name != "real" or name == real)]
+        alone = [name for name in names if name in (real, "generated")] if self.classifier.batch_dependent else []
+        out: Outputs = {}
+        for together in ([name for name in names if name not in alone], *([name] for name in alone)):
+            with frozen_bn_stats(self.batch_norms if together == ["generated"] else []):
+                out |= super().outputs(batch, together)
+        if real in out:
+            count = len(batch["real"])
+            out["real"] = Output(*(values[:count] for values in out[real]))
         return out
 
     def unsupervised(self, out: Outputs) -> Tensor:
         """L_unsupervised (sec. 5), or the preference loss, from the log-odds of real against generated."""
-        real, fake = out["unlabeled"].logits - self.fake_logit, out["generated"].logits - self.fake_logit
+        real, fake = out["real"].logits - self.fake_logit, out["generated"].logits - self.fake_logit
         if self.config.generator_loss == "preference":
             return losses.preference(real, fake)
         return losses.real_loss(real, self.config.real_target) + losses.fake_loss(fake)
@@ -169,7 +191,7 @@ class ImprovedGAN(Method):
         name = self.config.generator_loss
         if name == "feature_matching":
             if self.config.reuse_features:
-                real = self.classifier_outputs["unlabeled"].features
+                real = self.classifier_outputs["real"].features
             else:
                 real = self.classifier.features(batch["generator_unlabeled"])
             loss = losses.feature_matching(real, features, self.config.feature_norm)

@@ -11,7 +11,7 @@ from ssgan import losses
 from ssgan.data.datamodule import Batch
 from ssgan.data.views import LABELED, STRONG, UNLABELED, Views
 from ssgan.fields import key
-from ssgan.methods.base import Method, Objective
+from ssgan.methods.base import Method, Objective, Outputs
 from ssgan.methods.config import MethodConfig
 
 DISTANCES = {"cross_entropy": losses.supervised, "squared": losses.squared_error}
@@ -21,8 +21,8 @@ DISTANCES = {"cross_entropy": losses.supervised, "squared": losses.squared_error
 class Config(MethodConfig):
     """The paper's temperature and alpha. Its weight of 75, of a squared distance divided by K, is 7.5 for 10 classes here."""
 
-    unlabeled_weight: float = key(1.0, "of the loss on unlabeled images", at_least=0)
-    unlabeled_loss: str = key(
+    guessed_weight: float = key(1.0, "of the loss on unlabeled images, which have guessed labels", at_least=0)
+    guessed_loss: str = key(
         "cross_entropy", "between probabilities and guessed labels; the paper's: squared", choices=tuple(DISTANCES)
     )
     temperature: float = key(0.5, "of guessed labels q^(1/temperature); the paper's", above=0)
@@ -31,7 +31,7 @@ class Config(MethodConfig):
 
 
 class MixMatch(Method):
-    """H(y', p(x')) + unlabeled_weight d(q', p(u')) (eq. 2 to 5), x' and u' labeled and strong views with a share of others.
+    """H(y', p(x')) + guessed_weight d(q', p(u')) (eq. 2 to 5), x' and u' labeled and strong views with a share of others.
 
     Labels q are guessed by the EMA classifier on weak views. The paper guesses by the classifier itself, on two weak
     views, and trains on these; the EMA needs no second pass in training mode.
@@ -47,7 +47,8 @@ class MixMatch(Method):
     def uses_running_means(self) -> bool:
         return self.config.align or super().uses_running_means
 
-    def classifier_loss(self, batch: Batch) -> Objective:
+    def supervised(self, batch: Batch, out: Outputs) -> Objective:
+        """The terms of mixtures, which have a pass of their own."""
         config = self.config
         log_q = self.log_guesses(self.teacher_logits(batch["unlabeled"]), config.align)
         guessed = losses.soft_targets(log_q, config.temperature)
@@ -55,16 +56,12 @@ class MixMatch(Method):
         images, targets = mix(
             torch.cat([batch["labeled"], batch["strong"]]), torch.cat([known, guessed]), config.mixup_alpha
         )
-        out = self.outputs(batch | {"mixed": images}, ("mixed", *self.student_views))
+        logits = self.outputs({"mixed": images}, ("mixed",))["mixed"].logits
         sizes = [len(known), len(guessed)]
-        labeled, unlabeled = zip(out["mixed"].logits.split(sizes), targets.split(sizes), strict=True)
+        labeled, unlabeled = zip(logits.split(sizes), targets.split(sizes), strict=True)
         return {
             "supervised": (1.0, losses.supervised(*labeled, config.label_smoothing)),
-            "unsupervised": (
-                config.unlabeled_weight * self.ramp_up(),
-                DISTANCES[config.unlabeled_loss](*unlabeled),
-            ),
-            **self.optional(self.terms, batch, out),
+            "guessed": (config.guessed_weight * self.ramp_up(), DISTANCES[config.guessed_loss](*unlabeled)),
         }
 
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ssgan.errors import SsganError
-from ssgan.nets.base import ImageClassifier, capture_init_args
+from ssgan.nets.base import ImageClassifier, capture_init_args, channels_last
 from ssgan.nets.layers.batch_norm import BatchNormNoGain
 
 WHITENING_PIXELS, WHITENING_EPS = 5000 * 32 * 32, 5e-4  # airbench94
@@ -68,7 +68,7 @@ class AirClassifier(ImageClassifier):
 
     def features(self, images: Tensor) -> Tensor:
         """f(x): the maximum of the last channels over all places, (N, widths[-1])."""
-        x = F.gelu(self.whitening(images.contiguous(memory_format=torch.channels_last)))
+        x = F.gelu(self.whitening(channels_last(images)))
         return self.blocks(x).amax((2, 3))
 
 

@@ -113,6 +113,16 @@ class ImageGenerator(nn.Module):
         return self.generate(torch.cat([self.reference_z, z]))[len(self.reference_z) :]
 
 
+def channels_last(images: Tensor) -> Tensor:
+    """``images`` (N, C, H, W) so that convolutions work in that order, which is their fast one on CPUs.
+
+    With one channel, `torch.Tensor.contiguous` leaves strides that convolutions take for the other order.
+    """
+    if images.shape[1] == 1:
+        return images.clone(memory_format=torch.channels_last)
+    return images.contiguous(memory_format=torch.channels_last)
+
+
 def forward_concatenated(
     network: Callable[[Tensor], Tensor], batches: Sequence[Tensor], multiple: int = 32
 ) -> tuple[Tensor, ...]:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ssgan.errors import DAMAGED, SsganError, first_line
-from ssgan.nets.base import ImageClassifier, capture_init_args
+from ssgan.nets.base import ImageClassifier, capture_init_args, channels_last
 
 IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of pixels in [0, 1], with which torchvision's weights were trained."""
@@ -65,7 +65,7 @@ class Backbone(nn.Module):
         images = images.expand(-1, 3, -1, -1)
         if images.shape[2:] != (self.size, self.size):
             images = F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True).clamp(0, 1)
-        images = ((images - self.mean) / self.sd).contiguous(memory_format=torch.channels_last)
+        images = channels_last((images - self.mean) / self.sd)
         features: Tensor = self.body(images)
         return features.flatten(1)
 

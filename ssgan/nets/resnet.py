@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ssgan.errors import SsganError
-from ssgan.nets.base import ImageClassifier, capture_init_args
+from ssgan.nets.base import ImageClassifier, capture_init_args, channels_last
 from ssgan.nets.layers.batch_norm import BatchNorm
 from ssgan.nets.layers.noise import Dropout
 from ssgan.nets.mlp import output_head
@@ -64,7 +63,7 @@ class ResNetClassifier(ImageClassifier):
 
     def features(self, images: Tensor) -> Tensor:
         """f(x): the mean of the last channels over all places, (N, channels)."""
-        return self.trunk(images.contiguous(memory_format=torch.channels_last)).mean((2, 3))
+        return self.trunk(channels_last(images)).mean((2, 3))
 
 
 class ResidualBlock(nn.Module):

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from ssgan.errors import SsganError
-from ssgan.nets.base import ImageClassifier, capture_init_args
+from ssgan.nets.base import ImageClassifier, capture_init_args, channels_last
 from ssgan.nets.layers.batch_norm import BatchNormNoGain
 
 
@@ -49,4 +48,4 @@ class SmallClassifier(ImageClassifier):
 
     def features(self, images: Tensor) -> Tensor:
         """f(x), (N, F): all values that are left after the last pooling."""
-        return self.layers(images.contiguous(memory_format=torch.channels_last)).flatten(1)
+        return self.layers(channels_last(images)).flatten(1)

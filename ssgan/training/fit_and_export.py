@@ -14,6 +14,7 @@ from ssgan.evaluation.calibration import fit_temperature, scaled
 from ssgan.evaluation.classification import evaluate, least_strangers
 from ssgan.inference.classifier import QUANTILES, Classifier
 from ssgan.inference.classifier_file import header_of, load_classifier, save_classifier
+from ssgan.training.allocator import keep_freed_memory
 from ssgan.training.callbacks.checkpoints import Checkpoints, Stopped, StopSignal
 
 NOT_TESTED: dict[str, Any] = dict.fromkeys(
@@ -31,6 +32,8 @@ def train_from_checkpoint(
 
     Raises `Stopped` when a signal ended it, and `SsganError` when another process did not go on.
     """
+    if trainer.strategy.root_device.type == "cpu":
+        keep_freed_memory()
     path, complaints = checkpoints.find()
     if path is not None and complaints and trainer.is_global_zero:
         print_error(f"{'; '.join(complaints)}. Going on from {path}.")

@@ -27,7 +27,7 @@ from ssgan.training.environment import environment
 HERE = Path(__file__).parent
 NETWORKS: dict[str, tuple[list[str], tuple[int, int, int]]] = {
     "digits, small": (["dataset=digits"], (1, 8, 8)),
-    "MNIST, fully connected": (["dataset=mnist"], (1, 28, 28)),
+    "MNIST, fully connected": (["dataset=mnist", "method=improved_gan"], (1, 28, 28)),
     "MNIST, small": (["dataset=mnist", "method=fixmatch"], (1, 28, 28)),
     "SVHN, lean": (["dataset=svhn", "method=improved_gan"], (3, 32, 32)),
     "CIFAR-10, lean": (["dataset=cifar10", "method=improved_gan"], (3, 32, 32)),

@@ -1,7 +1,7 @@
 """python benchmarks/peers.py gan=CHECKOUT fixmatch=CHECKOUT: a step of a port in common use and of ssgan, one after the other.
 
 ``gan`` is a checkout of Sleepychord/ImprovedGAN-pytorch, whose step on MNIST (100 labeled, 100 unlabeled and 100 generated images) stands beside
-`dataset=mnist labels=100 method.batch_size=100`; ``fixmatch`` one of kekmodel/FixMatch-pytorch, whose step on CIFAR-10 (64 labeled and 448
+`dataset=mnist method=improved_gan labels=100 method.batch_size=100`; ``fixmatch`` one of kekmodel/FixMatch-pytorch, whose step on CIFAR-10 (64 labeled and 448
 unlabeled images, WRN-28-2) stands beside `dataset=cifar10 method=fixmatch` with this network and these batches. The ports run as they
 are, their own training loops with their own loaders; only what stops them on this machine is replaced: iterators have `next` again, the
 download of the data set (read from `$SSGAN_DATA`), TensorBoard, and the test that ends an epoch. They have no bfloat16 on a CPU; ssgan takes it

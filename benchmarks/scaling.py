@@ -24,7 +24,7 @@ RESULT = Path(__file__).parent / "results" / "scaling.json"
 ROUNDS, EPOCHS = 3, 3
 BFLOAT16 = "method.precision=bf16-mixed"
 PAIRS: dict[str, tuple[list[str], int, int]] = {
-    "MNIST, fully connected": (["dataset=mnist", "labels=100", BFLOAT16], 200, 150),
+    "MNIST, fully connected": (["dataset=mnist", "method=improved_gan", "labels=100", BFLOAT16], 200, 150),
     "SVHN, lean, batches of 200": (["dataset=svhn", "method=improved_gan", "labels=1000", BFLOAT16], 200, 24),
     "SVHN, lean, batches of 200, float32": (
         ["dataset=svhn", "method=improved_gan", "labels=1000", "method.precision=32-true"],

@@ -59,10 +59,10 @@ def test_a_preset_brings_its_recipe_to_another_data_set() -> None:
 def test_a_method_selects_the_preset_for_its_networks() -> None:
     """Catches a generator's networks for a method without one, and a data set's own method that stays with another one."""
     assert compose().method.name == "fixmatch"
-    assert compose("dataset=mnist").method.name == "improved_gan"
+    assert compose("dataset=mnist").method.name == "fixmatch"
     assert compose("dataset=svhn").method.name == "fixmatch"
     assert compose("experiment=svhn_1000").method.name == "improved_gan"
-    assert compose("dataset=digits", "experiment=mnist_20").method.name == "fixmatch"
+    assert compose("dataset=digits", "experiment=mnist_20").method.name == "improved_gan"
     assert compose("method=ct_gan").net.classifier == compose("method=improved_gan").net.classifier
     assert compose("method=vat").net.classifier == compose().net.classifier != compose("method=gan").net.classifier
     own = compose("dataset=npz", "dataset.path=x", "method=vat")

@@ -393,6 +393,7 @@ def test_dcgan_on_mnist_shapes(ssgan: Command, tmp_path: Path, write_npz: Callab
     data_dir = write_npz().parent
     small = ["dataset=mnist", "labels=20", "method.epochs=1", "method.batch_size=10", "method.labeled_batch_size=10"]
     net = [
+        "method=improved_gan",
         "net/classifier=dcgan",
         "net/generator=dcgan",
         "net.classifier.width=4",
@@ -440,10 +441,17 @@ def test_multirun(ssgan: Command, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.mnist
-def test_mnist_learns(ssgan: Command, tmp_path: Path, mnist_dir: str) -> None:
+@pytest.mark.parametrize("method", ["fixmatch", "improved_gan"])
+def test_mnist_learns(ssgan: Command, tmp_path: Path, mnist_dir: str, method: str) -> None:
     """120 steps of the real recipe on real images, with labels=100."""
-    short = ["dataset=mnist", "method.epochs=1", "trainer.limit_train_batches=120", "trainer.samples_count=16"]
+    short = [
+        "dataset=mnist",
+        f"method={method}",
+        "method.epochs=1",
+        "trainer.limit_train_batches=120",
+        "trainer.samples_count=16",
+    ]
     outcome = ssgan("fit", *short, f"data_dir={mnist_dir}", "download=false", f"runs_dir={tmp_path}")
     assert outcome.code == 0, outcome.err
-    metrics = json.loads((tmp_path / "mnist@100/improved_gan/split0-seed0/metrics.json").read_text())
+    metrics = json.loads((tmp_path / f"mnist@100/{method}/split0-seed0/metrics.json").read_text())
     assert metrics["test_error"] < 0.35

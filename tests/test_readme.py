@@ -63,7 +63,8 @@ def test_every_technique_of_the_table_is_an_override() -> None:
     assert len(techniques) >= 8
     for technique in techniques:
         for code in re.findall(r"`([^`]+=[^`]+)`", technique):
-            compose("dataset=mnist", *code.split(), name="config")
+            method = [] if "method=" in code else ["method=improved_gan"]
+            compose("dataset=mnist", *method, *code.split(), name="config")
 
 
 def test_the_first_command_and_the_python_lines_run(

@@ -1,0 +1,146 @@
+"""python benchmarks/what_k1_adds/run.py [minutes=12] [splits=3] [CONDITION ...]: what class K+1 adds to other methods.
+
+For every condition (all, if none is named) and label split: labels alone, a mean teacher, and the best of FixMatch and MixMatch, each
+without and with a generator and class K+1, the same network and augmentation, each for so many minutes of wall-clock time, in which the
+learning rate falls to 0. Give each of several such commands a processor core of its own (OMP_NUM_THREADS=1, taskset). Runs go to
+runs_what_k1_adds/ and are resumed, or read if they are there. Writes benchmarks/results/what_k1_adds.json and table.md beside this file.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+
+import ssgan
+from ssgan.training.environment import machine
+
+HERE = Path(__file__).parent
+RESULT = HERE.parent / "results" / "what_k1_adds.json"
+UNENDING = ["method.epochs=1000"]  # max_time ends a run
+WEAK_ALONE = [f"{views}.{key}=0" for views in ("augmentation", "strong_augmentation") for key in ("shift", "rotation", "shear", "zoom")]  # fmt: skip
+AIR = ["net.classifier.widths=[32,64,128]", "method.warm_up_epochs=0.5"]
+OF_GENERATOR = [
+    "method.generated_batch_size=64",  # a third of the unlabeled ones: as many would take most of the time
+    "method.unlabeled_weight=0.3",
+    "method.fake_logit=log_classes",
+    "method.reuse_features=true",
+    "method.feature_norm=l1",
+    "method.terms.pull_away.weight=0.8",
+    "method.ramp_up_epochs=1",
+]
+CONSISTENCY = ["method.terms.consistency.weight=10", "method.ramp_up_epochs=1"]
+
+
+@dataclass
+class Condition:
+    """Data, labels, what all arms share, what those with a generator do, and the best method without one."""
+
+    dataset: str
+    labels: int
+    shared: list[str]
+    of_generator: list[str]
+    best: str
+
+    def arms(self) -> dict[str, tuple[str, list[str]]]:
+        """Method and settings of each arm: three without class K+1, and the same with it."""
+        with_k1 = [*self.shared, *self.of_generator]
+        best = {
+            "fixmatch": ("improved_gan", [*with_k1, "method.terms.pseudo_label.weight=1"]),
+            "mixmatch": ("mixmatch_gan", with_k1),
+        }
+        return {
+            "labels alone": ("supervised", self.shared),
+            "mean teacher": ("mean_teacher", [*self.shared, *CONSISTENCY]),
+            self.best: (self.best, self.shared),
+            "labels alone, K+1": ("improved_gan", with_k1),
+            "mean teacher, K+1": ("improved_gan", [*with_k1, *CONSISTENCY]),
+            f"{self.best}, K+1": best[self.best],
+        }
+
+
+CONDITIONS = {
+    "mnist@100": Condition("mnist", 100, ["preset=mnist_gan", *WEAK_ALONE], [], "mixmatch"),
+    "svhn@250": Condition("svhn", 250, ["preset=svhn_classifier", *AIR], OF_GENERATOR, "fixmatch"),
+    "svhn@1000": Condition("svhn", 1000, ["preset=svhn_classifier", *AIR], OF_GENERATOR, "fixmatch"),
+    "cifar10@4000": Condition("cifar10", 4000, ["preset=cifar10_classifier", *AIR], OF_GENERATOR, "mixmatch"),
+}
+"""MNIST without any augmentation, so that its pixels might come in any order; MixMatch is then mixtures alone."""
+
+
+def train(condition: Condition, minutes: float, splits: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    for split_seed in range(splits):
+        for arm, (method, settings) in condition.arms().items():
+            result = ssgan.train(
+                condition.dataset,
+                method,
+                condition.labels,
+                settings=[*settings, *UNENDING],
+                split_seed=split_seed,
+                seed=split_seed,
+                max_time=f"{round(60 * minutes)}s",
+                name=arm.replace(", ", "_").replace(" ", "_").replace("+", ""),
+                runs_dir="runs_what_k1_adds",
+            )
+            yield arm, result.metrics
+
+
+def measure(condition: Condition, minutes: float, splits: int) -> dict[str, Any]:
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for arm, metrics in train(condition, minutes, splits):
+        kept = ("test_error", "seconds", "epochs", "health", "status", "ece")
+        runs.setdefault(arm, []).append({name: metrics[name] for name in kept})
+    return {"minutes": minutes, "machine": machine(), "threads": torch.get_num_threads(), "arms": runs}
+
+
+def errors(runs: list[dict[str, Any]]) -> list[float]:
+    return [100 * run["test_error"] for run in runs]
+
+
+def spread(values: list[float]) -> str:
+    return f"{mean(values):.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
+
+
+def rows(condition: str, result: dict[str, Any]) -> Iterator[str]:
+    """A line for each pair of arms: errors, the paired difference with its standard error, and the generator's health."""
+    arms = result["arms"]
+    for name in [name for name in arms if not name.endswith("K+1")]:
+        without, with_k1 = arms[name], arms[f"{name}, K+1"]
+        gains = [a - b for a, b in zip(errors(without), errors(with_k1), strict=False)]
+        error = f" ± {stdev(gains) / math.sqrt(len(gains)):.2f}" if len(gains) > 1 else ""
+        health = [run["health"] for run in with_k1]
+        seen = " / ".join(f"{mean(h[key] for h in health):.2f}" for key in ("d_real", "d_generated", "distinct"))
+        yield (
+            f"| `{condition}` | {name} | {spread(errors(without))} | {spread(errors(with_k1))} | "
+            f"{mean(gains):+.2f}{error} ({len(gains)}) | {seen} |"
+        )
+
+
+def table(results: dict[str, dict[str, Any]]) -> str:
+    lines = [
+        "Test error (%), mean ± sample sd over label splits; what K+1 takes off it, mean ± standard error of the paired difference (number of",
+        "splits); D of real and of generated images and the share of distinct nearest images among 1,000 generated ones, means.",
+        "`python benchmarks/what_k1_adds/run.py`; single runs, minutes and machine: ../results/what_k1_adds.json.\n",
+        "| | beside | without | with K+1 | taken off | D real / generated / distinct |",
+        "|---|---|---|---|---|---|",
+    ]
+    return "\n".join([*lines, *(row for name, result in results.items() for row in rows(name, result))]) + "\n"
+
+
+def main(arguments: list[str]) -> None:
+    options = dict(argument.split("=") for argument in arguments if "=" in argument)
+    for name in [argument for argument in arguments if "=" not in argument] or CONDITIONS:
+        result = measure(CONDITIONS[name], float(options.get("minutes", 12)), int(options.get("splits", 3)))
+        results = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+        results = {key: (results | {name: result})[key] for key in CONDITIONS if key in results or key == name}
+        RESULT.write_text(json.dumps(results, indent=2) + "\n")
+        (HERE / "table.md").write_text(table(results))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

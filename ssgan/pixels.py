@@ -33,6 +33,13 @@ def scale_pixels(images: Tensor, pixel_range: PixelRange, dtype: torch.dtype = t
     return scaled.add_(low) if low else scaled
 
 
+def between_ranges(images: Tensor, of: PixelRange | None, to: PixelRange | None) -> Tensor:
+    """Floats in the range ``of`` -> floats in ``to``; None is that of vectors, which stay."""
+    if of is None or to is None or tuple(of) == tuple(to):
+        return images
+    return (images - of[0]) * ((to[1] - to[0]) / (of[1] - of[0])) + to[0]
+
+
 def to_uint8(images: Tensor, pixel_range: PixelRange) -> Tensor:
     """Float in [low, high] -> uint8, rounded to the nearest level; what lies outside is clipped."""
     low, high = pixel_range

@@ -288,13 +288,23 @@ def test_a_generator_of_few_images_is_told_at_the_second_look() -> None:
     few, many = {"distinct": 0.03, "distinct_real": 0.9}, {"distinct": 0.3, "distinct_real": 0.9}
     watch = watch_of(window=10)
     watch.step = 9
-    assert [watch.few_images(seen) for seen in (few, few)] == [None] * 2
+    assert [watch.few_images(seen) for seen in (few, few)] == [None] * 2  # as at the start
     watch.step = 10
     assert [watch.few_images(seen) for seen in (few, {}, many, few, {})] == [None] * 5
     again = watch_of()
     again.step = 10
     again.load_state_dict(watch.state_dict())
     assert "0.030 of its images, 0.900 of real ones" in str(again.few_images(few))
+
+
+def test_a_generator_whose_images_become_more_is_young() -> None:
+    """Kills a watch that stops a generator as it learns; what has stopped growing is told at the second look."""
+    shares = (0.001, 0.002, 0.005, 0.02, 0.02, 0.025)
+    watch = watch_of(window=10)
+    watch.step = 10
+    reasons = [watch.few_images({"distinct": share, "distinct_real": 0.9}) for share in shares]
+    assert reasons[:5] == [None] * 5
+    assert reasons[5] is not None
 
 
 @pytest.mark.slow

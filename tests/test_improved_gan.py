@@ -204,6 +204,16 @@ def test_what_is_told_apart_has_a_pass_of_its_own_if_images_act_on_each_other(di
         assert passes == [(50, True), (50, True), (20, False), *of_generator]
 
 
+def test_generated_images_have_the_classifiers_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches a generator of images in [0, 1] that starts from, or is judged as, images in [-1, 1]."""
+    module, seen = make_method(classifier=SmallClassifier((1, 8, 8), 10, [4, 4])), []
+    monkeypatch.setattr(module.generator, "start_from_mean", seen.append)
+    images = 2 * torch.rand(100, 1, 8, 8) - 1
+    module.initialize(images)
+    torch.testing.assert_close(seen[0], (images + 1) / 2)
+    torch.testing.assert_close(module.generate(20), 2 * module.generator(module.z) - 1)
+
+
 def test_no_more_images_are_generated_than_there_are_real_ones() -> None:
     with pytest.raises(SsganError, match=r"generated_batch_size=101: at most method\.batch_size, 100"):
         make_method(generated_batch_size=101)

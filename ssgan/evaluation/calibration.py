@@ -1,9 +1,12 @@
 """How far a classifier's probabilities can be trusted, and what makes them better: temperature scaling."""
 
 import math
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
+
+from ssgan.evaluation.classification import evaluate
 
 LEAST, MOST = 0.05, 20.0
 """Temperatures between which the best is looked for."""
@@ -31,3 +34,10 @@ def fit_temperature(log_probabilities: Tensor, targets: Tensor) -> float:
 def scaled(log_probabilities: Tensor, temperature: float) -> Tensor:
     """log softmax(log p / T), (N, K): of a classifier's logits, what `Classifier` answers with that temperature."""
     return (log_probabilities / temperature).log_softmax(1)
+
+
+def evaluate_scaled(plain: Tensor, targets: Tensor, temperature: float, **record: Any) -> dict[str, Any]:
+    """`evaluate` of log p (N, K), ``plain`` at temperature 1, as scaled; "calibration" says what it was before, beside ``record``."""
+    before = evaluate(plain, targets)
+    calibration = {"temperature": temperature, **record, "ece_before": before["ece"], "nll_before": before["nll"]}
+    return evaluate(scaled(plain, temperature), targets) | {"calibration": calibration}

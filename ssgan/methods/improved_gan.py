@@ -20,7 +20,7 @@ from ssgan.methods.config import MethodConfig
 from ssgan.nets.base import ImageClassifier, ImageGenerator
 from ssgan.nets.ema import averaged
 from ssgan.nets.layers.batch_norm import frozen_bn_stats
-from ssgan.pixels import in_parts
+from ssgan.pixels import between_ranges, in_parts
 
 ADVERSARIAL_LOSSES = {
     "minimax": losses.minimax,
@@ -125,7 +125,9 @@ class ImprovedGAN(Method):
     def initialize_generator(self, images: Tensor) -> None:
         self.generator.initialize(len(in_parts(images)[0]))
         if self.config.start_from_mean:
-            self.generator.start_from_mean(images)
+            self.generator.start_from_mean(
+                between_ranges(images, self.classifier.pixel_range, self.generator.pixel_range)
+            )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Describe the generator, so that it can be sampled from the checkpoint alone."""
@@ -216,5 +218,8 @@ class ImprovedGAN(Method):
     def generate(self, count: int) -> Tensor:
         """``count`` images from z of this step's own stream, which is the same on all ranks; leaves this rank's in ``z``."""
         self.z = local_shard(self.generator.draw_latent(count * world_size(), self.latent_rng)).to(self.device)
-        images: Tensor = self.generator(self.z)
-        return images
+        return self.images_of(self.z)
+
+    def images_of(self, z: Tensor) -> Tensor:
+        """What the generator makes of ``z``, as the classifier takes images."""
+        return between_ranges(self.generator(z), self.generator.pixel_range, self.classifier.pixel_range)

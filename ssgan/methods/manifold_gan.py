@@ -42,5 +42,5 @@ class ManifoldGAN(ImprovedGAN):
         """The images of this step, of z that have moved a step in random directions."""
         direction = F.normalize(torch.randn_like(self.z), dim=1)
         with frozen_bn_stats(batch_norms(self.generator)):
-            images: Tensor = self.generator(self.z + self.config.manifold_step * direction)
+            images = self.images_of(self.z + self.config.manifold_step * direction)
         return images

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from ssgan.data.image_data import ImageData
-from ssgan.evaluation.calibration import fit_temperature, scaled
-from ssgan.evaluation.classification import evaluate
+from ssgan.evaluation.calibration import evaluate_scaled, fit_temperature, scaled
 from ssgan.inference.classifier_file import header_of, load_classifier, save_classifier
 from ssgan.training.model_card import write_model_card
 from ssgan.training.run_dir import RunFolder
@@ -31,17 +30,10 @@ def calibrate(folder: RunFolder, folds: Sequence[RunFolder], images: ImageData) 
     record["temperature"] = round(temperature, 4)
     if len(images.test_images):
         plain = scaled(classifier.predict_log_proba(images.test_images), 1 / before)
-        as_it_was = evaluate(plain, images.test_targets)
-        calibration = {
-            "temperature": record["temperature"],
-            "images": sum(map(len, targets)),
-            "folds": len(folds),
-            "ece_before": as_it_was["ece"],
-            "nll_before": as_it_was["nll"],
-        }
-        test = evaluate(scaled(plain, record["temperature"]), images.test_targets)
-        record["test"] |= test | {"calibration": calibration}
-        metrics |= {key: test[key] for key in ("ece", "nll", "aurc", "selective")} | {"calibration": calibration}
+        asked = {"images": sum(map(len, targets)), "folds": len(folds)}
+        test = evaluate_scaled(plain, images.test_targets, record["temperature"], **asked)
+        record["test"] |= test
+        metrics |= {key: test[key] for key in ("ece", "nll", "aurc", "selective", "calibration")}
     save_classifier(path, classifier.network, classifier.class_names, **record)
     write_model_card(folder / "classifier.md", load_classifier(path).header, metrics)
     folder.finish(metrics)

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.distributed import is_lost_connection, world_size
 from ssgan.errors import SsganError, print_error
-from ssgan.evaluation.calibration import fit_temperature, scaled
+from ssgan.evaluation.calibration import evaluate_scaled, fit_temperature, scaled
 from ssgan.evaluation.classification import evaluate, least_strangers
 from ssgan.inference.classifier import QUANTILES, Classifier
 from ssgan.inference.classifier_file import header_of, load_classifier, save_classifier
@@ -86,15 +86,9 @@ def export(config: DictConfig, module: Any, data: SemiSupervisedData, path: Path
         log_p = load_classifier(untested).predict_log_proba(images.test_images)
         untested.unlink()
         unscaled = scaled(log_p, 1 / record["temperature"])
-        test = evaluate(log_p, images.test_targets) | {"calibration": None, "strangers": None}
+        test = evaluate(log_p, images.test_targets) | {"calibration": None}
         if len(known):
-            before = evaluate(unscaled, images.test_targets)
-            test["calibration"] = {
-                "temperature": record["temperature"],
-                "images": len(known),
-                "ece_before": before["ece"],
-                "nll_before": before["nll"],
-            }
+            test = evaluate_scaled(unscaled, images.test_targets, record["temperature"], images=len(known))
         test["strangers"] = round(least_strangers(pool.log_probabilities, unscaled), 4)
     save_classifier(path, network, images.class_names, **record, test=test)
     return test

@@ -31,13 +31,23 @@ ONE_CLASS = (
 )
 DIVERGED = "Such runs do not recover. Try a third of the learning rate ({keys}), or method.precision=32-true."
 
-RESUMED_STATE = "sums_before", "steps_before", "first_supervised", "healthy_state", "healthy_step", "since", "was_few"
+RESUMED_STATE = (
+    "sums_before",
+    "steps_before",
+    "first_supervised",
+    "healthy_state",
+    "healthy_step",
+    "since",
+    "was_few",
+    "most_distinct",
+)
 """What a resumed run needs of the one before: its last healthy weights are not those that it resumes from."""
 
 BOUND = 1e6
 """A mean loss beyond every useful one."""
 EXPLODED = 10.0
 """Times the mean supervised loss of the first window, which is about log K: no useful classifier is so sure and so wrong."""
+GROWN = 1.5
 WINDOWS, SHORTEST = 5, 50
 """A run has so many windows at least, but none of fewer steps: what has hardly begun is no collapse."""
 
@@ -69,7 +79,7 @@ class CollapseWatch(pl.Callback):
     - one class takes all: the averaged classifier gives it a share of ``one_class_above`` of unlabeled images, and it has less
       than two thirds of the labels;
     - the generator draws few images: in two measurements of ``health`` in a row its images had less than ``distinct_below``
-      times as many different nearest neighbors as real images have.
+      times as many different nearest neighbors as real images have, and not `GROWN` times as many as ever before: then it is young.
 
     The second and the third have to last for a window, the first one of the run apart. It then stops the trainer, ``reason``
     says why, and ``healthy_state`` holds the averaged weights of the last window without a sign.
@@ -98,6 +108,8 @@ class CollapseWatch(pl.Callback):
         """The step from which on each sign is there, of those that are."""
         self.was_few = False
         """The generator seemed to draw few images when they were last looked at."""
+        self.most_distinct = 0.0
+        """The largest share of different nearest neighbors that was measured."""
 
     def message(self, module: Any, exports: bool) -> str:
         """What happened to the run of ``module``, what is left of it, and what to try."""
@@ -182,10 +194,15 @@ class CollapseWatch(pl.Callback):
 
     def few_images(self, measures: Mapping[str, float]) -> str | None:
         """How one sees in these measures of health, if any, and in those before that the generator draws few images, or None."""
-        if not measures or self.step < self.longest_window:  # so soon no generator draws many
+        if not measures:
+            return None
+        distinct = measures["distinct"]
+        grown = distinct > GROWN * self.most_distinct
+        self.most_distinct = max(self.most_distinct, distinct)
+        if self.step < self.longest_window:  # so soon no generator draws many
             return None
         was_few = self.was_few
-        self.was_few = measures["distinct"] < self.distinct_below * measures["distinct_real"]
+        self.was_few = distinct < self.distinct_below * measures["distinct_real"] and not grown
         if not (was_few and self.was_few):
             return None
         self.advice = FEW_IMAGES

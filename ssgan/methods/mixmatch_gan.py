@@ -20,6 +20,6 @@ class MixMatchGAN(MixMatch, ImprovedGAN):
     FixMatch with class K+1 needs no method of its own: ``method=improved_gan method.terms.pseudo_label.weight=1``.
     """
 
-    Config = Config
+    Config: ClassVar[type[Config]] = Config  # of both bases, which mypy takes for too narrow
     views: ClassVar[Views] = MixMatch.views
     student: ClassVar[tuple[str, ...]] = ("real",)

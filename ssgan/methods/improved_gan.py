@@ -75,7 +75,8 @@ class Config(MethodConfig):
 class ImprovedGAN(Method):
     """The two-player step of sec. 3.1 and 5: one step of the classifier, then one of the generator, per batch.
 
-    The view "real" are the unlabeled images that are told from generated ones, the first of the batch and as many. Both players see the same generated images (authors' code: z is drawn anew for each). The generator matches the features of
+    What is told from generated images, the view "real", are as many of the unlabeled ones, the first of the batch. Both
+    players see the same generated images (authors' code: z is drawn anew for each). The generator matches the features of
     a batch of its own, with noise on in both passes, or with ``reuse_features`` those of the classifier's step. A loss of
     "preference" plays its game on both sides.
     """
@@ -149,7 +150,7 @@ class ImprovedGAN(Method):
     def with_real(self, batch: Batch) -> Batch:
         """The views, with "real": the first unlabeled images, as many as are generated; so with those of the generator."""
         total = self.config.generated_batch_size
-        count = total // world_size() if total else None
+        count = -(-total // world_size()) if total else None
         of_generator = {name: batch[name][:count] for name in ("generator_unlabeled",) if name in batch}
         return batch | of_generator | {"real": batch["unlabeled"][:count]}
 
@@ -169,7 +170,7 @@ class ImprovedGAN(Method):
         generated ones move no running statistics. Where a term wants all unlabeled images, the real ones are among them.
         """
         real = "unlabeled" if "unlabeled" in names else "real"
-        names = [name for name in names if name in batch and (name != "real" or name == real)]
+        names = [name for name in names if name != "real" or real == "real"]
         alone = [name for name in names if name in (real, "generated")] if self.classifier.batch_dependent else []
         out: Outputs = {}
         for together in ([name for name in names if name not in alone], *([name] for name in alone)):

@@ -159,7 +159,7 @@ def test_another_data_set_of_torchvisions_is_two_files(
     few = ["method.epochs=1", "method.batch_size=10", "trainer.samples_count=4", f"data_dir={tmp_path / 'data'}"]
     outcome = ssgan("fit", "dataset=fashion", "download=false", *few, f"runs_dir={tmp_path / 'runs'}")
     assert outcome.code == 0, outcome.err
-    assert (tmp_path / "runs/fashion@20/improved_gan/split0-seed0/classifier.safetensors").is_file()
+    assert (tmp_path / "runs/fashion@20/fixmatch/split0-seed0/classifier.safetensors").is_file()
     outcome = ssgan("fit", "dataset=fashion", "download=false", "budget=quick", f"runs_dir={tmp_path / 'runs'}")
     assert "budget=quick: the preset of this data set has none; use method.epochs=" in outcome.err
 

@@ -328,7 +328,7 @@ def test_each_objective_moves_both_players(digits: ImageData, changes: dict[str,
 def test_preference_plays_on_both_sides(digits: ImageData) -> None:
     module = make_method(generator_loss="preference", noise=0.0, classifier=make_classifier(noise=0.0))
     real, fake = torch.randn(9, 10), torch.randn(9, 10)
-    out = {name: Output(logits, logits) for name, logits in (("unlabeled", real), ("generated", fake))}
+    out = {name: Output(logits, logits) for name, logits in (("real", real), ("generated", fake))}
     assert module.unsupervised(out) == losses.preference(real, fake)
     fit(module, digits, steps=2)
     assert module.means.all_reduced()["preference"] > 0

@@ -114,13 +114,11 @@ class ImageGenerator(nn.Module):
 
 
 def channels_last(images: Tensor) -> Tensor:
-    """``images`` (N, C, H, W) so that convolutions work in that order, which is their fast one on CPUs.
+    """A copy of ``images`` (N, C, H, W) with which convolutions work in that order, their fast one on CPUs.
 
-    With one channel, `torch.Tensor.contiguous` leaves strides that convolutions take for the other order.
+    Of images with one channel, `torch.Tensor.contiguous` leaves strides that convolutions take for the other order.
     """
-    if images.shape[1] == 1:
-        return images.clone(memory_format=torch.channels_last)
-    return images.contiguous(memory_format=torch.channels_last)
+    return images.clone(memory_format=torch.channels_last)
 
 
 def forward_concatenated(

@@ -11,7 +11,8 @@ def keep_freed_memory() -> bool:
     """Let this process use freed memory again, in place of giving it back; True if the C library can.
 
     glibc maps large blocks anew and unmaps them when they are freed, so each activation of each step costs page faults:
-    an eighth of the time of a step of the net `air` (benchmarks/README.md). Only glibc is known to have these parameters.
+    a tenth of the time of a step of the net `air`, a fifth of `small` (benchmarks/memory.py). Only glibc is known to have these
+    parameters.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

@@ -74,6 +74,7 @@ CONDITIONS = {
 
 
 def train(condition: Condition, minutes: float, splits: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    seconds = round(60 * minutes)
     for split_seed in range(splits):
         for arm, (method, settings) in condition.arms().items():
             result = ssgan.train(
@@ -83,8 +84,8 @@ def train(condition: Condition, minutes: float, splits: int) -> Iterator[tuple[s
                 settings=[*settings, *UNENDING],
                 split_seed=split_seed,
                 seed=split_seed,
-                max_time=f"{round(60 * minutes)}s",
-                name=arm.replace(", ", "_").replace(" ", "_").replace("+", ""),
+                max_time=f"{seconds}s",
+                name=f"{arm.replace(', ', '_').replace(' ', '_').replace('+', '')}_{seconds}s",
                 runs_dir="runs_what_k1_adds",
             )
             yield arm, result.metrics

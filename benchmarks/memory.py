@@ -1,7 +1,7 @@
 """python benchmarks/memory.py: what memory that is used again is worth to a step.
 
 Forward and backward passes of the networks `air` (128 color images) and `small` (180 gray ones) in bfloat16 on one thread, in processes that
-keep freed memory (`ssgan.training.allocator`) and that do not, in turns: images per processor second, and page faults per pass. Writes
+keep freed memory (`ssgan.allocator`) and that do not, in turns: images per processor second, and page faults per pass. Writes
 benchmarks/results/memory.json.
 """
 
@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
+from ssgan.allocator import keep_freed_memory
 from ssgan.nets import AirClassifier, SmallClassifier
-from ssgan.training.allocator import keep_freed_memory
 from ssgan.training.environment import environment
 
 RESULT = Path(__file__).parent / "results" / "memory.json"

@@ -24,6 +24,7 @@ from torchmetrics.functional.classification import binary_auroc
 import ssgan
 from ssgan.inference.classifier import Classifier
 from ssgan.inference.classifier_file import load_classifier
+from ssgan.markdown import table
 from ssgan.training.api import load
 from ssgan.training.environment import machine
 
@@ -92,11 +93,13 @@ def add(to: Separation, found: dict[str, dict[str, list[float]]]) -> None:
             to.setdefault(score, {}).setdefault(name, []).append(values)
 
 
-def rows(name: str, found: Separation) -> list[str]:
+def rows(found: dict[str, Separation]) -> list[list[str]]:
+    """Those of each name and score: AUROC and, in brackets, the share that passes, means of the runs."""
     lines = []
-    for score, of_name in found.items():
-        means = [[100 * fmean(run[k] for run in runs) for k in (0, 1)] for runs in of_name.values()]
-        lines.append(f"| {name}, {score.replace('_', ' ')} |" + "".join(f" {a:.1f} ({b:.1f}) |" for a, b in means))
+    for name, of_score in found.items():
+        for score, of_name in of_score.items():
+            means = [[100 * fmean(run[k] for run in runs) for k in (0, 1)] for runs in of_name.values()]
+            lines.append([f"{name}, {score.replace('_', ' ')}", *(f"{a:.1f} ({b:.1f})" for a, b in means)])
     return lines
 
 
@@ -105,20 +108,14 @@ def page(result: dict[str, Any]) -> str:
     lines = [
         f"MNIST with 100 labels, mean of {SEEDS} splits: AUROC (%), and in brackets the share (%) of others that pass where 95 % of digits do.",
         "`python benchmarks/outliers.py`; single runs: results/outliers.json.\n",
-        "| method, score |" + "".join(f" {name} |" for name in names),
-        "|---|" + "---:|" * len(names),
+        table(["method, score", *names], rows(result["separation"]), left=1),
     ]
-    for method, found in result["separation"].items():
-        lines += rows(method, found)
     if "color" in result:
         lines += [
             "\nClassifiers of CIFAR-10 on house numbers, of SVHN on photographs, and both on noise, means of the runs that there are.",
             "`python benchmarks/outliers.py runs=runs`\n",
-            "| condition, method, score | the other data set | noise |",
-            "|---|---:|---:|",
+            table(["condition, method, score", "the other data set", "noise"], rows(result["color"]), left=1),
         ]
-        for name, found in result["color"].items():
-            lines += rows(name, found)
     return "\n".join(lines) + "\n"
 
 

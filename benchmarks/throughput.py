@@ -25,7 +25,6 @@ from ssgan.configuration import compose
 from ssgan.data.registry import load_dataset
 from ssgan.data.splits import draw_split
 from ssgan.precision import PRECISIONS
-from ssgan.training.allocator import keep_freed_memory
 from ssgan.training.build import build, make_trainer
 from ssgan.training.environment import machine
 from ssgan.training.run import prepare
@@ -107,8 +106,6 @@ def measure(overrides: list[str]) -> dict[str, Any]:
     split = draw_split(data.train_targets.numpy(), len(data.class_names), config.labels, 0, config.validation)
     module, datamodule = build(config, data, split)
     timer = Timer()
-    if config.trainer.accelerator in ("auto", "cpu") and not torch.cuda.is_available():
-        keep_freed_memory()  # as `ssgan.fit` does
     make_trainer(config, [timer]).fit(module, datamodule=datamodule)
     steps = datamodule.steps_per_epoch
     share_run = timer.steps / steps

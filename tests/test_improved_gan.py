@@ -179,7 +179,9 @@ def test_one_step_equals_the_algorithm_written_out(digits: ImageData, reuse: boo
 
 
 @pytest.mark.parametrize("term", ["pseudo_label", "consistency"])
-def test_what_is_told_apart_has_a_pass_of_its_own_if_images_act_on_each_other(digits: ImageData, term: str) -> None:
+def test_what_is_told_apart_has_a_pass_of_its_own_if_images_act_on_each_other(
+    digits: ImageData, term: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Catches generated images among real ones in a batch norm or in its running statistics, and a second pass over those
     that another term wants.
     """
@@ -195,7 +197,7 @@ def test_what_is_told_apart_has_a_pass_of_its_own_if_images_act_on_each_other(di
         passes.append((len(images), not all(map(torch.equal, before, (norm.running_mean for norm in norms)))))
         return out
 
-    classifier.features = counted  # type: ignore[method-assign]
+    monkeypatch.setattr(classifier, "features", counted)
     fit(module, digits, steps=1)
     of_generator = [(20, False), (20, False)]
     if term == "pseudo_label":  # labeled and strong views together, then real images

@@ -51,7 +51,7 @@ def test_a_gigabyte_of_images_in_a_fifth_of_one(mapped: bool, tmp_path: Path) ->
 
 FAULTS = """
 import resource, torch
-from ssgan.training.allocator import keep_freed_memory
+from ssgan.allocator import keep_freed_memory
 if {kept}:
     assert keep_freed_memory()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

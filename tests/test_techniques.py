@@ -15,7 +15,7 @@ from ssgan import losses
 from ssgan.data.image_data import ImageData
 from ssgan.errors import SsganError
 from ssgan.methods.base import Output
-from ssgan.methods.improved_gan import HistoricalAveraging
+from ssgan.methods.historical_averaging import HistoricalAveraging
 from ssgan.nets import DCGANClassifier, DCGANGenerator, MLPClassifier, MLPGenerator
 from ssgan.nets.initialization import initialize_from_data, recalibrate
 from ssgan.nets.layers import minibatch_discrimination

@@ -7,17 +7,18 @@ runs_what_k1_adds/ and are resumed, or read if they are there. Writes benchmarks
 """
 
 import json
-import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 import torch
 
 import ssgan
+from ssgan.markdown import code, table
+from ssgan.reporting.results import summarize
 from ssgan.training.environment import machine
 
 HERE = Path(__file__).parent
@@ -99,38 +100,30 @@ def measure(condition: Condition, minutes: float, splits: int) -> dict[str, Any]
     return {"minutes": minutes, "machine": machine(), "threads": torch.get_num_threads(), "arms": runs}
 
 
-def errors(runs: list[dict[str, Any]]) -> list[float]:
-    return [100 * run["test_error"] for run in runs]
-
-
-def spread(values: list[float]) -> str:
-    return f"{mean(values):.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
-
-
-def rows(condition: str, result: dict[str, Any]) -> Iterator[str]:
+def rows(condition: str, result: dict[str, Any]) -> Iterator[list[str]]:
     """A line for each pair of arms: errors, the paired difference with its standard error, and the generator's health."""
     arms = result["arms"]
     for name in [name for name in arms if not name.endswith("K+1")]:
         without, with_k1 = arms[name], arms[f"{name}, K+1"]
-        gains = [a - b for a, b in zip(errors(without), errors(with_k1), strict=False)]
-        error = f" ± {stdev(gains) / math.sqrt(len(gains)):.2f}" if len(gains) > 1 else ""
+        pairs = list(zip(*([run["test_error"] for run in runs] for runs in (without, with_k1)), strict=True))
+        *errors, gain = (summarize(values) for values in (*zip(*pairs, strict=True), [a - b for a, b in pairs]))
         health = [run["health"] for run in with_k1]
         seen = " / ".join(f"{mean(h[key] for h in health):.2f}" for key in ("d_real", "d_generated", "distinct"))
-        yield (
-            f"| `{condition}` | {name} | {spread(errors(without))} | {spread(errors(with_k1))} | "
-            f"{mean(gains):+.2f}{error} ({len(gains)}) | {seen} |"
-        )
+        taken_off = gain.text(2, gain.standard_error, scale=100)
+        yield [code(condition), name, *(error.text(2, scale=100) for error in errors), taken_off, seen]
 
 
-def table(results: dict[str, dict[str, Any]]) -> str:
+HEAD = ("", "beside", "without", "with K+1", "taken off", "D real / generated / distinct")
+
+
+def page(results: dict[str, dict[str, Any]]) -> str:
     lines = [
-        "Test error (%), mean ± sample sd over label splits; what K+1 takes off it, mean ± standard error of the paired difference (number of",
-        "splits); D of real and of generated images and the share of distinct nearest images among 1,000 generated ones, means.",
+        "Test error (%), mean ± sample sd (number of label splits); what K+1 takes off it, mean ± standard error of the paired difference;",
+        "D of real and of generated images and the share of distinct nearest images among 1,000 generated ones, means.",
         "`python benchmarks/what_k1_adds/run.py`; single runs, minutes and machine: ../results/what_k1_adds.json.\n",
-        "| | beside | without | with K+1 | taken off | D real / generated / distinct |",
-        "|---|---|---|---|---|---|",
+        table(HEAD, [row for name, result in results.items() for row in rows(name, result)]),
     ]
-    return "\n".join([*lines, *(row for name, result in results.items() for row in rows(name, result))]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def main(arguments: list[str]) -> None:
@@ -140,7 +133,7 @@ def main(arguments: list[str]) -> None:
         results = json.loads(RESULT.read_text()) if RESULT.exists() else {}
         results = {key: (results | {name: result})[key] for key in CONDITIONS if key in results or key == name}
         RESULT.write_text(json.dumps(results, indent=2) + "\n")
-        (HERE / "table.md").write_text(table(results))
+        (HERE / "table.md").write_text(page(results))
 
 
 if __name__ == "__main__":

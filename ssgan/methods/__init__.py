@@ -9,7 +9,17 @@ from ssgan.errors import SsganError
 if TYPE_CHECKING:
     from ssgan.methods.base import Method
 
-SHARED = ("base", "lifecycle", "config", "optimizers", "running_means", "schedule", "term_means", "terms")
+SHARED = (
+    "base",
+    "lifecycle",
+    "config",
+    "historical_averaging",
+    "optimizers",
+    "running_means",
+    "schedule",
+    "term_means",
+    "terms",
+)
 
 
 def names() -> list[str]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from ssgan import losses
 from ssgan.data.datamodule import Batch
@@ -17,6 +16,7 @@ from ssgan.fields import key
 from ssgan.inference.classifier_file import to_spec
 from ssgan.methods.base import Method, Objective, Output, Outputs
 from ssgan.methods.config import MethodConfig
+from ssgan.methods.historical_averaging import HistoricalAveraging, Histories
 from ssgan.nets.base import ImageClassifier, ImageGenerator
 from ssgan.nets.ema import averaged
 from ssgan.nets.layers.batch_norm import frozen_bn_stats
@@ -38,14 +38,6 @@ GENERATOR_ADAM = {
     "eps": 1e-4,  # authors' code: 1e-8 inside the square root
     "fused": True,
 }
-
-
-@dataclass
-class HistoricalAveraging:
-    """Weight of the penalty of sec. 3.3 for each player."""
-
-    classifier: float = key(0.0, "weight for the classifier; 0: off", at_least=0)
-    generator: float = key(0.0, "weight for the generator; 0: off", at_least=0)
 
 
 @dataclass
@@ -97,14 +89,7 @@ class ImprovedGAN(Method):
             )
         self.generator = generator
         self.ema_generator = averaged(generator, self.ema_rate)
-        weights = self.config.historical_averaging
-        self.histories = nn.ModuleDict(
-            {
-                name: AveragedModel(getattr(self, name)).requires_grad_(False)
-                for name in self.networks()
-                if getattr(weights, name)
-            }
-        )
+        self.histories = Histories(self.networks(), self.config.historical_averaging)
         self.classifier_outputs: Outputs = {}
         """What the classifier's step computed of its views and of "generated" ones, until the generator's step ends."""
         classes = classifier.arguments["classes"]
@@ -136,8 +121,10 @@ class ImprovedGAN(Method):
         checkpoint["generator"] = to_spec(self.generator)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        batch = self.with_real(batch)
-        generated = self.generate(len(batch["real"])).to(batch["real"].dtype)
+        total = self.config.generated_batch_size
+        real = batch["unlabeled"][: -(-total // world_size()) if total else None]
+        batch = batch | {"real": real}
+        generated = self.generate(len(real)).to(real.dtype)
         self.optimize("classifier", lambda: self.classifier_loss(batch | {"generated": generated.detach()}))
         for name, view in {"d_real": "real", "d_generated": "generated"}.items():  # beside the terms, for logs
             logits = self.classifier_outputs[view].logits
@@ -146,13 +133,6 @@ class ImprovedGAN(Method):
             self.optimize("generator", lambda: self.generator_loss(batch | {"generated": generated}))
         self.classifier_outputs = {}
         self.end_step()
-
-    def with_real(self, batch: Batch) -> Batch:
-        """The views, with "real": the first unlabeled images, as many as are generated; so with those of the generator."""
-        total = self.config.generated_batch_size
-        count = -(-total // world_size()) if total else None
-        of_generator = {name: batch[name][:count] for name in ("generator_unlabeled",) if name in batch}
-        return batch | of_generator | {"real": batch["unlabeled"][:count]}
 
     def classifier_loss(self, batch: Batch) -> Objective:
         """L_supervised + unlabeled_weight L_unsupervised + the terms that are on; gradients reach the classifier only."""
@@ -196,10 +176,10 @@ class ImprovedGAN(Method):
             if self.config.reuse_features:
                 real = self.classifier_outputs["real"].features
             else:
-                real = self.classifier.features(batch["generator_unlabeled"])
+                real = self.classifier.features(batch["generator_unlabeled"][: len(features)])
             loss = losses.feature_matching(real, features, self.config.feature_norm)
         elif name == "preference":
-            real = self.classifier(batch["generator_unlabeled"])
+            real = self.classifier(batch["generator_unlabeled"][: len(features)])
             loss = losses.preference(self.classifier.head(features), real)
         else:
             loss = ADVERSARIAL_LOSSES[name](self.classifier.head(features) - self.fake_logit)
@@ -210,11 +190,8 @@ class ImprovedGAN(Method):
         """The penalty on a player's distance from the mean of its past, its weights before this step among them."""
         if player not in self.histories:
             return {}
-        history: Any = self.histories[player]
-        network = self.networks()[player]
-        history.update_parameters(network)
-        penalty = losses.historical_averaging(network.parameters(), history.module.parameters())
-        return {f"historical_{player}": (getattr(self.config.historical_averaging, player), penalty)}
+        weight = getattr(self.config.historical_averaging, player)
+        return {f"historical_{player}": (weight, self.histories.penalty(player, self.networks()[player]))}
 
     def generate(self, count: int) -> Tensor:
         """``count`` images from z of this step's own stream, which is the same on all ranks; leaves this rank's in ``z``."""

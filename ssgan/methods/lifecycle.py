@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from ssgan.allocator import keep_freed_memory
 from ssgan.data.datamodule import Batch, SemiSupervisedData
 from ssgan.data.views import Views
 from ssgan.methods.config import MethodConfig
@@ -86,6 +87,8 @@ class Lifecycle(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         on_cpu = self.device.type == "cpu"
+        if on_cpu:
+            keep_freed_memory()
         set_noise_pool(self.classifier, self.pool if on_cpu else None)
 
     def on_train_start(self) -> None:

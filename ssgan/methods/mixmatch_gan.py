@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ssgan.data.views import Views
 from ssgan.methods import improved_gan, mixmatch
 from ssgan.methods.improved_gan import ImprovedGAN
 from ssgan.methods.mixmatch import MixMatch
@@ -21,5 +20,4 @@ class MixMatchGAN(MixMatch, ImprovedGAN):
     """
 
     Config: ClassVar[type[Config]] = Config  # of both bases, which mypy takes for too narrow
-    views: ClassVar[Views] = MixMatch.views
     student: ClassVar[tuple[str, ...]] = ("real",)

@@ -14,7 +14,6 @@ from ssgan.evaluation.calibration import evaluate_scaled, fit_temperature, scale
 from ssgan.evaluation.classification import evaluate, least_strangers
 from ssgan.inference.classifier import QUANTILES, Classifier
 from ssgan.inference.classifier_file import header_of, load_classifier, save_classifier
-from ssgan.training.allocator import keep_freed_memory
 from ssgan.training.callbacks.checkpoints import Checkpoints, Stopped, StopSignal
 
 NOT_TESTED: dict[str, Any] = dict.fromkeys(
@@ -32,8 +31,6 @@ def train_from_checkpoint(
 
     Raises `Stopped` when a signal ended it, and `SsganError` when another process did not go on.
     """
-    if trainer.strategy.root_device.type == "cpu":
-        keep_freed_memory()
     path, complaints = checkpoints.find()
     if path is not None and complaints and trainer.is_global_zero:
         print_error(f"{'; '.join(complaints)}. Going on from {path}.")
@@ -86,9 +83,10 @@ def export(config: DictConfig, module: Any, data: SemiSupervisedData, path: Path
         log_p = load_classifier(untested).predict_log_proba(images.test_images)
         untested.unlink()
         unscaled = scaled(log_p, 1 / record["temperature"])
-        test = evaluate(log_p, images.test_targets) | {"calibration": None}
         if len(known):
             test = evaluate_scaled(unscaled, images.test_targets, record["temperature"], images=len(known))
+        else:
+            test = evaluate(log_p, images.test_targets) | {"calibration": None}
         test["strangers"] = round(least_strangers(pool.log_probabilities, unscaled), 4)
     save_classifier(path, network, images.class_names, **record, test=test)
     return test

@@ -9,27 +9,8 @@ import torch
 from torch import Tensor
 
 from ssgan.training.callbacks.class_shares import shares
+from ssgan.training.callbacks.collapse_advice import CLASSIFIER_WON, DIVERGED, FEW_IMAGES, ONE_CLASS
 from ssgan.training.callbacks.health import HealthRecord
-
-CLASSIFIER_WON = (
-    "The classifier now tells generated images from real ones without effort, so the unlabeled images teach it nothing "
-    "more; such runs do not recover. What helped against it, in this order: method.generator_optimizer.betas=[0.0,0.9] (a "
-    "longer memory of the second moment lets a surge of the gradient through: benchmarks/stability), "
-    "method.generator_optimizer.lr a third of its value, method.start_from_mean=true, net.generator.output=softplus. Another "
-    "seed may pass by luck; a mean should count the runs that did not."
-)
-FEW_IMAGES = (
-    "What it learns from them is to know those few. What pushes a generator's images apart: method.terms.pull_away.weight=0.8, "
-    "or more; minibatch discrimination (net.classifier.minibatch_kernels=100, sec. 3.2). To train on all the same: "
-    "collapse_watch.distinct_below=0."
-)
-ONE_CLASS = (
-    "Labels that a classifier gives itself feed on themselves: a class that is a little ahead takes all. What keeps classes "
-    "apart: method.terms.class_balance.weight=1, method.terms.pseudo_label.align=true (where the method has that term), "
-    "method.ramp_up_epochs a third of the run, a third of the learning rate, more labels. If nearly all unlabeled images are of "
-    "that class in truth: collapse_watch.one_class_above=1."
-)
-DIVERGED = "Such runs do not recover. Try a third of the learning rate ({keys}), or method.precision=32-true."
 
 RESUMED_STATE = (
     "sums_before",
@@ -48,6 +29,7 @@ BOUND = 1e6
 EXPLODED = 10.0
 """Times the mean supervised loss of the first window, which is about log K: no useful classifier is so sure and so wrong."""
 GROWN = 1.5
+"""Times as many different images as a generator ever drew before: it is learning."""
 WINDOWS, SHORTEST = 5, 50
 """A run has so many windows at least, but none of fewer steps: what has hardly begun is no collapse."""
 

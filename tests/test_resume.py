@@ -300,7 +300,7 @@ def test_a_run_killed_while_it_is_tested(ssgan: Command, tmp_path: Path, monkeyp
     """Kills a file that is there before its error is."""
     arguments = [*TINY, f"runs_dir={tmp_path}"]
     with monkeypatch.context() as patch:
-        patch.setattr("ssgan.training.fit_and_export.evaluate", lambda *_: die())
+        patch.setattr("ssgan.training.fit_and_export.evaluate_scaled", lambda *_, **__: die())
         with pytest.raises(Killed):
             ssgan("fit", *arguments)
     folder = folder_of(tmp_path)

@@ -157,7 +157,6 @@ DATASETS: dict[str, type[DatasetConfig]] = {
     "embedded": DatasetConfig,
     "torchvision": TorchvisionDatasetConfig,
     "npz": NpzDatasetConfig,
-    "vectors": NpzDatasetConfig,
     "folder": FolderDatasetConfig,
     "table": TableDatasetConfig,
 }

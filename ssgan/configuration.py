@@ -111,24 +111,6 @@ def supervised_beside(config: DictConfig, choices: Mapping[str, str]) -> DictCon
     return beside
 
 
-def folds_beside(config: DictConfig) -> list[DictConfig]:
-    """The runs of ``config`` with a part of its labels each left out, if ``calibration_folds`` asks for them.
-
-    Raises `SsganError` where they give no temperature.
-    """
-    folds = config.calibration_folds
-    if folds == 1 or (folds and config.fold):
-        raise SsganError(f"calibration_folds={folds}: use 2 or more, or 0, and no fold=")
-    if folds and config.validation:
-        raise SsganError(
-            f"calibration_folds={folds}: the {config.validation} validation images give the temperature; use validation=0"
-        )
-    beside = [config.copy() for _ in range(folds)]
-    for number, one in enumerate(beside, 1):
-        one.fold, one.calibration_folds, one.baseline = f"{number}/{folds}", 0, False
-    return beside
-
-
 def check_budget(config: DictConfig, choices: Mapping[str, str]) -> None:
     """Raise `SsganError` for a budget beside an experiment or a sweep with epochs of its own."""
     budget = choices["budget"]

@@ -65,8 +65,9 @@ def remedy(limits: Any) -> str:
     low, high = limits.get("at_least", limits.get("above")), limits.get("at_most", limits.get("below"))
     if high is None:
         return f"{low} or more" if "at_least" in limits else f"a number above {low}"
-    start = f"from {low}" if "at_least" in limits else f"above {low} and"
-    return f"a number {start} to {high}" if "at_most" in limits else f"a number {start} to less than {high}"
+    if "at_least" in limits:
+        return f"a number from {low} to {high}" if "at_most" in limits else f"a number from {low} to less than {high}"
+    return f"a number above {low} and {'at most' if 'at_most' in limits else 'below'} {high}"
 
 
 def quoted(value: Any) -> str:

@@ -140,6 +140,10 @@ class FitConfig:
     calibration_folds: int = key(
         MISSING, "parts of the labels, each left out of a training of its own, for the temperature; 0: none", at_least=0
     )
+    calibration_runs: int | None = key(
+        MISSING, "of these trainings, the first ones, that are done; null: all", at_least=1
+    )
+    calibration_length: float = key(MISSING, "of such a training, as a share of the run's epochs", above=0, at_most=1)
     fold: str | None = None
     baseline: bool = MISSING
     max_time: str | None = None

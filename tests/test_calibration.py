@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import TINY, Outcome
+from omegaconf import OmegaConf
 from PIL import Image
 
 import ssgan
@@ -231,17 +232,48 @@ def test_a_run_is_calibrated_by_cross_validation(ssgan: Command, tmp_path: Path,
     assert metrics["nll"] == pytest.approx(
         F.nll_loss(classifier.predict_log_proba(digits.test_images), digits.test_targets).item(), abs=1e-6
     )
-    assert "left out of one of 3 trainings" in (folder / "classifier.md").read_text()
+    assert (
+        "fitted on 50 labeled images that other trainings were without (3: cross-validation)"
+        in (folder / "classifier.md").read_text()
+    )
     content = (folder / "metrics.json").read_text()
     assert ssgan("fit", *command).code == 0
     assert (folder / "metrics.json").read_text() == content
+
+
+def test_a_part_of_cross_validation(ssgan: Command, tmp_path: Path) -> None:
+    """The first of five folds, in half the epochs; validation images make it needless."""
+    few = ("calibration_folds=5", "calibration_runs=1", "calibration_length=0.5", "method.warm_up_epochs=1")
+    assert ssgan("fit", *TINY, "validation=0", "method.epochs=4", *few, f"runs_dir={tmp_path}").code == 0
+    (fold,) = tmp_path.rglob("fold*")
+    assert fold.name == "fold1of5"
+    of_fold = OmegaConf.load(fold / "config.yaml")
+    assert (of_fold.method.epochs, of_fold.method.warm_up_epochs) == (2, 0.5)
+    split = json.loads((fold / "split.json").read_text())
+    assert (len(split["labeled"]), len(split["validation"])) == (40, 10)
+    metrics = json.loads((fold.parent / "metrics.json").read_text())
+    assert metrics["calibration"]["images"] == 10
+    assert ssgan("fit", *TINY, *few, "name=validated", f"runs_dir={tmp_path}").code == 0
+    assert len(list(tmp_path.rglob("fold*"))) == 1
+
+
+def test_a_single_label_of_each_class_is_not_left_out(ssgan: Command, tmp_path: Path) -> None:
+    outcome = ssgan("fit", *TINY, "labels=10", "validation=0", "calibration_folds=5", f"runs_dir={tmp_path}")
+    assert outcome.code == 0
+    assert "calibration_folds=5: each class has one label, and none is left out; no temperature" in outcome.err
+    (metrics,) = tmp_path.rglob("metrics.json")
+    assert json.loads(metrics.read_text())["calibration"] is None
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         (("calibration_folds=1", "validation=0"), "calibration_folds=1: use 2 or more, or 0"),
-        (("calibration_folds=5",), "calibration_folds=5: the 100 validation images give the temperature"),
+        (
+            ("calibration_folds=3", "calibration_runs=4"),
+            "calibration_runs=4: calibration_folds=3 makes as many; use 1 to 3",
+        ),
+        (("calibration_length=2",), "calibration_length=2.0: use a number above 0 and at most 1"),
         (
             ("calibration_folds=6", "validation=0"),
             "calibration_folds=6: more parts than labeled images of a class; use 2 to 5",

@@ -121,7 +121,7 @@ def of_trust(header: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]
     calibration = metrics["calibration"]
     if calibration:
         fitted_on = (
-            f"the labeled images, each left out of one of {calibration['folds']} trainings (cross-validation)"
+            f"{calibration['images']} labeled images that other trainings were without ({calibration['folds']}: cross-validation)"
             if "folds" in calibration
             else f"{calibration['images']} validation images"
         )

@@ -1,6 +1,6 @@
 """A whole run: configuration, data, split, and its processes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from ssgan import methods
-from ssgan.configuration import check_budget, folds_beside, run_path, supervised_beside
+from ssgan.configuration import check_budget, run_path, supervised_beside
 from ssgan.data.image_data import ImageData
 from ssgan.data.inspection import tell
 from ssgan.data.registry import load_dataset
@@ -23,7 +23,7 @@ from ssgan.training.dry_run import count_images, dry_run
 from ssgan.training.launch import launch, launched_world_size, limit_threads, resolve_batch_sizes
 from ssgan.training.run_dir import RunFolder
 from ssgan.training.run_method import run_method
-from ssgan.training.split import with_split
+from ssgan.training.split import can_be_divided, folds_beside, with_split
 
 COLLAPSED = 3
 
@@ -64,14 +64,25 @@ def run_with_baseline(
         with RunFolder.made(run_path(beside), beside.runs_dir) as folder:
             results.append(run(beside, folder, load, describes=False))
     if folds and not results[0].launched and not config.dry_run:
-        first = results[0]
-        places = [RunFolder(first.folder / f"fold{one.fold.replace('/', 'of')}") for one in folds]
-        for of_fold, place in zip(folds, places, strict=True):
-            with RunFolder.made(place.path, config.runs_dir) as folder:
-                run(of_fold, folder, load, describes=False)
-        if first.metrics is not None:
-            first.metrics = calibrate(first.folder, places, with_split(config, first.folder, load())[0])
+        run_folds(config, folds, results[0], load)
     return results
+
+
+def run_folds(config: DictConfig, folds: Sequence[DictConfig], result: Result, load: Callable[[], ImageData]) -> None:
+    """Run the ``folds`` of a run in folders inside its own, and give its classifier and ``result`` the temperature they find."""
+    images, split = with_split(config, result.folder, load())
+    if not can_be_divided(split):
+        if not split.validation:
+            warn(
+                f"calibration_folds={config.calibration_folds}: each class has one label, and none is left out; no temperature"
+            )
+        return
+    places = [RunFolder(result.folder / f"fold{one.fold.replace('/', 'of')}") for one in folds]
+    for of_fold, place in zip(folds, places, strict=True):
+        with RunFolder.made(place.path, config.runs_dir) as folder:
+            run(of_fold, folder, load, describes=False)
+    if result.metrics is not None:
+        result.metrics = calibrate(result.folder, places, images)
 
 
 def prepare(config: DictConfig, previous_config: Mapping[str, Any]) -> list[str]:
@@ -119,7 +130,7 @@ def run(
                     warn(line)
                 if describes:
                     tell(data)
-                print(count_images(method[1]), flush=True)
+                print("for the temperature: " * bool(config.fold) + count_images(method[1]), flush=True)
                 if emulated(config):
                     warn(
                         f"method.precision={config.method.precision}: this machine has no instructions for bfloat16; "

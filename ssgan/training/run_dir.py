@@ -21,6 +21,8 @@ IGNORED_ON_RESUME = (
     "baseline",
     "budgets",
     "calibration_folds",
+    "calibration_length",
+    "calibration_runs",
     "data_dir",
     "download",
     "dry_run",

@@ -19,6 +19,7 @@ import ssgan
 from ssgan import methods
 from ssgan.data.registry import named_dataset
 from ssgan.evaluation.pixels import errors_on_pixels
+from ssgan.markdown import table
 from ssgan.training.environment import machine
 from ssgan.training.run_dir import RunFolder
 
@@ -73,18 +74,19 @@ def seconds(cell: dict[str, Any]) -> str:
     return "-" if None in cell["seconds"] else f"{mean(cell['seconds']):.0f}"
 
 
-def table(results: list[dict[str, Any]]) -> str:
+def page(results: list[dict[str, Any]]) -> str:
+    head = ["", *(cell for result in results for cell in (result["condition"], "seconds"))]
+    rows = []
+    for name in results[0]["methods"]:
+        cells = [result["methods"][name] for result in results]
+        of_cells = [(f"{100 * c['mean']:.2f} ± {100 * c['sd']:.2f}", seconds(c)) for c in cells]
+        rows.append([name, *(text for both in of_cells for text in both)])
     lines = [
         f"Test error (%), mean ± sample sd of {SPLITS} label splits, and seconds of training, at most {MINUTES} minutes each.",
         "One network for all, that of the preset for GANs; threads and machine stand in the files.",
         "`python benchmarks/methods.py`; single runs: results/methods_*.json.\n",
-        "| |" + "".join(f" {result['condition']} | seconds |" for result in results),
-        "|---|" + "---|---|" * len(results),
+        table(head, rows, left=1),
     ]
-    for name in results[0]["methods"]:
-        cells = [result["methods"][name] for result in results]
-        text = "".join(f" {100 * c['mean']:.2f} ± {100 * c['sd']:.2f} | {seconds(c)} |" for c in cells)
-        lines.append(f"| {name} |{text}")
     return "\n".join(lines) + "\n"
 
 
@@ -93,4 +95,4 @@ if __name__ == "__main__":
         path = HERE / "results" / f"methods_{dataset}.json"
         path.write_text(json.dumps(measure(dataset), indent=2) + "\n")
     files = [HERE / "results" / f"methods_{dataset}.json" for dataset in LABELS]
-    (HERE / "methods.md").write_text(table([json.loads(file.read_text()) for file in files if file.exists()]))
+    (HERE / "methods.md").write_text(page([json.loads(file.read_text()) for file in files if file.exists()]))

@@ -18,6 +18,7 @@ import ssgan
 from ssgan.data.image_data import ImageData
 from ssgan.data.labels_file import write_rows
 from ssgan.inference.suggestions import Question, suggest
+from ssgan.markdown import table
 from ssgan.suggest import candidates
 from ssgan.training.api import load
 from ssgan.training.environment import machine
@@ -52,19 +53,17 @@ def errors_of(data: ImageData, rule: str, seed: int) -> list[float]:
     return errors
 
 
-def table(rules: dict[str, list[list[float]]]) -> str:
+def page(rules: dict[str, list[list[float]]]) -> str:
     numbers = [START + MORE * k for k in range(ROUNDS + 1)]
+    rows = []
+    for rule, runs in rules.items():
+        cells = [[100 * run[k] for run in runs] for k in range(len(numbers))]
+        rows.append([rule, *(f"{mean(c):.2f}" + (f" ± {stdev(c):.2f}" if len(c) > 1 else "") for c in cells)])
     lines = [
         f"MNIST, test error (%), mean ± sample sd of {SEEDS} splits, by the number of labels and who chose those beyond {START};",
         f"FixMatch, {EPOCHS} epochs. `python benchmarks/suggestions.py`; single runs: results/suggestions.json.\n",
-        "| |" + "".join(f" {number} labels |" for number in numbers),
-        "|---|" + "---:|" * len(numbers),
+        table(["", *(f"{number} labels" for number in numbers)], rows, left=1),
     ]
-    for rule, runs in rules.items():
-        cells = [[100 * run[k] for run in runs] for k in range(len(numbers))]
-        lines.append(
-            f"| {rule} |" + "".join(f" {mean(c):.2f}" + (f" ± {stdev(c):.2f} |" if len(c) > 1 else " |") for c in cells)
-        )
     return "\n".join(lines) + "\n"
 
 
@@ -79,7 +78,7 @@ def main() -> None:
             about = {"machine": machine(), "threads": torch.get_num_threads(), "epochs": EPOCHS}
             about |= {"command": "python benchmarks/suggestions.py", "errors": rules}
             path.write_text(json.dumps(about, indent=2) + "\n")
-            (HERE / "suggestions.md").write_text(table(rules))
+            (HERE / "suggestions.md").write_text(page(rules))
 
 
 if __name__ == "__main__":

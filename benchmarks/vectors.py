@@ -22,6 +22,7 @@ from sklearn.semi_supervised import LabelSpreading
 import ssgan
 from ssgan.data.image_data import ImageData
 from ssgan.data.splits import Split, draw_split
+from ssgan.markdown import code, table
 from ssgan.training.api import load
 from ssgan.training.environment import machine
 
@@ -93,21 +94,22 @@ def measure(path: Path, labels: int | str) -> dict[str, Any]:
     }
 
 
-def table(result: dict[str, Any]) -> str:
+def page(result: dict[str, Any]) -> str:
     names = list(next(iter(result["conditions"].values())))
+    rows = []
+    for condition, of_method in result["conditions"].items():
+        cells = [of_method[name] for name in names]
+        spreads = [f" ± {100 * cell['sd']:.1f}" if cell["sd"] is not None else "" for cell in cells]
+        texts = [
+            f"{100 * cell['mean']:.1f}{spread} ({mean(cell['seconds']):.0f} s)"
+            for cell, spread in zip(cells, spreads, strict=True)
+        ]
+        rows.append([code(condition), *texts])
     lines = [
         f"Test error (%) on vectors, mean ± sample sd of {SPLITS} label splits (TREC: of as many seeds), and seconds of a fit.",
         "`python benchmarks/vectors.py`; single runs: results/vectors.json.\n",
-        "| |" + "".join(f" {name} |" for name in names),
-        "|---|" + "---|" * len(names),
+        table(["", *names], rows, left=1),
     ]
-    for condition, of_method in result["conditions"].items():
-        cells = ""
-        for name in names:
-            cell = of_method[name]
-            spread = f" ± {100 * cell['sd']:.1f}" if cell["sd"] is not None else ""
-            cells += f" {100 * cell['mean']:.1f}{spread} ({mean(cell['seconds']):.0f} s) |"
-        lines.append(f"| `{condition}` |{cells}")
     return "\n".join(lines) + "\n"
 
 
@@ -128,7 +130,7 @@ def main() -> None:
             order = [condition for *_, condition in wanted]
             result["conditions"] = dict(sorted(result["conditions"].items(), key=lambda item: order.index(item[0])))
             path.write_text(json.dumps(result, indent=2) + "\n")
-            (HERE / "vectors.md").write_text(table(result))
+            (HERE / "vectors.md").write_text(page(result))
 
 
 if __name__ == "__main__":

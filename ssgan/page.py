@@ -12,9 +12,14 @@ from torchvision.transforms.functional import to_pil_image
 FOLDER = Path(__file__).with_name("pages")
 
 
+def style_of(*names: str) -> str:
+    """The style sheets of these names, one after the other; "colors", by day and by night, are those of every page."""
+    return "".join((FOLDER / f"{name}.css").read_text(encoding="utf-8") for name in names)
+
+
 def fill(template: str, content: dict[str, Any]) -> str:
     """``template`` with what pages look like, and ``content`` as JSON, at their marks; no ``<`` is left that could end the script around it."""
-    style = (FOLDER / "style.css").read_text(encoding="utf-8")
+    style = style_of("colors", "style")
     return template.replace("{{style}}", style).replace("{{content}}", json.dumps(content).replace("<", "\\u003c"))
 
 

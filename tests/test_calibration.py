@@ -244,7 +244,10 @@ def test_a_run_is_calibrated_by_cross_validation(ssgan: Command, tmp_path: Path,
 def test_a_part_of_cross_validation(ssgan: Command, tmp_path: Path) -> None:
     """The first of five folds, in half the epochs; validation images make it needless."""
     few = ("calibration_folds=5", "calibration_runs=1", "calibration_length=0.5", "method.warm_up_epochs=1")
-    assert ssgan("fit", *TINY, "validation=0", "method.epochs=4", *few, f"runs_dir={tmp_path}").code == 0
+    outcome = ssgan("fit", *TINY, "validation=0", "method.epochs=4", *few, f"runs_dir={tmp_path}")
+    assert outcome.code == 0
+    assert "after it, for the temperature: 1 x 2 epochs (calibration_folds=0: none)" in outcome.out
+    assert "for the temperature: 40 labeled images" in outcome.out
     (fold,) = tmp_path.rglob("fold*")
     assert fold.name == "fold1of5"
     of_fold = OmegaConf.load(fold / "config.yaml")

@@ -33,8 +33,8 @@ class FirstSteps(pl.Callback):
             trainer.should_stop = True
 
 
-def dry_run(config: DictConfig, built: Built, limit: float | None) -> None:
-    """Print what `fit` would do, after `WARM_UP` + `TIMED` steps of it; ``limit`` is its `TimeLimit` in seconds."""
+def dry_run(config: DictConfig, built: Built, limit: float | None, images: str) -> None:
+    """Print what `fit` would do with so many ``images``, after `WARM_UP` + `TIMED` steps of it; ``limit`` is its `TimeLimit` in seconds."""
     module, datamodule = built
     first = FirstSteps()
     told: list[str] = []
@@ -45,7 +45,7 @@ def dry_run(config: DictConfig, built: Built, limit: float | None) -> None:
     if not trainer.is_global_zero:
         return
     print(OmegaConf.to_yaml(config, resolve=True))
-    print(count_images(datamodule))
+    print(images)
     for name in ("classifier", "generator"):
         if hasattr(module, name):
             print(f"{name}: {sum(p.numel() for p in getattr(module, name).parameters()):,} parameters")

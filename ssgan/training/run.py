@@ -107,13 +107,16 @@ def run(
     # Everything that can refuse the configuration has been built before anything is written.
     limit = parse_duration(config.max_time) if config.max_time else None
     method = build(config, data, split)
+    images = "for the temperature: " * bool(config.fold) + count_images(method[1])
+    if after := folds_beside(config) if can_be_divided(split) else ():
+        images += f"\nafter it, for the temperature: {len(after)} x {after[0].method.epochs} epochs (calibration_folds=0: none)"
     processes = config.devices * config.num_nodes
     to_launch = processes if launched_world_size() < processes else 0
     if config.dry_run:
         if to_launch:
             return Result(folder, launch(to_launch), launched=True)
         tell(data)
-        dry_run(config, method, limit)
+        dry_run(config, method, limit, images)
         return Result(folder, 0)
     logger = logger or (instantiate(config.logger) if config.logger else False)
     is_rank_zero = make_trainer(config, []).is_global_zero
@@ -130,7 +133,7 @@ def run(
                     warn(line)
                 if describes:
                     tell(data)
-                print("for the temperature: " * bool(config.fold) + count_images(method[1]), flush=True)
+                print(images, flush=True)
                 if emulated(config):
                     warn(
                         f"method.precision={config.method.precision}: this machine has no instructions for bfloat16; "

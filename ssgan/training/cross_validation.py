@@ -1,7 +1,7 @@
 """The temperature of a classifier by cross-validation, where there are no validation images.
 
-Of MixMatch with 4,000 labels of CIFAR-10, a quarter of the epochs without an eighth of the labels gives one that is as good as that
-of the test images themselves, but for a twentieth (benchmarks/README.md, Calibration).
+Of MixMatch with 4,000 labels of CIFAR-10, a quarter of the epochs without an eighth of the labels takes the calibration error from
+0.166 to 0.011; the best temperature for the test images has 0.007 (benchmarks/README.md).
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """A whole run: configuration, data, split, and its processes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,7 @@ from ssgan.training.dry_run import count_images, dry_run
 from ssgan.training.launch import launch, launched_world_size, limit_threads, resolve_batch_sizes
 from ssgan.training.run_dir import RunFolder
 from ssgan.training.run_method import run_method
-from ssgan.training.split import can_be_divided, folds_beside, with_split
+from ssgan.training.split import check_folds, folds_beside, with_split
 
 COLLAPSED = 3
 
@@ -57,22 +57,22 @@ def run_with_baseline(
             there, resolved = RunFolder(run_path(beside)), beside.copy()
             prepare(resolved, there.previous_config())
             there.require_same(resolved)
-        folds = folds_beside(config)
         load = cache(lambda: load_dataset(config.dataset) if data is None else data)
         results = [run(config, folder, load, logger)]
     if beside is not None and not results[0].launched:
         with RunFolder.made(run_path(beside), beside.runs_dir) as folder:
             results.append(run(beside, folder, load, describes=False))
-    if folds and not results[0].launched and not config.dry_run:
-        run_folds(config, folds, results[0], load)
+    if config.calibration_folds and not results[0].launched and not config.dry_run:
+        run_folds(config, results[0], load)
     return results
 
 
-def run_folds(config: DictConfig, folds: Sequence[DictConfig], result: Result, load: Callable[[], ImageData]) -> None:
-    """Run the ``folds`` of a run in folders inside its own, and give its classifier and ``result`` the temperature they find."""
+def run_folds(config: DictConfig, result: Result, load: Callable[[], ImageData]) -> None:
+    """Run the folds of a run in folders inside its own, and give its classifier and ``result`` the temperature they find."""
     images, split = with_split(config, result.folder, load())
-    if not can_be_divided(split):
-        if not split.validation:
+    folds = folds_beside(config, split)
+    if not folds:
+        if not split.validation and not config.fold:
             warn(
                 f"calibration_folds={config.calibration_folds}: each class has one label, and none is left out; no temperature"
             )
@@ -90,6 +90,7 @@ def prepare(config: DictConfig, previous_config: Mapping[str, Any]) -> list[str]
     resolve_precision(config, previous_config)
     rounded = resolve_batch_sizes(config)
     check(config)
+    check_folds(config)
     return rounded
 
 
@@ -108,7 +109,7 @@ def run(
     limit = parse_duration(config.max_time) if config.max_time else None
     method = build(config, data, split)
     images = "for the temperature: " * bool(config.fold) + count_images(method[1])
-    if after := folds_beside(config) if can_be_divided(split) else ():
+    if after := folds_beside(config, split):
         images += f"\nafter it, for the temperature: {len(after)} x {after[0].method.epochs} epochs (calibration_folds=0: none)"
     processes = config.devices * config.num_nodes
     to_launch = processes if launched_world_size() < processes else 0

@@ -20,19 +20,24 @@ def fold_of(config: DictConfig) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def folds_beside(config: DictConfig) -> list[DictConfig]:
-    """The runs of ``config`` with a part of its labels each left out that give its temperature; none if validation images do.
-
-    Raises `SsganError` where they give none.
-    """
-    folds, runs, length = config.calibration_folds, config.calibration_runs, config.calibration_length
+def check_folds(config: DictConfig) -> None:
+    """Raises `SsganError` for numbers of parts and runs that give no temperature."""
+    folds, runs = config.calibration_folds, config.calibration_runs
     if folds == 1:
         raise SsganError("calibration_folds=1: use 2 or more, or 0")
     if runs is not None and runs > folds > 0:
         raise SsganError(f"calibration_runs={runs}: calibration_folds={folds} makes as many; use 1 to {folds}, or null")
-    if config.validation or config.fold:
+
+
+def folds_beside(config: DictConfig, split: Split) -> list[DictConfig]:
+    """The runs of ``config`` with a part of its labels each left out that give its temperature.
+
+    None if validation images do, in a fold itself, and where every class has one label, which it keeps.
+    """
+    if split.validation or config.fold or max(split.per_class) < 2:
         return []
-    beside = [config.copy() for _ in range(folds)][:runs]
+    folds, length = config.calibration_folds, config.calibration_length
+    beside = [config.copy() for _ in range(folds)][: config.calibration_runs]
     for number, one in enumerate(beside, 1):
         one.fold, one.calibration_folds, one.baseline = f"{number}/{folds}", 0, False
         one.method.epochs = max(1, round(length * config.method.epochs))
@@ -40,11 +45,6 @@ def folds_beside(config: DictConfig) -> list[DictConfig]:
         one.method.ramp_up_epochs = round(length * config.method.ramp_up_epochs)
         one.max_time = config.max_time and f"{length * parse_duration(config.max_time):.1f}s"
     return beside
-
-
-def can_be_divided(split: Split) -> bool:
-    """Whether there are no validation images, and labeled ones that can be left out: a class with one label keeps it."""
-    return not split.validation and max(split.per_class) > 1
 
 
 def with_split(config: DictConfig, folder: RunFolder, data: ImageData) -> tuple[ImageData, Split]:
@@ -67,7 +67,7 @@ def with_split(config: DictConfig, folder: RunFolder, data: ImageData) -> tuple[
             data.class_names,
         )
         split = split.with_labels(more, targets, classes) if more else split
-        for one in folds_beside(config) if can_be_divided(split) else ():
+        for one in folds_beside(config, split):
             split.leaving_out(*fold_of(one), targets, classes)  # raises if it cannot be done
         return split.leaving_out(*fold_of(config), targets, classes) if config.fold else split
 

@@ -1,8 +1,8 @@
-"""python benchmarks/vectors.py FOLDER: what K+1 adds on vectors, beside what costs nothing.
+"""python benchmarks/vectors.py FOLDER [CONDITION ...]: what K+1 adds on vectors, beside what costs nothing.
 
 FOLDER holds cifar10.npz and svhn.npz, from `python -m ssgan.embed images=cifar10 output=FOLDER/cifar10.npz` and so on, and
-trec50_minilm.npz (the 109 labels of GAN-BERT); what is not there is left as it was measured before. On each split: scikit-learn's logistic regression
-and label spreading, and by the preset for vectors a supervised network, a mean teacher and the K+1 GAN. Runs go to runs_vectors/ and
+trec50_minilm.npz (the 109 labels of GAN-BERT). What is not there, or not among the conditions if some are named (svhn@1000), is left as it
+was measured before. On each split: scikit-learn's logistic regression and label spreading, and by the preset for vectors a supervised network, a mean teacher and the K+1 GAN. Runs go to runs_vectors/ and
 are read if they are there. Writes benchmarks/results/vectors.json and benchmarks/vectors.md.
 """
 
@@ -94,17 +94,14 @@ def measure(path: Path, labels: int | str) -> dict[str, Any]:
     }
 
 
+def text(cell: dict[str, Any]) -> str:
+    spread = "" if cell["sd"] is None else f" ± {100 * cell['sd']:.1f}"
+    return f"{100 * cell['mean']:.1f}{spread} ({mean(cell['seconds']):.0f} s)"
+
+
 def page(result: dict[str, Any]) -> str:
     names = list(next(iter(result["conditions"].values())))
-    rows = []
-    for condition, of_method in result["conditions"].items():
-        cells = [of_method[name] for name in names]
-        spreads = [f" ± {100 * cell['sd']:.1f}" if cell["sd"] is not None else "" for cell in cells]
-        texts = [
-            f"{100 * cell['mean']:.1f}{spread} ({mean(cell['seconds']):.0f} s)"
-            for cell, spread in zip(cells, spreads, strict=True)
-        ]
-        rows.append([code(condition), *texts])
+    rows = [[code(condition), *(text(of[name]) for name in names)] for condition, of in result["conditions"].items()]
     lines = [
         f"Test error (%) on vectors, mean ± sample sd of {SPLITS} label splits (TREC: of as many seeds), and seconds of a fit.",
         "`python benchmarks/vectors.py`; single runs: results/vectors.json.\n",
@@ -114,7 +111,7 @@ def page(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    folder, path = Path(sys.argv[1]), HERE / "results" / "vectors.json"
+    folder, named, path = Path(sys.argv[1]), sys.argv[2:], HERE / "results" / "vectors.json"
     before = json.loads(path.read_text())["conditions"] if path.exists() else {}
     result = {
         "machine": machine(),
@@ -122,13 +119,15 @@ def main() -> None:
         "command": "python benchmarks/vectors.py",
         "conditions": before,
     }
-    wanted = [(folder / f"{name}.npz", labels, f"{name}@{labels}") for name, labels in CONDITIONS]
-    wanted.append((folder / "trec50_minilm.npz", "all", "trec@109"))
-    for file, labels, condition in wanted:
-        if file.exists():
+    files = {f"{name}@{labels}": (folder / f"{name}.npz", labels) for name, labels in CONDITIONS}
+    files["trec@109"] = (folder / "trec50_minilm.npz", "all")
+    if unknown := set(named) - set(files):
+        sys.exit(f"{', '.join(unknown)}: the conditions are {', '.join(files)}")
+    for condition, (file, labels) in files.items():
+        if file.exists() and condition in (named or files):
             result["conditions"][condition] = measure(file, labels)
-            order = [condition for *_, condition in wanted]
-            result["conditions"] = dict(sorted(result["conditions"].items(), key=lambda item: order.index(item[0])))
+            measured = result["conditions"]
+            result["conditions"] = {name: measured[name] for name in files if name in measured}
             path.write_text(json.dumps(result, indent=2) + "\n")
             (HERE / "vectors.md").write_text(page(result))
 

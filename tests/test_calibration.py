@@ -128,7 +128,7 @@ def test_a_pool_of_strangers_is_told(tmp_path: Path, digits: ImageData, capsys: 
         targets = digits.train_targets[order].clone()
         targets[len(labeled) :] = -1
         data = (digits.train_images[order], targets, digits.test_images[test], digits.test_targets[test])
-        settings = ["preset=digits_classifier", "validation=0", "method.epochs=40"]
+        settings = ["preset=digits_classifier", "validation=0", "method.epochs=20"]
         name = f"{method}_{len(rest)}"
         ssgan.train(data, method, "all", settings=settings, name=name, runs_dir=tmp_path)
         return "seem to be of none of the classes" in capsys.readouterr().err

@@ -307,12 +307,15 @@ def test_folders(file: Path, data: st.DataObject) -> None:
         for name in data.draw(st.lists(st.one_of(ODD_NAMES, st.sampled_from(["unlabeled", "test"])), max_size=4)):
             with suppress(OSError):
                 plant(data, root / name)
+        for name in ("cat", "dog") if data.draw(st.booleans()) else ():  # two classes to be found among the rest
+            (root / name).mkdir()
+            Image.new("L", (8, 8), len(list(root.iterdir()))).save(root / name / "good.png")
         own = ["dataset=folder", f"dataset.path='{root}'", "dataset.size=8", "labels=all", "dry_run=true", "name=x"]
         few = [
             "method.batch_size=2",
             "method.labeled_batch_size=2",
             "method.initialization_images=2",
-            "net.classifier.rows=[4]",
+            "net.classifier.rows=[[4,3,1,1]]",
         ]
         call("folders", "fit", *own, *few, "method.epochs=1", "trainer.limit_train_batches=1", f"runs_dir={base}/runs")
 
@@ -339,7 +342,7 @@ def test_tables(data: st.DataObject) -> None:
         for number, name in enumerate(("0.png", "1.png", "sub/2.png")):
             Image.new("L", (8, 8), 50 * number).save(root / name)
         (root / "notes.txt").write_text("x")
-        pairs = data.draw(st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=6))
+        pairs = data.draw(st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=data.draw(st.sampled_from([0, 6]))))
         good = [("0.png", "a", ""), ("1.png", "b", "train"), ("sub/2.png", "a", "")][: data.draw(st.integers(0, 3))]
         header = data.draw(
             st.sampled_from([("path", "label", "split"), ("path", "label", "more"), ("label", "path", "split")])
@@ -347,7 +350,7 @@ def test_tables(data: st.DataObject) -> None:
         separator = data.draw(st.sampled_from([",", ";", "\t", "|"]))
         lines = [separator.join(row) for row in (header, *good, *pairs)]
         text = data.draw(st.sampled_from(["\n", "\r\n", "\r"])).join(lines).encode(errors="surrogateescape")
-        (root / "labels.csv").write_bytes(damaged(data, text) if text else text)
+        (root / "labels.csv").write_bytes(damaged(data, text) if data.draw(st.booleans()) else text)
         path = f"dataset.path='{root / 'labels.csv'}'"
         outcome = call("tables", "inspect", "dataset=table", path, "dataset.size=8", "dataset.channels=1", "json=true")
         if outcome.code == 0:
@@ -412,6 +415,8 @@ def test_labels_files(data: st.DataObject, digits: ImageData) -> None:
         st.integers(-2, 1500).map(str), st.sampled_from(["", "0", "9", "10", "1.0", "x", '"', "a,b"]), WORDS
     )
     rows = data.draw(st.lists(st.tuples(cells, cells), max_size=5))
+    if data.draw(st.booleans()):
+        rows = [(str(place), str(place % 10)) for place in data.draw(st.lists(st.integers(0, 999), max_size=5))]
     separator = data.draw(st.sampled_from([",", ",", ",", ";"]))
     text = "\n".join(separator.join(row) for row in [("image", "label"), *rows]).encode(errors="surrogateescape")
     with TemporaryDirectory() as base:

@@ -308,7 +308,7 @@ def test_folders(file: Path, data: st.DataObject) -> None:
             with suppress(OSError):
                 plant(data, root / name)
         for name in ("cat", "dog") if data.draw(st.booleans()) else ():  # two classes to be found among the rest
-            (root / name).mkdir()
+            (root / name).mkdir(exist_ok=True)
             Image.new("L", (8, 8), len(list(root.iterdir()))).save(root / name / "good.png")
         own = ["dataset=folder", f"dataset.path='{root}'", "dataset.size=8", "labels=all", "dry_run=true", "name=x"]
         few = [

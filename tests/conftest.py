@@ -44,6 +44,9 @@ EVERY_TECHNIQUE = (
     "method.real_target=0.9",
     "method.terms.consistency.weight=1",
     "method.terms.class_balance.weight=1",
+    "method.terms.pseudo_label.weight=1",
+    "method.terms.pseudo_label.threshold=0.2",
+    "method.terms.pseudo_label.neighbors=0.5",
     "method.historical_averaging.classifier=0.1",
     "method.historical_averaging.generator=0.1",
 )

@@ -1,5 +1,6 @@
 """FixMatch: its loss, what it draws, and that it learns."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,11 +8,12 @@ import pytest
 import torch
 from conftest import TINY, Outcome, learned, make_classifier, tiny
 from test_improved_gan import SHARED, assert_sgd_step, sgd, step_with_another_teacher
-from torch import Tensor
+from torch import Tensor, nn
 
 from ssgan import losses
 from ssgan.data.image_data import ImageData
 from ssgan.methods.fixmatch import FixMatch
+from ssgan.methods.neighbors import NeighborMemory
 from ssgan.methods.running_means import RunningMeans
 from ssgan.methods.terms import PseudoLabel, Terms
 
@@ -98,6 +100,52 @@ def test_an_aligned_and_adaptive_step_equals_the_algorithm_written_out(digits: I
     loss = losses.supervised(c(batch["labeled"]), batch["targets"]) + 0.7 * (each * confident).sum() / len(q)
     assert_sgd_step(module.classifier, c, loss)
     torch.testing.assert_close(module.running_means.shares, shares)
+
+
+def smoothed(q: Tensor, images: Tensor, memory: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """Half of q, half of what the seven nearest images of ``memory`` were taken for, image by image."""
+    rows = []
+    for own, image in zip(q, images, strict=True):
+        nearest = sorted((((image - other) ** 2).sum().item(), number) for number, (other, _) in enumerate(memory))[:7]
+        scale = sum(squared for squared, _ in nearest) / len(nearest)
+        weights = [math.exp(-squared / scale) for squared, _ in nearest]
+        theirs = sum(weight * memory[number][1] for weight, (_, number) in zip(weights, nearest, strict=True))
+        rows.append(own / 2 + theirs / sum(weights) / 2)
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 28, 20), (12, 1, 1)])
+def test_neighbors_equal_the_algorithm_written_out(shape: tuple[int, int, int]) -> None:
+    """Over five batches of which the memory holds the last two and a half; catches guesses that are remembered as they
+    came, places that are never free again, and a neighbor that is the image itself.
+    """
+    memory = NeighborMemory(shape, classes=4, size=20)
+    whole = [(torch.zeros(shape), torch.full((4,), 0.25)) for _ in range(20)]
+    pooled = nn.AvgPool2d(2) if shape[1] > 16 else nn.Identity()
+    for _ in range(5):
+        images, q = torch.rand(8, *shape), torch.randn(8, 4).mul(3).softmax(1)
+        expected = smoothed(q, pooled(images), [(pooled(image), guess) for image, guess in whole[-20:]])
+        found = memory.smoothed(images, q.log(), 0.5).exp()
+        torch.testing.assert_close(found, expected)
+        whole += zip(images, expected, strict=True)
+    memory.smoothed(torch.rand(50, *shape), torch.randn(50, 4).log_softmax(1), 0.5)  # more than it holds
+    assert memory.oldest == 10
+
+
+def test_a_step_with_neighbors_equals_the_algorithm_written_out(digits: ImageData) -> None:
+    """Catches labels that no neighbor has a share in, and a memory of strong views."""
+    label = PseudoLabel(weight=0.7, threshold=0.0, temperature=0.5, neighbors=0.5, memory=60)
+    config = FixMatch.Config(**SHARED, classifier_optimizer=sgd(0.1), terms=Terms(pseudo_label=label))
+    module = FixMatch(make_classifier(0.0), config)
+    images = torch.rand(60, 1, 8, 8)
+    guesses = torch.randn(60, 10).mul(3).softmax(1)
+    module.neighbors.remember(images.flatten(1), guesses)
+    c, teacher, batch = step_with_another_teacher(module, digits)
+    q = smoothed(teacher(batch["unlabeled"]).softmax(1), batch["unlabeled"], list(zip(images, guesses, strict=True)))
+    targets = (q**2 / (q**2).sum(1, keepdim=True)).detach()
+    loss = losses.supervised(c(batch["labeled"]), batch["targets"])
+    loss = loss - 0.7 * (targets * c(batch["strong"]).log_softmax(1)).sum(1).mean()
+    assert_sgd_step(module.classifier, c, loss)
 
 
 @pytest.mark.slow

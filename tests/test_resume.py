@@ -93,7 +93,7 @@ def test_a_killed_run_ends_as_the_straight_one(
     step: int,
 ) -> None:
     """Kills state that a checkpoint lacks: averages, schedules, position in the streams, noise, rows of metrics.csv,
-    sums of an epoch, the past of historical averaging, the reference batch of virtual batch norm.
+    sums of an epoch, the past of historical averaging, the reference batch of virtual batch norm, the neighbors' memory.
 
     Between two epochs and in the midst of one: there is a checkpoint after every step.
     """

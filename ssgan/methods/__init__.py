@@ -14,6 +14,7 @@ SHARED = (
     "lifecycle",
     "config",
     "historical_averaging",
+    "neighbors",
     "optimizers",
     "running_means",
     "schedule",

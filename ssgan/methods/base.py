@@ -16,6 +16,7 @@ from ssgan.distributed import average_gradients
 from ssgan.fields import check_ranges
 from ssgan.methods.config import MethodConfig
 from ssgan.methods.lifecycle import Lifecycle
+from ssgan.methods.neighbors import NeighborMemory
 from ssgan.methods.optimizers import make_optimizer
 from ssgan.methods.running_means import RunningMeans
 from ssgan.methods.schedule import lr_factor
@@ -84,6 +85,9 @@ class Method(Lifecycle):
         self.generator_terms = list(self.config.terms.active("generator"))
         if self.uses_running_means:
             self.running_means = RunningMeans(classifier.arguments["classes"], self.config.running_decay)
+        if remembered := max((term.remembers for _, term in self.terms), default=0):
+            shape, classes = (classifier.arguments[name] for name in ("image_shape", "classes"))
+            self.neighbors = NeighborMemory(shape, classes, remembered)
 
     @property
     def ema_rate(self) -> float:

@@ -42,6 +42,11 @@ class Term:
         """It needs `RunningMeans` of the teacher's predictions."""
         return False
 
+    @property
+    def remembers(self) -> int:
+        """The number of images in the `NeighborMemory` that it needs; 0: none."""
+        return 0
+
     def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
         raise NotImplementedError
 
@@ -77,6 +82,15 @@ class PseudoLabel(Term):
         below=1,
     )
     least_threshold: float = key(0.0, "of adaptive ones; FreeMatch's on SVHN: 0.9", at_least=0, at_most=1)
+    neighbors: float = key(
+        0.0,
+        "share in q of what the nearest of the last images, by pixels, were taken for; 0: none",
+        at_least=0,
+        below=1,
+    )
+    memory: int = key(
+        1024, "the number of images that neighbors come from; about as many as the pool has, or thousands", at_least=1
+    )
 
     uses_teacher: ClassVar[bool] = True
     views: ClassVar[Views] = {"unlabeled": UNLABELED, "strong": STRONG}
@@ -86,9 +100,15 @@ class PseudoLabel(Term):
     def uses_running_means(self) -> bool:
         return self.align or self.adaptive
 
+    @property
+    def remembers(self) -> int:
+        return self.memory if self.neighbors else 0
+
     def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
         logits = method.teacher_logits(batch["unlabeled"])
         log_q = method.log_guesses(logits, self.align)
+        if self.neighbors:
+            log_q = method.neighbors.smoothed(batch["unlabeled"], log_q, self.neighbors)
         threshold: float | Tensor = self.threshold
         if self.adaptive:
             adapted = method.running_means.thresholds(log_q.argmax(1))

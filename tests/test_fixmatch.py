@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import TINY, Outcome, learned, make_classifier, tiny
-from test_improved_gan import SHARED, assert_sgd_step, sgd, step_with_another_teacher
+from test_improved_gan import SHARED, assert_sgd_step, fit, sgd, step_with_another_teacher
 from torch import Tensor, nn
 
 from ssgan import losses
@@ -116,29 +116,28 @@ def smoothed(q: Tensor, images: Tensor, memory: list[tuple[Tensor, Tensor]]) -> 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 28, 20), (12, 1, 1)])
 def test_neighbors_equal_the_algorithm_written_out(shape: tuple[int, int, int]) -> None:
-    """Over five batches of which the memory holds the last two and a half; catches guesses that are remembered as they
-    came, places that are never free again, and a neighbor that is the image itself.
+    """Over five batches of which the memory holds the last two and a half, and two count; catches guesses that are
+    remembered as they came, places that are never free again, older images, and a neighbor that is the image itself.
     """
     memory = NeighborMemory(shape, classes=4, size=20)
     whole = [(torch.zeros(shape), torch.full((4,), 0.25)) for _ in range(20)]
     pooled = nn.AvgPool2d(2) if shape[1] > 16 else nn.Identity()
     for _ in range(5):
         images, q = torch.rand(8, *shape), torch.randn(8, 4).mul(3).softmax(1)
-        expected = smoothed(q, pooled(images), [(pooled(image), guess) for image, guess in whole[-20:]])
-        found = memory.smoothed(images, q.log(), 0.5).exp()
+        expected = smoothed(q, pooled(images), [(pooled(image), guess) for image, guess in whole[-16:]])
+        found = memory.smoothed(images, q.log(), 0.5, recent=16).exp()
         torch.testing.assert_close(found, expected)
         whole += zip(images, expected, strict=True)
-    memory.smoothed(torch.rand(50, *shape), torch.randn(50, 4).log_softmax(1), 0.5)  # more than it holds
+    memory.smoothed(torch.rand(50, *shape), torch.randn(50, 4).log_softmax(1), 0.5, recent=16)  # more than it holds
     assert memory.oldest == 10
 
 
 def test_a_step_with_neighbors_equals_the_algorithm_written_out(digits: ImageData) -> None:
     """Catches labels that no neighbor has a share in, and a memory of strong views."""
-    label = PseudoLabel(weight=0.7, threshold=0.0, temperature=0.5, neighbors=0.5, memory=60)
+    label = PseudoLabel(weight=0.7, threshold=0.0, temperature=0.5, neighbors=0.5, memory=40)
     config = FixMatch.Config(**SHARED, classifier_optimizer=sgd(0.1), terms=Terms(pseudo_label=label))
     module = FixMatch(make_classifier(0.0), config)
-    images = torch.rand(60, 1, 8, 8)
-    guesses = torch.randn(60, 10).mul(3).softmax(1)
+    images, guesses = torch.rand(40, 1, 8, 8), torch.randn(40, 10).mul(3).softmax(1)
     module.neighbors.remember(images.flatten(1), guesses)
     c, teacher, batch = step_with_another_teacher(module, digits)
     q = smoothed(teacher(batch["unlabeled"]).softmax(1), batch["unlabeled"], list(zip(images, guesses, strict=True)))
@@ -146,6 +145,18 @@ def test_a_step_with_neighbors_equals_the_algorithm_written_out(digits: ImageDat
     loss = losses.supervised(c(batch["labeled"]), batch["targets"])
     loss = loss - 0.7 * (targets * c(batch["strong"]).log_softmax(1)).sum(1).mean()
     assert_sgd_step(module.classifier, c, loss)
+
+
+def test_neighbors_fall_to_nothing(digits: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches a share that stays, one of an epoch, and an end where it goes on below 0."""
+    shares = []
+    monkeypatch.setattr(
+        NeighborMemory, "smoothed", lambda _, images, log_q, share, recent: shares.append(share) or log_q
+    )
+    label = PseudoLabel(weight=0.7, neighbors=0.8, neighbors_until=0.5)
+    config = FixMatch.Config(**SHARED, classifier_optimizer=sgd(0.1), terms=Terms(pseudo_label=label))
+    fit(FixMatch(make_classifier(0.0), config), digits, steps=8)
+    assert shares == pytest.approx([0.8, 0.6, 0.4, 0.2])
 
 
 @pytest.mark.slow

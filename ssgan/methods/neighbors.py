@@ -15,8 +15,8 @@ class NeighborMemory(nn.Module):
     """The last ``size`` weak views and the guesses q (K) that they ended with; all even, of an empty image, at the start.
 
     Pixels are another opinion than the classifier's: where it takes a group of images for another class, such as sevens with
-    a bar for twos, they still lie among their own. A memory of guesses that smooths new ones is CoMatch's (Li et al. 2021,
-    eq. 6), which compares learned embeddings; with what it returns in the memory, it spreads labels as Zhou et al. 2004 do.
+    a bar for twos, they still lie among their own. Smoothing new guesses by remembered ones is CoMatch's (Li et al. 2021),
+    which compares learned embeddings; as the smoothed ones are remembered, labels spread from image to image.
     """
 
     images: Tensor
@@ -36,13 +36,16 @@ class NeighborMemory(nn.Module):
         return F.avg_pool2d(images.float(), self.pooling, ceil_mode=True).flatten(1)
 
     @torch.no_grad()
-    def smoothed(self, images: Tensor, log_q: Tensor, share: float) -> Tensor:
+    def smoothed(self, images: Tensor, log_q: Tensor, share: float, recent: int) -> Tensor:
         """log of (1 - share) q + share times the mean guess of the nearest images in the memory, (N, K), which goes there.
 
-        A neighbor at a distance d counts exp(-d^2 / s), s the mean d^2 of the image's `NEIGHBORS`.
+        A neighbor at a distance d counts exp(-d^2 / s), s the mean d^2 of the image's `NEIGHBORS`, among the ``recent``
+        last images: those of an epoch, or an image is its own neighbor several times over, and believes itself.
         """
-        pixels = self.pixels(images)
-        nearest = torch.cdist(pixels, self.images).topk(min(NEIGHBORS, len(self.images)), largest=False)
+        pixels, size = self.pixels(images), len(self.images)
+        age = (self.oldest - 1 - torch.arange(size, device=pixels.device)) % size
+        distances = torch.cdist(pixels, self.images).masked_fill(age >= max(recent, NEIGHBORS), torch.inf)
+        nearest = distances.topk(NEIGHBORS, largest=False)
         squared = nearest.values.square()
         weights = (-squared / squared.mean(1, keepdim=True).clamp_min(1e-6)).softmax(1)
         theirs = (weights[..., None] * self.guesses[nearest.indices]).sum(1)

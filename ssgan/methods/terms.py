@@ -15,6 +15,7 @@ from ssgan import losses
 from ssgan.data.views import SECOND_VIEW, STRONG, UNLABELED, Views
 from ssgan.distributed import local_shard, world_size
 from ssgan.fields import key
+from ssgan.methods.neighbors import NEIGHBORS
 from ssgan.nets.layers.batch_norm import frozen_bn_stats
 
 if TYPE_CHECKING:
@@ -84,12 +85,13 @@ class PseudoLabel(Term):
     least_threshold: float = key(0.0, "of adaptive ones; FreeMatch's on SVHN: 0.9", at_least=0, at_most=1)
     neighbors: float = key(
         0.0,
-        "share in q of what the nearest of the last images, by pixels, were taken for; 0: none",
+        "share in q of what the nearest images, by pixels, were taken for, at the start; 0: none",
         at_least=0,
-        below=1,
+        at_most=1,
     )
+    neighbors_until: float = key(0.5, "part of the training in which that share falls to 0", above=0, at_most=1)
     memory: int = key(
-        1024, "the number of images that neighbors come from; about as many as the pool has, or thousands", at_least=1
+        8192, "the number of last images that neighbors are looked for among, at most an epoch's", at_least=NEIGHBORS
     )
 
     uses_teacher: ClassVar[bool] = True
@@ -107,8 +109,11 @@ class PseudoLabel(Term):
     def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
         logits = method.teacher_logits(batch["unlabeled"])
         log_q = method.log_guesses(logits, self.align)
-        if self.neighbors:
-            log_q = method.neighbors.smoothed(batch["unlabeled"], log_q, self.neighbors)
+        share = self.neighbors * (1 - method.progress(method.step_number) / self.neighbors_until)
+        if share > 0:
+            images = batch["unlabeled"]
+            epoch = int(method.trainer.num_training_batches) * len(images) * world_size()
+            log_q = method.neighbors.smoothed(images, log_q, share, recent=epoch)
         threshold: float | Tensor = self.threshold
         if self.adaptive:
             adapted = method.running_means.thresholds(log_q.argmax(1))

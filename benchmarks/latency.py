@@ -2,7 +2,7 @@
 
 Each network that a preset trains, with its initial weights: time does not depend on them. `torch` is what `ssgan.load_classifier` gives,
 the others are what `ssgan.export` writes, with one thread and with two. Prints the median of `TIMES` calls and writes
-benchmarks/results/latency.json and benchmarks/latency.md. Needs the packages of the extra `export`, and an idle machine.
+benchmarks/results/latency.json and benchmarks/latency.md. Needs the packages of the extras `export` and `pretrained`, and an idle machine.
 """
 
 import json
@@ -32,6 +32,15 @@ NETWORKS: dict[str, tuple[list[str], tuple[int, int, int]]] = {
     "SVHN, lean": (["dataset=svhn", "method=improved_gan"], (3, 32, 32)),
     "CIFAR-10, lean": (["dataset=cifar10", "method=improved_gan"], (3, 32, 32)),
     "CIFAR-10, air": (["dataset=cifar10", "method=mixmatch"], (3, 32, 32)),
+    "EfficientNet-Lite0, 112 pixels": (
+        [
+            "dataset=cifar10",
+            "net/classifier=pretrained",
+            "net.classifier.name=efficientnet_lite0",
+            "net.classifier.size=112",
+        ],
+        (3, 32, 32),
+    ),
     "vectors of 1,280": (["dataset=vectors", "dataset.path=x"], (1280, 1, 1)),
 }
 COUNTS, THREADS, TIMES = (1, 1000), (1, 2), 15

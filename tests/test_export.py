@@ -15,6 +15,7 @@ from ssgan.inference.classifier_file import load_classifier, save_classifier
 from ssgan.inference.graphs import WRITERS, ImagesToProbabilities, export_graph, random_inputs
 from ssgan.nets.base import ImageClassifier
 from ssgan.nets.config import ConvClassifierConfig
+from ssgan.nets.pretrained import PretrainedClassifier
 
 Command = Callable[..., Outcome]
 
@@ -28,6 +29,7 @@ NETWORKS: dict[str, Callable[[], ImageClassifier]] = {
     "resnet": lambda: nets.ResNetClassifier(
         (3, 32, 32), 4, stem=4, stages=[[4, 1, 1], [8, 1, 2]], dropout=0.0, init_std=0.05
     ),
+    "pretrained": lambda: PretrainedClassifier((3, 16, 16), 4, name="resnet18", size=32),
 }
 
 

@@ -46,7 +46,8 @@ EVERY_TECHNIQUE = (
     "method.terms.class_balance.weight=1",
     "method.terms.pseudo_label.weight=1",
     "method.terms.pseudo_label.threshold=0.2",
-    "method.terms.pseudo_label.neighbors=0.5",
+    "method.terms.pseudo_label.neighbors=0.9",
+    "method.ramp_up_epochs=4",
     "method.historical_averaging.classifier=0.1",
     "method.historical_averaging.generator=0.1",
 )

@@ -72,7 +72,8 @@ def initialized(name: str) -> Any:
             optimizers["generator_optimizer"] = sgd(0.01)
         config = kind.Config(**SHARED, **optimizers)
         label = config.terms.pseudo_label
-        label.threshold, label.adaptive, label.align, label.neighbors = 0.2, True, True, 0.5
+        label.threshold, label.adaptive, label.align, label.neighbors = 0.2, True, True, 0.9
+        config.ramp_up_epochs = 2
         if issubclass(kind, MixMatch):  # mixtures are of the images of a process
             config.mixup_alpha = 0.0
         return kind(*networks, config)

@@ -133,9 +133,9 @@ def test_neighbors_equal_the_algorithm_written_out(shape: tuple[int, int, int]) 
 
 
 def test_a_step_with_neighbors_equals_the_algorithm_written_out(digits: ImageData) -> None:
-    """Catches labels that no neighbor has a share in, and a memory of strong views."""
-    label = PseudoLabel(weight=0.7, threshold=0.0, temperature=0.5, neighbors=0.5, memory=40)
-    config = FixMatch.Config(**SHARED, classifier_optimizer=sgd(0.1), terms=Terms(pseudo_label=label))
+    """After half of the ramp-up; catches labels that no neighbor has a share in, and a memory of strong views."""
+    label = PseudoLabel(weight=1.4, threshold=0.0, temperature=0.5, neighbors=1.0, memory=40)
+    config = FixMatch.Config(**SHARED, classifier_optimizer=sgd(0.1), terms=Terms(pseudo_label=label), ramp_up_epochs=2)
     module = FixMatch(make_classifier(0.0), config)
     images, guesses = torch.rand(40, 1, 8, 8), torch.randn(40, 10).mul(3).softmax(1)
     module.neighbors.remember(images.flatten(1), guesses)
@@ -153,10 +153,10 @@ def test_neighbors_fall_to_nothing(digits: ImageData, monkeypatch: pytest.Monkey
     monkeypatch.setattr(
         NeighborMemory, "smoothed", lambda _, images, log_q, share, recent: shares.append(share) or log_q
     )
-    label = PseudoLabel(weight=0.7, neighbors=0.8, neighbors_until=0.5)
-    config = FixMatch.Config(**SHARED, classifier_optimizer=sgd(0.1), terms=Terms(pseudo_label=label))
-    fit(FixMatch(make_classifier(0.0), config), digits, steps=8)
-    assert shares == pytest.approx([0.8, 0.6, 0.4, 0.2])
+    label = PseudoLabel(weight=0.7, neighbors=0.8)
+    config = FixMatch.Config(**SHARED, classifier_optimizer=sgd(0.1), terms=Terms(pseudo_label=label), ramp_up_epochs=2)
+    fit(FixMatch(make_classifier(0.0), config), digits, steps=2, epochs=3)
+    assert shares == pytest.approx([0.6, 0.4, 0.2])
 
 
 @pytest.mark.slow
@@ -170,6 +170,10 @@ def test_it_learns(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
         (
             "method.terms.pseudo_label.threshold=1.5",
             "method.terms.pseudo_label.threshold=1.5: use a number from 0 to 1",
+        ),
+        (
+            "method.terms.pseudo_label.neighbors=0.5",
+            "method.ramp_up_epochs=0: neighbors have a share until it ends; use 1 or more",
         ),
         ("strong_augmentation.cutout=9", "strong_augmentation.cutout=9.0: use 0 to 8 pixels for 8x8 images"),
     ],

@@ -13,6 +13,7 @@ from ssgan import losses
 from ssgan.data.datamodule import Batch
 from ssgan.data.views import LABELED, Views
 from ssgan.distributed import average_gradients
+from ssgan.errors import SsganError
 from ssgan.fields import check_ranges
 from ssgan.methods.config import MethodConfig
 from ssgan.methods.lifecycle import Lifecycle
@@ -86,6 +87,8 @@ class Method(Lifecycle):
         if self.uses_running_means:
             self.running_means = RunningMeans(classifier.arguments["classes"], self.config.running_decay)
         if remembered := max((term.remembers for _, term in self.terms), default=0):
+            if not self.config.ramp_up_epochs:
+                raise SsganError("method.ramp_up_epochs=0: neighbors have a share until it ends; use 1 or more")
             shape, classes = (classifier.arguments[name] for name in ("image_shape", "classes"))
             self.neighbors = NeighborMemory(shape, classes, remembered)
 

@@ -85,11 +85,10 @@ class PseudoLabel(Term):
     least_threshold: float = key(0.0, "of adaptive ones; FreeMatch's on SVHN: 0.9", at_least=0, at_most=1)
     neighbors: float = key(
         0.0,
-        "share in q of what the nearest images, by pixels, were taken for, at the start; 0: none",
+        "share in q of what the nearest images, by pixels, were taken for, which falls to 0 in ramp_up_epochs; 0: none",
         at_least=0,
         at_most=1,
     )
-    neighbors_until: float = key(0.5, "part of the training in which that share falls to 0", above=0, at_most=1)
     memory: int = key(
         8192, "the number of last images that neighbors are looked for among, at most an epoch's", at_least=NEIGHBORS
     )
@@ -109,8 +108,8 @@ class PseudoLabel(Term):
     def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
         logits = method.teacher_logits(batch["unlabeled"])
         log_q = method.log_guesses(logits, self.align)
-        share = self.neighbors * (1 - method.progress(method.step_number) / self.neighbors_until)
-        if share > 0:
+        share = self.neighbors * (1 - method.ramp_up())
+        if share:
             images = batch["unlabeled"]
             epoch = int(method.trainer.num_training_batches) * len(images) * world_size()
             log_q = method.neighbors.smoothed(images, log_q, share, recent=epoch)

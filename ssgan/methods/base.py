@@ -88,7 +88,10 @@ class Method(Lifecycle):
             self.running_means = RunningMeans(classifier.arguments["classes"], self.config.running_decay)
         if remembered := max((term.remembers for _, term in self.terms), default=0):
             if not self.config.ramp_up_epochs:
-                raise SsganError("method.ramp_up_epochs=0: neighbors have a share until it ends; use 1 or more")
+                raise SsganError(
+                    "method.ramp_up_epochs=0: neighbors have a share until it ends; use 1 or more, or "
+                    "method.terms.pseudo_label.neighbors=0"
+                )
             shape, classes = (classifier.arguments[name] for name in ("image_shape", "classes"))
             self.neighbors = NeighborMemory(shape, classes, remembered)
 

@@ -13,7 +13,6 @@ from ssgan import losses
 from ssgan.data.datamodule import Batch
 from ssgan.data.views import LABELED, Views
 from ssgan.distributed import average_gradients
-from ssgan.errors import SsganError
 from ssgan.fields import check_ranges
 from ssgan.methods.config import MethodConfig
 from ssgan.methods.lifecycle import Lifecycle
@@ -62,6 +61,7 @@ class Method(Lifecycle):
     uses_labels: ClassVar[bool] = True
     uses_teacher: ClassVar[bool] = False
     """It is taught by its EMA classifier, whatever terms are on."""
+    neighbors: NeighborMemory
 
     def __init__(self, classifier: ImageClassifier, config: MethodConfig | None = None, seed: int = 0):
         super().__init__()
@@ -86,14 +86,8 @@ class Method(Lifecycle):
         self.generator_terms = list(self.config.terms.active("generator"))
         if self.uses_running_means:
             self.running_means = RunningMeans(classifier.arguments["classes"], self.config.running_decay)
-        if remembered := max((term.remembers for _, term in self.terms), default=0):
-            if not self.config.ramp_up_epochs:
-                raise SsganError(
-                    "method.ramp_up_epochs=0: neighbors have a share until it ends; use 1 or more, or "
-                    "method.terms.pseudo_label.neighbors=0"
-                )
-            shape, classes = (classifier.arguments[name] for name in ("image_shape", "classes"))
-            self.neighbors = NeighborMemory(shape, classes, remembered)
+        for _, term in self.terms:
+            term.prepare(self)
 
     @property
     def ema_rate(self) -> float:

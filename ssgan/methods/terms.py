@@ -14,8 +14,9 @@ from torch import Tensor
 from ssgan import losses
 from ssgan.data.views import SECOND_VIEW, STRONG, UNLABELED, Views
 from ssgan.distributed import local_shard, world_size
+from ssgan.errors import SsganError
 from ssgan.fields import key
-from ssgan.methods.neighbors import NEIGHBORS
+from ssgan.methods.neighbors import NEIGHBORS, NeighborMemory
 from ssgan.nets.layers.batch_norm import frozen_bn_stats
 
 if TYPE_CHECKING:
@@ -43,10 +44,8 @@ class Term:
         """It needs `RunningMeans` of the teacher's predictions."""
         return False
 
-    @property
-    def remembers(self) -> int:
-        """The number of images in the `NeighborMemory` that it needs; 0: none."""
-        return 0
+    def prepare(self, method: "Method") -> None:
+        """Give ``method``, which is being made, what it has to hold for this term; raises `SsganError` where keys contradict."""
 
     def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
         raise NotImplementedError
@@ -101,9 +100,16 @@ class PseudoLabel(Term):
     def uses_running_means(self) -> bool:
         return self.align or self.adaptive
 
-    @property
-    def remembers(self) -> int:
-        return self.memory if self.neighbors else 0
+    def prepare(self, method: "Method") -> None:
+        if not self.neighbors:
+            return
+        if not method.config.ramp_up_epochs:
+            raise SsganError(
+                "method.ramp_up_epochs=0: neighbors have a share until it ends; use 1 or more, or "
+                "method.terms.pseudo_label.neighbors=0"
+            )
+        shape, classes = (method.classifier.arguments[name] for name in ("image_shape", "classes"))
+        method.neighbors = NeighborMemory(shape, classes, self.memory)
 
     def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
         logits = method.teacher_logits(batch["unlabeled"])

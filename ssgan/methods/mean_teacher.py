@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ssgan.data.views import LABELED, SECOND_VIEW, UNLABELED, Views
+from ssgan.data.views import LABELED, UNLABELED, Views
 from ssgan.fields import key
 from ssgan.methods.base import Method
 from ssgan.methods.config import MethodConfig
@@ -19,7 +19,10 @@ class Config(MethodConfig):
 
 
 class MeanTeacher(Method):
-    """L_supervised + weight sum_k (p_k - q_k)^2, p of the classifier, q of its EMA (sec. 2), each on a weak view of its own."""
+    """L_supervised + weight sum_k (p_k - q_k)^2, p of the classifier, q of its EMA (sec. 2), each on a weak view of its own.
+
+    With ``terms.strong_consistency`` in place of ``terms.consistency``, p is that of a strong view.
+    """
 
     Config = Config
-    views: ClassVar[Views] = {"labeled": LABELED, "unlabeled": UNLABELED, "second_view": SECOND_VIEW}
+    views: ClassVar[Views] = {"labeled": LABELED, "unlabeled": UNLABELED}

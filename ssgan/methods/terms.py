@@ -64,6 +64,18 @@ class Consistency(Term):
 
 
 @dataclass
+class StrongConsistency(Term):
+    """`Consistency` of a strong view with the EMA classifier on the weak view of the same image, FixMatch's pair of views."""
+
+    uses_teacher: ClassVar[bool] = True
+    views: ClassVar[Views] = {"unlabeled": UNLABELED, "strong": STRONG}
+    student: ClassVar[tuple[str, ...]] = ("strong",)
+
+    def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
+        return losses.consistency(out["strong"].logits, method.teacher_logits(batch["unlabeled"]))
+
+
+@dataclass
 class PseudoLabel(Term):
     """FixMatch (Sohn et al. 2020, eq. 4): confident classes of weak views teach strong ones; `losses.pseudo_label`."""
 
@@ -187,6 +199,7 @@ class Terms:
     """All optional terms, off unless a method or a preset gives them a weight. None of them is in the paper."""
 
     consistency: Consistency = key(Consistency(), "mean teacher's loss")
+    strong_consistency: StrongConsistency = key(StrongConsistency(), "mean teacher's loss on strong views")
     pseudo_label: PseudoLabel = key(PseudoLabel(), "FixMatch's loss")
     class_balance: ClassBalance = key(ClassBalance(), "for classes that are about equally frequent")
     entropy: Entropy = key(Entropy(), "of predictions on unlabeled images")

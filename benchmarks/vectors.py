@@ -2,8 +2,9 @@
 
 FOLDER holds cifar10.npz and svhn.npz, from `python -m ssgan.embed images=cifar10 output=FOLDER/cifar10.npz` and so on, and
 trec50_minilm.npz (the 109 labels of GAN-BERT). What is not there, or not among the conditions if some are named (svhn@1000), is left as it
-was measured before. On each split: scikit-learn's logistic regression and label spreading, and by the preset for vectors a supervised network, a mean teacher and the K+1 GAN. Runs go to runs_vectors/ and
-are read if they are there. Writes benchmarks/results/vectors.json and benchmarks/vectors.md.
+was measured before. On each split: scikit-learn's logistic regression and label spreading, and by the preset for vectors a supervised
+network, a mean teacher and the K+1 GAN. Runs go to runs_vectors/ and are read if they are there. Writes benchmarks/results/vectors.json
+and benchmarks/vectors.md.
 """
 
 import json

@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -130,8 +131,10 @@ def page(results: dict[str, dict[str, Any]]) -> str:
 
 def main(arguments: list[str]) -> None:
     options = dict(argument.split("=") for argument in arguments if "=" in argument)
-    for name in [argument for argument in arguments if "=" not in argument] or CONDITIONS:
-        result = measure(CONDITIONS[name], float(options.get("minutes", 12)), int(options.get("splits", 3)))
+    minutes, splits = float(options.get("minutes", 12)), int(options.get("splits", 3))
+    names = [argument for argument in arguments if "=" not in argument] or CONDITIONS
+    for name, count in product(names, range(1, splits + 1)):  # a table after every split: runs that are there are read
+        result = measure(CONDITIONS[name], minutes, count)
         results = json.loads(RESULT.read_text()) if RESULT.exists() else {}
         results = {key: (results | {name: result})[key] for key in CONDITIONS if key in results or key == name}
         RESULT.write_text(json.dumps(results, indent=2) + "\n")

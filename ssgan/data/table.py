@@ -40,8 +40,9 @@ def table(
 
     A row without a label, or with ``no_label``, is an unlabeled picture. ``split_column`` may be missing, or empty; it says train,
     validation or test (or valid, val), and test rows without a label are to be predicted. The separator is the one of
-    comma, semicolon and tab that the header has most of. ``class_names`` are those of `parse_labels`. See `read_listing` for the rest. Raises `SsganError` for a file that is no
-    such table, that names a picture that is not there, or one picture with two labels.
+    comma, semicolon and tab that the header has most of. ``class_names`` are those of `parse_labels`. See `read_listing` for
+    the rest. Raises `SsganError` for a file that is no such table, that names a picture that is not there, or one picture
+    with two labels.
     """
     file = Path(path)
     columns = path_column, label_column, split_column

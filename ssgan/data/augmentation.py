@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ssgan.data.randaugment import RandAugment
+from ssgan.data.warps import sampling_grid
 from ssgan.errors import SsganError
 from ssgan.fields import key
 
@@ -153,21 +154,9 @@ def affine(images: Tensor, rotation: Tensor, shear: Tensor, scale_x: Tensor, sca
     height, width = images.shape[-2:]
     angle, slant = rotation.deg2rad(), shear.deg2rad().tan()
     cosine, sine = angle.cos(), angle.sin()
-    y, x = torch.meshgrid(centered(height), centered(width), indexing="ij")  # of every pixel of the result
-
-    def source(from_x: Tensor, from_y: Tensor, size: int) -> Tensor:
-        """Where the pixels come from along one axis whose ends are -1 and 1, (N, H W)."""
-        return torch.outer(from_x * (2 / size), x.flatten()) + torch.outer(from_y * (2 / size), y.flatten())
-
-    source_x = source((cosine - slant * sine) / scale_x, (sine + slant * cosine) / scale_x, width)
-    source_y = source(-sine / scale_y, cosine / scale_y, height)
-    grid = torch.stack([source_x, source_y], 1).view(-1, 2, height, width).permute(0, 2, 3, 1)
+    to_x = (cosine - slant * sine) / scale_x, (sine + slant * cosine) / scale_x
+    grid = sampling_grid(height, width, to_x, (-sine / scale_y, cosine / scale_y))
     return F.grid_sample(images.float(), grid, padding_mode="reflection", align_corners=False).round_().to(images.dtype)
-
-
-def centered(size: int) -> Tensor:
-    """Offsets of ``size`` pixel centers from the middle of them all."""
-    return torch.arange(size) - (size - 1) / 2
 
 
 def reflect_indices(positions: Tensor, size: int) -> Tensor:

@@ -7,11 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ssgan.data.randaugment import RandAugment
-from ssgan.data.warps import sampling_grid
+from ssgan.data.warps import GRAY, sampling_grid
 from ssgan.errors import SsganError
 from ssgan.fields import key
 
-GRAY = 128
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the gray level of ITU-R BT.601."""
 

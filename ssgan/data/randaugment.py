@@ -6,12 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ssgan.data.warps import sampling_grid
+from ssgan.data.warps import GRAY, sampling_grid
 
 Operation = Callable[[Tensor, Tensor], Tensor]
 Row = tuple[Tensor | float, Tensor | float, Tensor | float]
-GRAY = 128
-"""Of pixels that come from outside the image."""
 
 
 def operations(channels: int) -> list[Operation]:

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+GRAY = 128
+"""Of pixels that come from outside the image, and of those that are cut out."""
+
 
 def sampling_grid(height: int, width: int, to_x: Sequence[Tensor], to_y: Sequence[Tensor]) -> Tensor:
     """The grid of `torch.nn.functional.grid_sample`, (N, H, W, 2), of images that are each warped about the center.

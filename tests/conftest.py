@@ -232,10 +232,12 @@ def shorten_baseline(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
     monkeypatch.setattr(run, "supervised_beside", short)
 
 
-def learned(ssgan: Callable[..., Outcome], folder: Path, method: str) -> float:
+def learned(ssgan: Callable[..., Outcome], folder: Path, method: str, seed: int = 0) -> float:
     """Test error of 20 epochs of ``method`` on digits with the GAN's network; supervised only it is 0.13."""
     short = ("preset=digits_gan", "method.epochs=20")
-    outcome = ssgan("fit", f"method={method}", *short, "trainer.samples_every=100", f"runs_dir={folder}")
+    outcome = ssgan(
+        "fit", f"method={method}", *short, "trainer.samples_every=100", f"seed={seed}", f"runs_dir={folder}"
+    )
     assert outcome.code == 0, outcome.err
-    error: float = json.loads((folder / f"digits@50/{method}/split0-seed0/metrics.json").read_text())["test_error"]
+    error: float = json.loads((folder / f"digits@50/{method}/split0-seed{seed}/metrics.json").read_text())["test_error"]
     return error

@@ -42,7 +42,7 @@ def test_one_step_equals_the_algorithm_written_out(
 @pytest.mark.slow
 def test_it_learns(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
     """The mean of three seeds: one of them ends between 0.11 and 0.17, by its luck and by how a processor rounds."""
-    assert sum(learned(ssgan, tmp_path, "mean_teacher", seed) for seed in range(3)) / 3 < 0.145
+    assert sum(learned(ssgan, tmp_path, "mean_teacher", seed) for seed in range(3)) / 3 < 0.14
 
 
 @pytest.mark.parametrize("strong", [False, True])

@@ -44,7 +44,7 @@ def of_torchvision(channels: int) -> list[Callable[[Tensor, float], Tensor]]:
 def test_operations_are_torchvisions(channels: int, which: int) -> None:
     """On images that are wider than high; catches a wrong sign, axis or fill, and a magnitude of another image."""
     ours, theirs = operations(channels), of_torchvision(channels)
-    assert len(ours) == len(theirs)
+    assert len(ours) == len(theirs) == (14 if channels == 3 else 13)
     if which >= len(ours):
         pytest.skip("of three channels")
     rng = torch.Generator().manual_seed(which)
@@ -53,6 +53,7 @@ def test_operations_are_torchvisions(channels: int, which: int) -> None:
     magnitudes = torch.cat([torch.tensor([-1.0, 0.0, 1.0]), torch.rand(37, generator=rng) * 2 - 1])
     result = ours[which](images, magnitudes)
     expected = torch.stack([theirs[which](image, float(m)) for image, m in zip(images, magnitudes, strict=True)])
+    assert result.shape == images.shape
     assert result.dtype == torch.uint8
     different = (result.int() - expected.int()).abs()
     if which in (8, 9, 10):  # what comes from between two pixels may be either

@@ -10,7 +10,6 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -77,30 +76,32 @@ CONDITIONS = {
 """MNIST without any augmentation, so that its pixels might come in any order; MixMatch is then mixtures alone."""
 
 
-def train(condition: Condition, minutes: float, splits: int) -> Iterator[tuple[str, dict[str, Any]]]:
+def train(condition: Condition, minutes: float, split_seed: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each arm and its metrics."""
     seconds = round(60 * minutes)
-    for split_seed in range(splits):
-        for arm, (method, settings) in condition.arms().items():
-            result = ssgan.train(
-                condition.dataset,
-                method,
-                condition.labels,
-                settings=[*settings, *TIMED],
-                split_seed=split_seed,
-                seed=split_seed,
-                max_time=f"{seconds}s",
-                name=f"{arm.replace(', ', '_').replace(' ', '_').replace('+', '')}_{seconds}s",
-                runs_dir="runs_what_k1_adds",
-            )
-            yield arm, result.metrics
+    for arm, (method, settings) in condition.arms().items():
+        result = ssgan.train(
+            condition.dataset,
+            method,
+            condition.labels,
+            settings=[*settings, *TIMED],
+            split_seed=split_seed,
+            seed=split_seed,
+            max_time=f"{seconds}s",
+            name=f"{arm.replace(', ', '_').replace(' ', '_').replace('+', '')}_{seconds}s",
+            runs_dir="runs_what_k1_adds",
+        )
+        yield arm, result.metrics
 
 
-def measure(condition: Condition, minutes: float, splits: int) -> dict[str, Any]:
+def measure(condition: Condition, minutes: float, splits: int) -> Iterator[dict[str, Any]]:
+    """What is known after each split."""
+    kept = ("test_error", "seconds", "epochs", "health", "status", "ece")
     runs: dict[str, list[dict[str, Any]]] = {}
-    for arm, metrics in train(condition, minutes, splits):
-        kept = ("test_error", "seconds", "epochs", "health", "status", "ece")
-        runs.setdefault(arm, []).append({name: metrics[name] for name in kept})
-    return {"minutes": minutes, "machine": machine(), "threads": torch.get_num_threads(), "arms": runs}
+    for split_seed in range(splits):
+        for arm, metrics in train(condition, minutes, split_seed):
+            runs.setdefault(arm, []).append({name: metrics[name] for name in kept})
+        yield {"minutes": minutes, "machine": machine(), "threads": torch.get_num_threads(), "arms": runs}
 
 
 def rows(condition: str, result: dict[str, Any]) -> Iterator[list[str]]:
@@ -133,12 +134,12 @@ def main(arguments: list[str]) -> None:
     options = dict(argument.split("=") for argument in arguments if "=" in argument)
     minutes, splits = float(options.get("minutes", 12)), int(options.get("splits", 3))
     names = [argument for argument in arguments if "=" not in argument] or CONDITIONS
-    for name, count in product(names, range(1, splits + 1)):  # a table after every split: runs that are there are read
-        result = measure(CONDITIONS[name], minutes, count)
-        results = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-        results = {key: (results | {name: result})[key] for key in CONDITIONS if key in results or key == name}
-        RESULT.write_text(json.dumps(results, indent=2) + "\n")
-        (HERE / "table.md").write_text(page(results))
+    for name in names:
+        for result in measure(CONDITIONS[name], minutes, splits):
+            results = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+            results = {key: (results | {name: result})[key] for key in CONDITIONS if key in results or key == name}
+            RESULT.write_text(json.dumps(results, indent=2) + "\n")
+            (HERE / "table.md").write_text(page(results))
 
 
 if __name__ == "__main__":

@@ -121,6 +121,15 @@ def channels_last(images: Tensor) -> Tensor:
     return images.clone(memory_format=torch.channels_last)
 
 
+def mean_over_places(x: Tensor) -> Tensor:
+    """The mean of every channel of ``x`` (N, C, H, W) over its places, (N, C).
+
+    In this order of dimensions the gradient, too, has its channels last in memory; that of a mean over (2, 3) has not, and
+    the layers before it then took 15 times as long on a CPU.
+    """
+    return x.permute(0, 2, 3, 1).mean((1, 2))
+
+
 def forward_concatenated(
     network: Callable[[Tensor], Tensor], batches: Sequence[Tensor], multiple: int = 32
 ) -> tuple[Tensor, ...]:

@@ -8,7 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from ssgan.errors import SsganError
-from ssgan.nets.base import ImageClassifier, ImageGenerator, as_lists, capture_init_args, channels_last
+from ssgan.nets.base import (
+    ImageClassifier,
+    ImageGenerator,
+    as_lists,
+    capture_init_args,
+    channels_last,
+    mean_over_places,
+)
 from ssgan.nets.initialization import initialize_from_data
 from ssgan.nets.layers.batch_norm import norm_layers
 from ssgan.nets.layers.noise import Dropout
@@ -67,7 +74,7 @@ class ConvClassifier(ImageClassifier):
 
     def features(self, images: Tensor) -> Tensor:
         """f(x): the mean of the last channels over all places, (N, channels)."""
-        return self.trunk(channels_last(images)).mean((2, 3))
+        return mean_over_places(self.trunk(channels_last(images)))
 
 
 def is_dropout(row: Any) -> bool:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ssgan.errors import SsganError
-from ssgan.nets.base import ImageClassifier, capture_init_args, channels_last
+from ssgan.nets.base import ImageClassifier, capture_init_args, channels_last, mean_over_places
 from ssgan.nets.layers.batch_norm import BatchNorm
 from ssgan.nets.layers.noise import Dropout
 from ssgan.nets.mlp import output_head
@@ -63,7 +63,7 @@ class ResNetClassifier(ImageClassifier):
 
     def features(self, images: Tensor) -> Tensor:
         """f(x): the mean of the last channels over all places, (N, channels)."""
-        return self.trunk(channels_last(images)).mean((2, 3))
+        return mean_over_places(self.trunk(channels_last(images)))
 
 
 class ResidualBlock(nn.Module):

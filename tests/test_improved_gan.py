@@ -299,10 +299,11 @@ def test_what_is_logged_does_not_depend_on_its_weight(digits: ImageData) -> None
     assert first[0] == first[1] > 0.1
 
 
-def test_one_pass_equals_separate_passes() -> None:
+@pytest.mark.parametrize("multiple", [1, 32])
+def test_one_pass_equals_separate_passes(multiple: int) -> None:
     network = make_classifier(noise=0.0)
     batches = [torch.rand(n, 1, 8, 8) for n in (5, 30, 7)]
-    for joined, batch in zip(forward_concatenated(network, batches), batches, strict=True):
+    for joined, batch in zip(forward_concatenated(network, batches, multiple), batches, strict=True):
         torch.testing.assert_close(joined, network(batch))
 
 

@@ -168,7 +168,7 @@ class Method(Lifecycle):
         """The classifier in training on the views of these names, in one pass."""
         if not names:
             return {}
-        multiple = 1 if self.classifier.batch_dependent else 32
+        multiple = self.classifier.pass_multiple
         features = forward_concatenated(self.classifier.features, [batch[name] for name in names], multiple)
         logits = forward_concatenated(self.classifier.head, features, multiple)
         return {name: Output(f, y) for name, f, y in zip(names, features, logits, strict=True)}

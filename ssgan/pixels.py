@@ -20,8 +20,8 @@ def at_once(image_shape: Sequence[int], at_most: int = 1000) -> int:
 
 
 def in_parts(images: Tensor, at_most: int = 1000) -> tuple[Tensor, ...]:
-    """``images``, (N, C, H, W), in parts of `at_once` images."""
-    return images.split(at_once(images.shape[1:], at_most))
+    """``images``, (N, C, H, W), in parts of about the same size, `at_once` at most."""
+    return images.tensor_split(max(1, -(-len(images) // at_once(images.shape[1:], at_most))))
 
 
 def scale_pixels(images: Tensor, pixel_range: PixelRange, dtype: torch.dtype = torch.float32) -> Tensor:

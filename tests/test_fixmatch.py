@@ -5,13 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from conftest import TINY, Outcome, learned, make_classifier, tiny
 from test_improved_gan import SHARED, assert_sgd_step, fit, sgd, step_with_another_teacher
 from torch import Tensor, nn
 
 from ssgan import losses
+from ssgan.data.augmentation import Augmentation
+from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.image_data import ImageData
+from ssgan.data.splits import draw_split
 from ssgan.methods.fixmatch import FixMatch
 from ssgan.methods.neighbors import NeighborMemory
 from ssgan.methods.running_means import RunningMeans
@@ -157,6 +161,24 @@ def test_neighbors_fall_to_nothing(digits: ImageData, monkeypatch: pytest.Monkey
     config = FixMatch.Config(**SHARED, classifier_optimizer=sgd(0.1), terms=Terms(pseudo_label=label), ramp_up_epochs=2)
     fit(FixMatch(make_classifier(0.0), config), digits, steps=2, epochs=3)
     assert shares == pytest.approx([0.6, 0.4, 0.2])
+
+
+def test_neighbors_are_of_one_pass(digits: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches an epoch of several passes over a small pool, in which an image finds itself."""
+    seen = []
+    monkeypatch.setattr(
+        NeighborMemory, "smoothed", lambda _, images, log_q, share, recent: seen.append(recent) or log_q
+    )
+    config = FixMatch.Config(**SHARED, classifier_optimizer=sgd(0.1), batch_size=50, least_steps=100, ramp_up_epochs=2)
+    config.terms = Terms(pseudo_label=PseudoLabel(weight=0.7, neighbors=0.8))
+    data = SemiSupervisedData(
+        digits, draw_split(digits.train_targets.numpy(), 10, 50, 0), strong=Augmentation((1, 8, 8))
+    )
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    trainer = pl.Trainer(accelerator="cpu", max_epochs=1, limit_val_batches=0, **quiet)
+    trainer.fit(FixMatch(make_classifier(0.0), config), datamodule=data)
+    assert data.passes > 1
+    assert len(data.pool) / 2 < seen[0] <= len(data.pool)
 
 
 @pytest.mark.slow

@@ -123,3 +123,14 @@ def test_trains_and_exports(ssgan: Callable[..., Outcome], large_digits: Path, t
     metrics = json.loads((run / "metrics.json").read_text())
     assert json.loads(evaluated.out)["error"] == pytest.approx(metrics["test_error"])
     assert math.isfinite(metrics["nll"])
+
+
+def test_settling_weighs_images_alike() -> None:
+    """Kills a last batch that has the weight of a full one, and one of a single image."""
+    torch.manual_seed(0)
+    classifier, images = tiny(), torch.rand(101, 3, 8, 8)
+    images[-1] += 9
+    recalibrate(classifier, images)
+    block = next(module for module in classifier.trunk if hasattr(module, "norms"))
+    expected = classifier.trunk[0](images).mean((0, 2, 3))
+    torch.testing.assert_close(block.norms[0].running_mean, expected, rtol=0.02, atol=0.002)

@@ -54,6 +54,16 @@ def test_the_change_has_its_radius(digits: ImageData, radius: float) -> None:
     torch.testing.assert_close(change.square().mean((1, 2, 3)).sqrt(), torch.full((6,), radius), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("pool", [0, 1 << 16])
+def test_its_passes_share_their_noise(digits: ImageData, pool: int) -> None:
+    """Without a change to speak of there is nothing to lose, however noisy the network."""
+    config = VAT.Config(**{**SHARED, "noise_pool": pool}, classifier_optimizer=sgd(0.1))
+    config.terms.virtual_adversarial.radius = 1e-6
+    module = VAT(make_classifier(0.3), config)
+    fit(module, digits, steps=2)
+    assert module.means.all_reduced()["virtual_adversarial"] < 1e-5
+
+
 def test_both_terms_are_on(digits: ImageData) -> None:
     module = VAT(make_classifier(0.3), VAT.Config(**SHARED, classifier_optimizer=sgd(0.1)))
     fit(module, digits, steps=2)

@@ -36,7 +36,7 @@ class Lifecycle(pl.LightningModule):
     validation_accuracy: Metric
     means: TermMeans
     terms: list[tuple[str, Any]]
-    step_number: int
+    step_number: int = 0
 
     @property
     def all_views(self) -> Views:
@@ -109,15 +109,20 @@ class Lifecycle(pl.LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         epoch = self.trainer.current_epoch
         self.step_number = epoch * int(self.trainer.num_training_batches) + batch_idx
-        seeds = (self.seed, self.global_rank, self.step_number)
+        if self.pool is not None:
+            self.pool.refill("pool", self.seed, self.global_rank, epoch)
+        self.seed_noise()
+        self.latent_rng.manual_seed(derive_seed("latent", self.seed, self.step_number))
+
+    def seed_noise(self, *key: str) -> None:
+        """Let the noise of networks from here on be a function of the step and ``key``: passes after the same one share it."""
+        seeds = (self.seed, self.global_rank, self.step_number, *key)
         # Not torch.manual_seed: where CUDA is built in but not in use, each call adds to a list that nothing empties.
         torch.default_generator.manual_seed(derive_seed("noise", *seeds))
         if self.device.type == "cuda":
             torch.cuda.manual_seed(derive_seed("noise", *seeds))
         if self.pool is not None:
-            self.pool.refill("pool", self.seed, self.global_rank, epoch)
             self.pool.seek("places", *seeds)
-        self.latent_rng.manual_seed(derive_seed("latent", self.seed, self.step_number))
 
     def on_train_epoch_end(self) -> None:
         self.log_dict({f"train/{name}": mean for name, mean in self.means.all_reduced().items()}, sync_dist=True)

@@ -40,7 +40,7 @@ class NeighborMemory(nn.Module):
         """log of (1 - share) q + share times the mean guess of the nearest images in the memory, (N, K), which goes there.
 
         A neighbor at a distance d counts exp(-d^2 / s), s the mean d^2 of the image's `NEIGHBORS`, among the ``recent``
-        last images: those of an epoch, or an image is its own neighbor several times over, and believes itself.
+        last images: those of a pass over the pool, or an image is its own neighbor several times over, and believes itself.
         """
         pixels, size = self.pixels(images), len(self.images)
         age = (self.oldest - 1 - torch.arange(size, device=pixels.device)) % size

@@ -101,7 +101,9 @@ class PseudoLabel(Term):
         at_most=1,
     )
     memory: int = key(
-        8192, "the number of last images that neighbors are looked for among, at most an epoch's", at_least=NEIGHBORS
+        8192,
+        "the number of last images that neighbors are looked for among, at most those of a pass",
+        at_least=NEIGHBORS,
     )
 
     uses_teacher: ClassVar[bool] = True
@@ -130,7 +132,8 @@ class PseudoLabel(Term):
         if share:
             images = batch["unlabeled"]
             epoch = int(method.trainer.num_training_batches) * len(images) * world_size()
-            log_q = method.neighbors.smoothed(images, log_q, share, recent=epoch)
+            passes: int = method.trainer.datamodule.passes  # type: ignore[attr-defined]
+            log_q = method.neighbors.smoothed(images, log_q, share, recent=epoch // passes)
         threshold: float | Tensor = self.threshold
         if self.adaptive:
             adapted = method.running_means.thresholds(log_q.argmax(1))
@@ -171,17 +174,19 @@ class VirtualAdversarial(Term):
     radius: float = key(0.07, "root mean square of the change, of pixels in [0, 1]; 2 for an MNIST image", above=0)
 
     views: ClassVar[Views] = {"unlabeled": UNLABELED}
-    student: ClassVar[tuple[str, ...]] = ("unlabeled",)
 
     def __call__(self, method: "Method", batch: "Batch", out: "Outputs") -> Tensor:
+        def network(images: Tensor) -> Tensor:
+            method.seed_noise("virtual_adversarial")  # the prediction is to change by the change of the image alone
+            logits: Tensor = method.classifier(images)
+            return logits
+
         images, (low, high) = batch["unlabeled"], method.classifier.pixel_range
         norm = (high - low) * images[0].numel() ** 0.5  # of a change by the whole range everywhere
         shape = (len(images) * world_size(), *images.shape[1:])
         start = local_shard(torch.randn(shape, generator=method.latent_rng)).to(images.device)
         with frozen_bn_stats(method.batch_norms):
-            return losses.virtual_adversarial(
-                method.classifier, images, out["unlabeled"].logits, start, self.radius * norm, PROBE * norm
-            )
+            return losses.virtual_adversarial(network, images, network(images), start, self.radius * norm, PROBE * norm)
 
 
 @dataclass

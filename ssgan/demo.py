@@ -112,18 +112,19 @@ class Page:
             Image.fromarray(square if light else 255 - square).save(file.name)
             return self.answer(file.name)
 
-    def table(self, paths: list[str] | None) -> str | None:
-        """The .csv file of `ssgan.predict` for many pictures, by their names alone."""
+    def table(self, paths: list[str] | None) -> tuple[str | None, str]:
+        """The .csv file of `ssgan.predict` for many pictures, by their names alone, and what is missing in it."""
         if not paths:
-            return None
+            return None, ""
         output = Path(tempfile.mkdtemp(dir=self.folder), "predictions.csv")
-        predict_files(self.classifier, [Path(path) for path in paths], output)
+        broken = predict_files(self.classifier, [Path(path) for path in paths], output)
         folders = {f"{Path(path).parent}/" for path in paths}
         text = output.read_text()
         for folder in folders:
             text = text.replace(folder, "")
         output.write_text(text)
-        return str(output)
+        missing = f"{broken} of {len(paths)} pictures could not be read and are not in the table." if broken else ""
+        return str(output), missing
 
 
 def page_of(page: Page) -> Any:
@@ -143,6 +144,8 @@ def page_of(page: Page) -> Any:
             with gr.Column():
                 with gr.Tab("A picture"):
                     picture = gr.Image(type="filepath", label="Picture", sources=["upload", "clipboard"])
+                    # The file as it is: Gradio's own reading drops transparency, clips 16 bits, and fails where it is broken.
+                    picture.preprocess = lambda payload: payload and payload.path
                 with gr.Tab("A drawing"):
                     sketch = gr.Sketchpad(
                         type="numpy", image_mode="RGBA", label="Drawing", layers=False, brush=gr.Brush(24)
@@ -154,13 +157,14 @@ def page_of(page: Page) -> Any:
                 with gr.Tab("Many pictures"):
                     files = gr.File(file_count="multiple", file_types=["image"], label="Pictures")
                     table = gr.File(label="predictions.csv")
+                    missing = gr.Markdown()
             with gr.Column():
                 classes = gr.Label(label="Classes")
                 said = gr.Markdown()
                 near = gr.Gallery(label="Nearest labeled images", columns=SHOWN, visible=page.neighbors is not None)
         picture.change(page.answer, picture, [classes, said, near])
         look.click(page.drawn, [sketch, light], [classes, said, near])
-        files.change(page.table, files, table)
+        files.change(page.table, files, [table, missing])
     return blocks
 
 

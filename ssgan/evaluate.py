@@ -14,11 +14,16 @@ from ssgan.inference.classifier_file import load_named
 def evaluate_files(config: DictConfig) -> int:
     classifier = load_named(config.classifier, config.views)
     data = load_dataset(config.dataset)
-    if classifier.image_shape != data.image_shape or classifier.class_names != data.class_names:
+    if (classifier.image_shape, len(classifier.class_names)) != (data.image_shape, len(data.class_names)):
         raise SsganError(
             f"dataset={data.name}: {len(data.class_names)} classes of {data.image_shape} images, but {config.classifier} "
             f"was trained on {len(classifier.class_names)} classes of {classifier.image_shape}; name its own data set"
             f" ({classifier.header.get('dataset')})"
+        )
+    if classifier.class_names != data.class_names:
+        raise SsganError(
+            f"dataset={data.name}: has the classes {', '.join(data.class_names)}, but {config.classifier} knows "
+            f"{', '.join(classifier.class_names)}, in this order; name its own data set ({classifier.header.get('dataset')})"
         )
     if not len(data.test_images):
         raise SsganError(f"dataset={data.name}: has no test images")

@@ -6,13 +6,13 @@ from omegaconf import DictConfig
 
 from ssgan import cli
 from ssgan.files import require_writable
-from ssgan.inference.classifier_file import load_named
+from ssgan.inference.classifier_file import load_named, named_files
 from ssgan.inference.graphs import export_graph
 
 
 def export(config: DictConfig) -> int:
     predictor = load_named(config.classifier)
-    require_writable(config.output)
+    require_writable(config.output, *named_files(config.classifier))
     worst = export_graph(predictor, config.format, config.output)
     size = Path(config.output).stat().st_size / 1e6
     print(

@@ -80,9 +80,16 @@ def write_figure(path: str | Path, figure: "Figure") -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def require_writable(path: str | Path) -> None:
-    """Raise `SsganError` now if `write_atomically` could not write ``path`` later; what it holds stays as it is."""
+def require_writable(path: str | Path, *read: str | Path) -> None:
+    """Raise `SsganError` now if `write_atomically` could not write ``path`` later, or if it is one of the files that are ``read``.
+
+    What it holds stays as it is.
+    """
     path = Path(path)
+    if path.is_file():
+        for other in read:
+            if os.path.exists(other) and path.samefile(other):
+                raise SsganError(f"output={path}: is what is to be read ({other}); name another file")
     if path.is_dir():
         write_atomically(path, b"")
     probe = path.with_name(f".{path.name}.{os.getpid()}.probe")

@@ -8,7 +8,7 @@ from ssgan.data.picture_files import find_pictures
 from ssgan.errors import print_error
 from ssgan.fields import check_ranges
 from ssgan.files import require_writable
-from ssgan.inference.classifier_file import load_named
+from ssgan.inference.classifier_file import load_named, named_files
 from ssgan.inference.embedding import taking_images
 
 
@@ -17,7 +17,7 @@ def predict(config: DictConfig) -> int:
     check_ranges(OmegaConf.to_object(config))
     classifier = taking_images(load_named(config.classifier, config.views))
     paths = find_pictures(config.images)
-    require_writable(config.output)
+    require_writable(config.output, *named_files(config.classifier), *paths)
     broken = predict_files(classifier, paths, config.output, config.min_probability, config.outliers)
     if broken:
         print_error(f"{broken} of {len(paths)} pictures could not be read and were skipped")

@@ -16,7 +16,7 @@ def sample(config: DictConfig) -> int:
         if config[key] < 1:
             raise SsganError(f"{key}={config[key]}: use 1 or more")
     generator = load_generator(config.checkpoint)
-    require_writable(config.output)
+    require_writable(config.output, config.checkpoint)
     write_grid(Path(config.output), sample_grid(generator, config.count, config.per_row, config.seed, config.scale))
     print(f"{config.count} images in {config.output}")
     return 0

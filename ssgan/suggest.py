@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ssgan import cli
 from ssgan.data.image_data import ImageData
-from ssgan.data.labels_file import name_of, write_rows
+from ssgan.data.labels_file import name_of, read_rows, write_rows
 from ssgan.errors import SsganError
 from ssgan.fields import check_ranges
 from ssgan.files import require_writable, write_atomically
@@ -33,7 +33,8 @@ def suggest_images(config: DictConfig) -> int:
     require_known(data, classifier)
     if data.of_vectors:
         raise SsganError(f"run={config.run}: was trained on vectors, which nobody can look at")
-    require_writable(config.output)
+    require_writable(config.output, *filter(None, [run.config().get("labels_file")]))
+    require_unlabeled(config.output)
     split = run.split()
     places = candidates(data, {*split.labeled, *split.validation}, config.pool, config.seed)
     labeled = data.train_images[list(split.labeled)]
@@ -54,6 +55,15 @@ def suggest_images(config: DictConfig) -> int:
         f"name of its own (name=...)"
     )
     return 0
+
+
+def require_unlabeled(output: str) -> None:
+    """Raise `SsganError` for a table in which somebody has named images: it would be gone."""
+    if Path(output).suffix != ".csv" or not Path(output).is_file():
+        return
+    named = sum(bool(label) for _, label in read_rows(f"output={output}", output))
+    if named:
+        raise SsganError(f"output={output}: holds {named} labels already; name another file")
 
 
 def candidates(data: ImageData, taken: set[int], most: int, seed: int) -> Tensor:

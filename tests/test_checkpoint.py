@@ -45,6 +45,11 @@ def test_every_accepted_form_of_images_gives_the_same(file: Path) -> None:
     expected = loaded.predict_proba(images)
     for form in (images[:, 0], images.permute(0, 2, 3, 1), images / 255, images[:, 0].numpy(), images.double() / 255):
         torch.testing.assert_close(loaded.predict_proba(form), expected)
+    fixed = images[:, 0].numpy().copy()
+    fixed.flags.writeable = False
+    mirrored = images[:, 0].numpy()[:, :, ::-1].copy()[:, :, ::-1]
+    for array in (fixed, mirrored, (fixed / 255).astype(">f4"), list(fixed)):
+        torch.testing.assert_close(loaded.predict_proba(array), expected)
     assert loaded.predict(images[:0]).shape == (0,)
 
 
@@ -55,6 +60,8 @@ def test_every_accepted_form_of_images_gives_the_same(file: Path) -> None:
         (torch.zeros(2, 3, 8, 8, dtype=torch.uint8), "shape"),
         (torch.zeros(2, 9, 9, dtype=torch.uint8), r"\(N, 1, 8, 8\), \(N, 8, 8, 1\), \(N, 8, 8\)"),
         (torch.zeros(2, 8, 8, dtype=torch.int64), "int64; use uint8"),
+        (np.full((2, 8, 8), None), "no array of numbers"),
+        ([np.zeros((8, 8)), np.zeros((9, 8))], "no array of numbers"),
         (torch.full((2, 8, 8), 255.0), r"must lie in \[0, 1\]"),
         (torch.full((2, 8, 8), -0.1), r"must lie in \[0, 1\]"),
         (torch.full((2, 8, 8), torch.nan), r"must lie in \[0, 1\]"),

@@ -18,6 +18,7 @@ from ssgan.data.images import read_picture
 from ssgan.errors import SsganError
 from ssgan.inference.classifier_file import save_classifier
 from ssgan.nets import MLPClassifier
+from ssgan.nets.base import ImageClassifier
 
 Command = Callable[..., Outcome]
 
@@ -67,6 +68,16 @@ def test_evaluate_on_other_images(ssgan: Command, classifier_file: Path, write_n
     assert outcome.code == 1
     assert "dataset=mnist: 10 classes of (1, 28, 28) images" in outcome.err
     assert "(digits)" in outcome.err
+
+
+def test_evaluate_on_other_classes(ssgan: Command, tmp_path: Path, classifier: ImageClassifier) -> None:
+    names = tuple("0132456789")
+    save_classifier(tmp_path / "c", classifier, names, dataset="mine")
+    outcome = ssgan("evaluate", f"classifier={tmp_path / 'c'}", "dataset=digits")
+    assert outcome.code == 1
+    assert "dataset=digits: has the classes 0, 1, 2, 3" in outcome.err
+    assert "knows 0, 1, 3, 2" in outcome.err
+    assert "in this order" in outcome.err
 
 
 def test_predict(ssgan: Command, classifier_file: Path, pictures: Path, tmp_path: Path) -> None:
@@ -279,6 +290,11 @@ def test_mistakes_in_predict(ssgan: Command, classifier_file: Path, pictures: Pa
     assert "holds no picture" in message(images=tmp_path / "empty")
     assert "cannot be written" in message(output=classifier_file / "p.csv")
     assert "cannot be written" in message(output=tmp_path)
+    picture = pictures / "a.png"
+    before = picture.read_bytes()
+    assert f"output={picture}: is what is to be read" in message(output=picture)
+    assert f"output={classifier_file}: is what is to be read" in message(output=classifier_file)
+    assert picture.read_bytes() == before
     assert not list(tmp_path.glob("*.csv"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.safetensors", "empty", "pictures"]
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 import ssgan
 from ssgan.data.image_data import ImageData
+from ssgan.data.images import read_picture
 from ssgan.demo import Neighbors, Page, enlarged, page_of
 from ssgan.errors import SsganError
 from ssgan.inference.classifier import Classifier
@@ -101,13 +102,16 @@ def test_a_drawing_is_centered_and_light(page: Page, monkeypatch: pytest.MonkeyP
 
 def test_many_pictures_become_a_table(page: Page, digits: ImageData, tmp_path: Path) -> None:
     paths = [saved(digits.test_images[number], tmp_path / f"{number}.png") for number in range(3)]
-    path = page.table(paths)
+    (tmp_path / "broken.png").write_text("no picture")
+    path, missing = page.table([*paths, str(tmp_path / "broken.png")])
     assert path is not None
+    assert missing == "1 of 4 pictures could not be read and are not in the table."
     with Path(path).open() as file:
         rows = list(csv.DictReader(file))
     assert [row["path"] for row in rows] == ["0.png", "1.png", "2.png"]
     assert [row["class"] for row in rows] == [str(k) for k in page.classifier.predict(digits.test_images[:3]).tolist()]
-    assert page.table([]) is None
+    assert page.table(paths)[1] == ""
+    assert page.table([]) == (None, "")
 
 
 def test_mistakes(ssgan: Callable[..., Outcome], classifier: MLPClassifier, tmp_path: Path) -> None:
@@ -155,13 +159,16 @@ def test_a_person_tries_it(served: tuple[str, Classifier], digits: ImageData, br
     """Drops a picture, draws one, and takes away a table of three."""
     address, classifier = served
     image = digits.test_images[classifier.log_z(digits.test_images).argmin()]
-    path = saved(image, tmp_path / "a.png")
-    expected = str(classifier.predict(image[None]).item())
+    path = str(tmp_path / "a.png")  # of 16 bits, which Gradio's own reading would clip
+    Image.fromarray(image[0].numpy().astype(np.uint16) * 257).save(path)
+    pixels, _ = read_picture(Path(path), classifier.image_shape, classifier.reading)
+    expected = str(classifier.predict(pixels[None]).item())
     window = browser.new_page(viewport={"width": 1200, "height": 900})
     window.set_default_timeout(120_000)
     window.goto(address, wait_until="commit")
     window.locator("input[type=file]").first.set_input_files(path)
     window.get_by_text("Unlike the training images").wait_for()
+    assert window.get_by_text(f"log Z {classifier.log_z(pixels[None]).item():.2f}").count()
     assert window.locator("[data-testid=label-output-value]").inner_text().strip() == expected
     assert window.locator(".grid-container img, .thumbnail-item img").count() >= 5
 
@@ -180,5 +187,7 @@ def test_a_person_tries_it(served: tuple[str, Classifier], digits: ImageData, br
 
     window.get_by_role("tab", name="Many pictures").click()
     files = [saved(digits.test_images[number], tmp_path / f"{number}.png") for number in range(3)]
-    window.locator("input[type=file]").last.set_input_files(files)
+    (tmp_path / "broken.png").write_text("no picture")
+    window.locator("input[type=file]").last.set_input_files([*files, str(tmp_path / "broken.png")])
+    window.get_by_text("1 of 4 pictures could not be read").wait_for()
     window.get_by_text("predictions.csv", exact=False).last.wait_for()

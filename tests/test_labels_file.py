@@ -13,6 +13,8 @@ from PIL import Image
 from ssgan.data.image_data import ImageData
 from ssgan.data.labels_file import with_labels_of, write_rows
 from ssgan.errors import SsganError
+from ssgan.reporting.predictions import data_of
+from ssgan.reporting.runs import run_in
 
 Command = Callable[..., Outcome]
 
@@ -43,6 +45,11 @@ def test_a_number_of_labels_and_those_of_the_file(ssgan: Command, tmp_path: Path
     assert f"{len(after['labeled'])} labeled images" in outcome.out
     again = ssgan("fit", *TINY, f"labels_file={file}", f"runs_dir={tmp_path / 'b'}")
     assert again.code == 0, again.err
+    (folder,) = (path.parent for path in (tmp_path / "b").rglob("split.json"))
+    assert (
+        data_of(run_in(str(folder)), "data", download=False).digest
+        == json.loads((folder / "split.json").read_text())["data"]
+    )
     other = next(k for k in range(100) if k not in after["labeled"])
     fewer = next(k for k in more if k not in before["labeled"])
     for places in ([other], [k for k in more if k != fewer]):
@@ -50,6 +57,24 @@ def test_a_number_of_labels_and_those_of_the_file(ssgan: Command, tmp_path: Path
         changed = ssgan("fit", *TINY, f"labels_file={file}", f"runs_dir={tmp_path / 'b'}")
         assert changed.code == 1
         assert "began with other labels" in changed.err
+
+
+def test_a_report_knows_them(ssgan: Command, tmp_path: Path, digits: ImageData) -> None:
+    """Labels that the data set does not have count for those who learn from pixels, too."""
+    unknown = digits.train_targets.clone()
+    unknown[100:] = -1
+    arrays = {"x_train": digits.train_images[:300, 0], "y_train": unknown[:300], "x_test": digits.test_images[:, 0], "y_test": digits.test_targets}  # fmt: skip
+    np.savez(tmp_path / "d.npz", **{name: array.numpy() for name, array in arrays.items()})
+    rows = {place: str(digits.train_targets[place].item()) for place in range(100, 200)}
+    file = write(tmp_path / "labels.csv", rows)
+    keys = ["dataset=npz", f"dataset.path={tmp_path / 'd.npz'}", "method=supervised", "method.epochs=1", "validation=0"]
+    keys += ["net/classifier=small", "net.classifier.widths=[4,4]", "method.batch_size=20", "method.least_steps=0"]
+    outcome = ssgan("fit", *keys, f"labels_file={file}", f"runs_dir={tmp_path / 'runs'}")
+    assert outcome.code == 0, outcome.err
+    (folder,) = (path.parent for path in (tmp_path / "runs").rglob("split.json"))
+    run = run_in(str(folder))
+    data = data_of(run, "data", download=False)
+    assert data.train_targets[list(run.split().labeled)].tolist() == digits.train_targets[:200].tolist()
 
 
 def test_pictures_are_named_by_their_files(ssgan: Command, tmp_path: Path) -> None:

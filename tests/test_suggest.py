@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ssgan.errors import SsganError
 from ssgan.inference.classifier import Classifier
 from ssgan.inference.suggestions import RULES, Question, by_views, entropy, farthest, suggest
 from ssgan.nets.base import ImageClassifier
+from ssgan.reporting import predictions
 
 Command = Callable[..., Outcome]
 
@@ -148,6 +150,36 @@ def test_a_table_to_fill_in(ssgan: Command, run_folder: Path, tmp_path: Path) ->
     assert outcome.code == 0, outcome.err
     assert "5 of 100 unlabeled images" in outcome.out
     assert [label for _, label in read_rows("", str(tmp_path / "l.csv"))] == [""] * 5
+
+
+def test_labels_by_hand_are_not_overwritten(ssgan: Command, run_folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    arguments = (f"run={run_folder}", f"output={file}", "count=5")
+    for _ in range(2):  # one that nobody has filled in is written again
+        assert ssgan("suggest", *arguments).code == 0
+    filled = file.read_text().replace(",\n", ",3\n", 2)
+    file.write_text(filled)
+    outcome = ssgan("suggest", *arguments)
+    assert outcome.code == 1
+    assert f"output={file}: holds 2 labels already; name another file" in outcome.err
+    assert file.read_text() == filled
+
+
+def test_a_run_on_other_images_is_told(
+    ssgan: Command, run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: ImageData
+) -> None:
+    """Kills places of images that were in another order when the run was trained."""
+    mirrored = replace(digits, train_images=digits.train_images.flip(0), train_targets=digits.train_targets.flip(0))
+    predictions._kept.cache_clear()
+    monkeypatch.setattr(predictions, "load_dataset", lambda described: mirrored)
+    outcome = ssgan("suggest", f"run={run_folder}", f"output={tmp_path / 'l.csv'}", "count=5")
+    predictions._kept.cache_clear()
+    assert outcome.code == 1
+    assert (
+        f"{run_folder}: digits has other images, labels or class names now than when this run was trained"
+        in outcome.err
+    )
+    assert not list(tmp_path.iterdir())
 
 
 def test_mistakes(ssgan: Command, run_folder: Path, tmp_path: Path) -> None:

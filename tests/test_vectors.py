@@ -93,6 +93,16 @@ def test_a_classifier_file_takes_vectors(tmp_path: Path) -> None:
             loaded.predict(wrong)
 
 
+def test_vectors_of_different_backbones_make_no_ensemble(tmp_path: Path) -> None:
+    classifier = MLPClassifier((6, 1, 1), 2, [8], input_noise=0.1, hidden_noise=0.1, init_std=0.1, standardized=True)
+    for name in ("resnet18", "resnet34"):
+        embedding = {"backbone": name, "size": 64, "weights": None, "digest": "0" * 16}
+        save_classifier(tmp_path / name, classifier, ["a", "b"], embedding=embedding)
+    assert load_classifier([tmp_path / "resnet18"] * 2).size == 2
+    with pytest.raises(SsganError, match=r"vectors that resnet18 64 0+ and resnet34 64 0+ made make no ensemble"):
+        load_classifier([tmp_path / "resnet18", tmp_path / "resnet34"])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["improved_gan", "mean_teacher", "manifold_gan", "gan"])
 def test_methods_without_augmentation_train(method: str, ssgan: Command, file: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ssgan.errors import SsganError
+from ssgan.errors import SsganError, first_line
 from ssgan.nets.base import ImageClassifier
 from ssgan.pixels import in_parts, scale_pixels
 from ssgan.reading import AS_IS, PictureReading
@@ -25,6 +25,17 @@ class Answers(NamedTuple):
     """log p(y | x, y < K+1), (N, K)."""
     log_z: Tensor
     """log Z(x), (N,): of a K+1 net the log-odds that an image is real (sec. 5); of any net lower for images unlike those of training."""
+
+
+def as_tensor(images: Tensor | np.ndarray[Any, Any]) -> Tensor:
+    """``images`` as a tensor, whatever the order of an array in memory; raises `SsganError` for what holds no numbers."""
+    if isinstance(images, Tensor):
+        return images
+    try:
+        array = np.asarray(images)
+        return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), ["C", "W"]))
+    except (ValueError, TypeError) as error:
+        raise SsganError(f"images are no array of numbers ({first_line(error)}); use uint8 or floats") from error
 
 
 class Predictor:
@@ -136,7 +147,7 @@ class Classifier(Predictor):
     @torch.inference_mode()
     def answers(self, images: Tensor | np.ndarray[Any, Any]) -> Answers:
         device = next(self.network.parameters()).device
-        checked = self.checked(torch.as_tensor(images))
+        checked = self.checked(as_tensor(images))
         if not len(checked):  # not every network takes none
             return Answers(torch.empty(0, len(self.class_names)), torch.empty(0))
         parts = in_parts(checked)
@@ -179,6 +190,10 @@ class Ensemble(Predictor):
                     f"({', '.join(first.class_names)}) and of {len(member.class_names)} classes of "
                     f"{member.image_shape} images ({', '.join(member.class_names)}) make no ensemble"
                 )
+            if made_by(member) != made_by(first):
+                raise SsganError(
+                    f"classifiers of vectors that {made_by(first)} and {made_by(member)} made make no ensemble"
+                )
             if member.reading != first.reading:
                 raise SsganError(
                     f"classifiers that read pictures as {first.reading} and {member.reading} make no ensemble"
@@ -192,6 +207,12 @@ class Ensemble(Predictor):
 
     def outlier_threshold(self, share: float = 0.01) -> float:
         return fmean(member.outlier_threshold(share) for member in self.members)
+
+
+def made_by(classifier: Classifier) -> str:
+    """Backbone, pixels a side and digest of the weights that made its vectors of images; '' if it does not say, or takes images."""
+    described = classifier.header.get("embedding") or {}
+    return " ".join(str(described[key]) for key in ("backbone", "size", "digest") if key in described)
 
 
 def averaged(each: Sequence[Answers]) -> Answers:

@@ -110,12 +110,18 @@ def load_named(pattern: str, views: bool = False) -> Predictor:
     """
     if views:
         return AveragedViews(load_named(pattern))
+    files = named_files(pattern)
+    return load_classifier(pattern if files == [pattern] else files)
+
+
+def named_files(pattern: str) -> list[str]:
+    """The file of this name, whether it is there or not, or those that ``pattern`` matches; raises `SsganError` if it matches none."""
     if Path(pattern).exists() or not glob.has_magic(pattern):
-        return load_classifier(pattern)
+        return [pattern]
     files = sorted(glob.glob(pattern, recursive=True))
     if not files:
         raise SsganError(f"classifier={pattern}: matches no file")
-    return load_classifier(files)
+    return files
 
 
 def load_generator(path: str | Path) -> ImageGenerator:

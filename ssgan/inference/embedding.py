@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ssgan.errors import SsganError
-from ssgan.inference.classifier import Answers, Predictor
+from ssgan.inference.classifier import Answers, Predictor, as_tensor
 from ssgan.nets.pretrained import Backbone
 
 BATCH_PIXELS = 1 << 20
@@ -77,7 +77,7 @@ class EmbeddedPredictor(Predictor):
         self.reading = predictor.reading
 
     def answers(self, images: Tensor | np.ndarray[Any, Any]) -> Answers:
-        return self.predictor.answers(self.embedder(self.checked(torch.as_tensor(images))))
+        return self.predictor.answers(self.embedder(self.checked(as_tensor(images))))
 
     def outlier_threshold(self, share: float = 0.01) -> float:
         return self.predictor.outlier_threshold(share)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ssgan.errors import SsganError
-from ssgan.inference.classifier import Answers, Ensemble, Predictor, averaged
+from ssgan.inference.classifier import Answers, Ensemble, Predictor, as_tensor, averaged
 
 MOVES = (0, -1, 1)
 """Pixels, along both axes, of views of a classifier that was trained on moved images; airbench94's (Jordan 2024)."""
@@ -46,7 +46,7 @@ class AveragedViews(Predictor):
 
     def each(self, images: Tensor | np.ndarray[Any, Any]) -> list[Answers]:
         """What the predictor says of each view."""
-        whole = self.checked(torch.as_tensor(images))
+        whole = self.checked(as_tensor(images))
         return [self.predictor.answers(moved(whole, move, flip)) for move in self.moves for flip in self.flips]
 
     def outlier_threshold(self, share: float = 0.01) -> float:

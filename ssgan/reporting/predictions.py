@@ -6,6 +6,7 @@ from functools import lru_cache
 from torch import Tensor
 
 from ssgan.data.image_data import ImageData
+from ssgan.data.labels_file import with_labels_of
 from ssgan.data.registry import load_dataset
 from ssgan.errors import SsganError
 from ssgan.inference.classifier import Predictor
@@ -33,15 +34,26 @@ def require_known(data: ImageData, classifier: Predictor) -> None:
 
 
 def data_of(run: Run, data_dir: str, download: bool) -> ImageData:
-    """The data set of a run; raises `SsganError` if it cannot be had."""
+    """The data set of a run, with the labels of its ``labels_file``.
+
+    Raises `SsganError` if it cannot be had, and if it is not what the run was trained on: split.json names images by their place.
+    """
     described = run.config().get("dataset")
     if not isinstance(described, dict) or str(described.get("_target_")).rpartition(".")[0] not in READERS:
         raise SsganError(f"{run.folder / 'config.yaml'} names no data set of ssgan")
     own = {"data_dir": data_dir, "download": download}
-    return _kept(json.dumps({key: own.get(key, value) for key, value in described.items()}))
+    described = {key: own.get(key, value) for key, value in described.items()}
+    data = _kept(json.dumps(described), run.config().get("labels_file"))
+    if run.data_digest() not in (None, data.digest):
+        raise SsganError(
+            f"{run.folder}: {data.name} has other images, labels or class names now than when this run was trained; bring back "
+            f"what it had, or train again"
+        )
+    return data
 
 
 @lru_cache(maxsize=1)
-def _kept(described: str) -> ImageData:
+def _kept(described: str, labels_file: str | None) -> ImageData:
     """The data set of a configuration in JSON; the last one is kept, because a report goes through them in order."""
-    return load_dataset(json.loads(described))
+    data = load_dataset(json.loads(described))
+    return with_labels_of(data, labels_file)[0] if labels_file else data

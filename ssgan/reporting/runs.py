@@ -54,12 +54,19 @@ class Run:
 
     def split(self) -> Split:
         """split.json; raises `SsganError` if it is missing or damaged."""
+        return Split.from_json(self._split_file(), str(self.folder / "split.json"))
+
+    def data_digest(self) -> str | None:
+        """`ImageData.digest` of what the run was trained on, from split.json; None if an earlier version wrote that."""
+        content = self._split_file()
+        return content.get("data") if isinstance(content, dict) else None
+
+    def _split_file(self) -> Any:
         path = self.folder / "split.json"
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            return json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise SsganError(f"{path} is missing or damaged") from error
-        return Split.from_json(content, str(path))
 
     def starts(self) -> list[dict[str, Any]]:
         """environment.json of the first start and of later ones that differ; [] if it is missing or broken."""

@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from uuid import uuid4
@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ssgan.command_schema import COMMANDS
-from ssgan.configuration import GROUPS, register, require_keys
+from ssgan.configuration import GROUPS, register, require_folder_name, require_keys
 from ssgan.configuration_errors import format_hydra_error, no_such_key, of_groups
 from ssgan.errors import SsganError, first_line, print_error
 from ssgan.fields import quoted
@@ -65,9 +65,9 @@ def run(config_name: str, job: Callable[[DictConfig], int], help_text: str | Non
         print(help_text, end="")
         sys.exit(0)
     sys.argv[1:] = [as_string(word, sweeps=not {"-m", "--multirun"}.isdisjoint(sys.argv)) for word in sys.argv[1:]]
-    unknown = unknown_keys(config_name)
-    if unknown:
-        print_error("; ".join(unknown))
+    mistakes = [*unknown_keys(config_name), *elsewhere()]
+    if mistakes:
+        print_error("; ".join(mistakes))
         sys.exit(1)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors come up to here, where they are told in one message
     print_any_name()
@@ -148,6 +148,17 @@ def unknown_keys(config_name: str) -> list[str]:
     known = [field.name for field in fields(owner) if field.name != "defaults"]
     words = [match[1] for word in sys.argv[1:] if (match := re.match(r"(\w+)[^\s=]*=", word))]
     return [no_such_key(word, known) for word in words if word not in (*known, *groups(), "hydra")]
+
+
+def elsewhere() -> Iterator[str]:
+    """A message for each name that would have Hydra make a folder outside of that of all runs."""
+    for word in sys.argv[1:]:
+        key, separator, value = word.partition("=")
+        if separator and key in ("name", "dataset.name"):
+            try:
+                require_folder_name(key, value.strip("'\""))
+            except SsganError as error:
+                yield str(error)
 
 
 def groups() -> set[str]:

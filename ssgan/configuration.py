@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -130,6 +130,13 @@ def condition(config: DictConfig) -> str:
 def run_path(config: DictConfig) -> Path:
     """Where a run's folder is, as conf/config.yaml says it to Hydra."""
     return Path(config.runs_dir) / condition(config) / config.name / f"split{config.split_seed}-seed{config.seed}"
+
+
+def require_folder_name(key: str, value: str) -> None:
+    """Raise `SsganError` for a name that would put a run's folder elsewhere than into ``runs_dir``."""
+    parts = PurePath(value).parts
+    if not parts or ".." in parts or PurePath(value).is_absolute():
+        raise SsganError(f"{key}={value}: it names a folder in runs_dir; use a word")
 
 
 def require_keys(config: DictConfig) -> None:

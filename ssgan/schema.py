@@ -87,7 +87,7 @@ class TrainerConfig:
     limit_train_batches: int | None = key(MISSING, "steps per epoch, to cut epochs short", at_least=1)
     samples_every: int = key(MISSING, "epochs between two grids of generated images", at_least=1)
     samples_count: int = key(MISSING, "images in a grid", at_least=1)
-    checkpoint_minutes: float | None = key(MISSING, "between two checkpoints; null: only after every epoch")
+    checkpoint_minutes: float | None = key(MISSING, "between two checkpoints; null: only after every epoch", at_least=0)
 
 
 @dataclass

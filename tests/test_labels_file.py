@@ -134,6 +134,12 @@ def test_mistakes_are_named(rows: str, message: str, data: ImageData, tmp_path: 
     assert str(error.value).startswith(f"labels_file={tmp_path / 'l.csv'}")
 
 
+def test_two_columns_of_one_name(data: ImageData, tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text("image,label,label\n2,ant,bee\n")
+    with pytest.raises(SsganError, match="2 columns are named label; rename all but one"):
+        with_labels_of(data, str(tmp_path / "l.csv"))
+
+
 def test_files_that_are_no_tables(data: ImageData, tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("path,label\na,b\n")
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")

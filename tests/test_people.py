@@ -340,6 +340,9 @@ def test_duplicates_conflicts_and_leaks_are_told(tmp_path: Path, capsys: pytest.
     assert report["examples"]["leaks"] == ["test/cat/seen.png = cat/0.png"]
     assert report["examples"]["conflicts"] == ["dog/other.png = cat/0.png"]
     assert len(warnings_of(report)) == 2
+    with pytest.raises(SsganError, match=r"strict=true: .* two classes: 1 \(dog/other.png = cat/0.png\)"):
+        read(tmp_path, strict=True)
+    (tmp_path / "dog/other.png").unlink()
     with pytest.raises(SsganError, match=r"strict=true: .*: 1 \(test/cat/seen.png = cat/0.png\)"):
         read(tmp_path, strict=True)
 
@@ -383,6 +386,7 @@ def test_a_table(pictures: Path) -> None:
         (" path , label \r\n pictures/0.png , a \r\n ./pictures/1.png , b \r\n", [0, 1]),
         ("id,path,label\n1,pictures/0.png,1.0\n2,pictures/1.png,\n3,pictures/2.png,10.0\n4,pictures/3.png,2.0\n", None),
         ("path,label\npictures/0.png,1.0\npictures/1.png,nan\npictures/2.png,2.0\n", [0, -1, 1]),
+        ("path,label\npictures/0.png,002\npictures/1.png,001\npictures/2.png,<NA>\n", [1, 0, -1]),
     ],
 )
 def test_tables_as_programs_write_them(text: str, targets: list[int] | None, pictures: Path) -> None:
@@ -393,6 +397,32 @@ def test_tables_as_programs_write_them(text: str, targets: list[int] | None, pic
         assert of_table(path, class_names=["1", "2", "10"]).train_targets.tolist() == [0, -1, 2, 1]
     else:
         assert of_table(path).train_targets.tolist() == targets
+
+
+def test_numbers_with_zeros_before_them_are_words(pictures: Path) -> None:
+    """Kills 002 that is taken for class 2 of these names, counted from 0, and 01 that is taken for 1."""
+    path = write(pictures / "a.csv", "path,label\npictures/0.png,000\npictures/1.png,001\npictures/2.png,002\n")
+    assert of_table(path).class_names == ("000", "001", "002")
+    assert of_table(path, class_names=["002", "001", "000"]).train_targets.tolist() == [2, 1, 0]
+    path = write(pictures / "b.csv", "path,label\npictures/0.png,1\npictures/1.png,01\npictures/2.png,2\n")
+    data = of_table(path)
+    assert data.class_names == ("01", "1", "2")
+    assert "01 and 1 are 2 classes" in data.origin.notes
+
+
+def test_a_column_of_parts_by_another_name(pictures: Path) -> None:
+    """Kills pictures for testing that are trained on, since nobody looked for their column."""
+    rows = "path,label,{}\npictures/0.png,a,train\npictures/1.png,b,train\npictures/2.png,a,test\n"
+    path = write(pictures / "labels.csv", rows.format("Subset"))
+    assert of_table(path).origin.notes == (
+        "column Subset is not read: is it train, test and so on? dataset.split_column=Subset",
+    )
+    assert len(of_table(path, split_column="Subset").test_images) == 1
+    for settings, header in (({}, "Split"), ({"split_column": "subset"}, "Subset")):
+        with pytest.raises(
+            SsganError, match=f"no column {settings.get('split_column', 'split')}; it has path, label, {header}"
+        ):
+            of_table(write(pictures / "labels.csv", rows.format(header)), **settings)
 
 
 @pytest.mark.parametrize(
@@ -409,6 +439,7 @@ def test_tables_as_programs_write_them(text: str, targets: list[int] | None, pic
         ),
         ("path,label\npictures/0.png,a,x\n", "row 2 has another number of cells"),
         ("path,label\n", "has no rows"),
+        ("path,label,label\npictures/0.png,a,x\npictures/1.png,b,x\n", "2 columns are named label. Rename all but one"),
         ("path,label\npictures/0.png,a\npictures/1.png,a\n", "1 class. A classifier needs two"),
         ("path,label\npictures/0.png,0.5\npictures/1.png,1\n", "label 0.5: use whole numbers or words"),
     ],
@@ -459,6 +490,10 @@ def test_labels_in_any_form(labels: np.ndarray, targets: list[int], names: tuple
         (["c", "a", ""], ["c", "b", "a"], [0, 2, -1]),
         ([8, 3, 5], ["3", "5", "8"], [2, 0, 1]),
         ([0, 2, 1], ["0", "1", "2"], [0, 2, 1]),
+        ([10, 30, 20], ["30.0", "20.0", "10.0"], [2, 0, 1]),
+        ([True, False, True], ["True", "False"], [0, 1, 0]),
+        ([True, False, True], ["no", "yes"], [1, 0, 1]),
+        (["None", "a", "None"], ["a", "None"], [1, 0, 1]),
     ],
 )
 def test_labels_with_class_names(labels: list[Any], names: list[str], targets: list[int]) -> None:
@@ -482,7 +517,18 @@ def test_labels_with_class_names(labels: list[Any], names: list[str], targets: l
         ),
         ([0, 1, 5, 1, 0], {"class_names": ["a", "b"]}, r"0 to 5. They must be 0\.\.1"),
         (["a", "b", "x", "a", "b"], {"class_names": ["a", "b"]}, "label 'x' is none of the class names, a, b"),
+        (
+            [0, 1, 2, 1, 2],
+            {"class_names": ["002", "001", "000"]},
+            "label 0 could be the class named 000 or class 0 counted from 0, 002",
+        ),
+        ([0.0, 1.0, 1.0, 0.0, 1.0], {"class_names": ["1.0", "0.0"]}, "label 0 could be the class named 0.0 or"),
         ([0.5, 1, 0, 0, 1], {}, r"label 0\.5: use whole numbers"),
+        ([np.inf, 1, 0, 0, 1], {}, "label inf: use whole numbers"),
+        (["a", "b", "None", "a", "None"], {}, "label None stands on 2 images.*no_label=None.*class_names"),
+        (["a", "b", "X", "a", "X"], {"no_label": "x"}, "no_label=x, and no label is that; they are X, a, b"),
+        ([0, 1, 1, 0, 1], {"no_label": 255}, "no_label=255, and no label is that; they are 0, 1"),
+        ([0, 1, 1, 0, 1], {"no_label": "?"}, r"no_label=\?, and no label is that"),
         ([[0.2, 0.8]] * 5, {}, "rows of 2 numbers. Use rows with a single 1"),
         ([["a", "b"]] * 5, {}, r"shape \(5, 2\). It needs one label per image"),
         ([1, 1, 1, 1, 1], {}, "1 class. A"),
@@ -495,12 +541,18 @@ def test_labels_that_could_mean_two_things(labels: list[Any], settings: dict[str
         from_arrays(np.zeros((5, 8, 8), np.uint8), np.array(labels), **settings)
 
 
-@pytest.mark.parametrize("code", [255, -100, "unknown"])
+@pytest.mark.parametrize("code", [255, -100, "unknown", "None"])
 def test_a_code_for_no_label(code: int | str) -> None:
     labels = np.array(["0", "1", code]) if isinstance(code, str) else np.array([0, 1, code])
     data = from_arrays(np.zeros((3, 8, 8), np.uint8), labels, no_label=code)
     assert data.train_targets.tolist() == [0, 1, -1]
     assert data.class_names == ("0", "1")
+
+
+def test_a_code_in_words() -> None:
+    """As a command line or JSON may have it."""
+    data = from_arrays(np.zeros((3, 8, 8), np.uint8), np.array([0, 255, 1]), no_label="255")
+    assert data.train_targets.tolist() == [0, -1, 1]
 
 
 def test_labels_of_training_and_test_are_read_alike() -> None:
@@ -581,6 +633,18 @@ def test_test_images_are_in_the_range_of_training_images() -> None:
     """Kills floats in [0, 1] for training and 0..255 for testing, which would be white."""
     with pytest.raises(SsganError, match="x_test holds values from 0 to 255, x_train up to 1"):
         from_arrays(LEVELS / 255, Y, LEVELS.astype(float), Y)
+    deep = LEVELS[..., 0].astype(np.uint16) * 16
+    for training, testing in (
+        (LEVELS, LEVELS / 255),
+        (deep, LEVELS[..., 0]),
+        (deep, deep * 16),
+        (deep, LEVELS[..., 0] / 255),
+    ):
+        with pytest.raises(SsganError, match=r"x_test is .*, x_train .* up to .* Use one type and one range for all"):
+            from_arrays(training, Y, testing, Y)
+    notes = from_arrays(LEVELS, Y, LEVELS // 255, Y).origin.notes
+    assert notes == ("x_test: no value is above 1, and in x_train they are up to 255",)
+    assert not from_arrays(LEVELS, Y, np.zeros_like(LEVELS, dtype=float), Y).origin.notes  # black in any range
 
 
 def test_the_arrays_of_medmnist(tmp_path: Path) -> None:
@@ -608,6 +672,17 @@ def test_npy_files_are_mapped(tmp_path: Path) -> None:
 def test_two_arrays_for_one_purpose_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "own.npz", x_train=LEVELS, images=LEVELS, y_train=Y)
     with pytest.raises(SsganError, match="holds x_train and images, and each could be x_train"):
+        npz("own", str(tmp_path / "own.npz"))
+
+
+@pytest.mark.parametrize("name", ["x_unlabeled", "X_extra", "unlabeled", "images_2", "x_tst"])
+def test_arrays_that_nothing_would_read(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Kills a pool or a test set that is left out without a word."""
+    np.savez(tmp_path / "own.npz", x_train=LEVELS, y_train=Y, ids=Y)
+    npz("own", str(tmp_path / "own.npz"))
+    assert "not read: ids" in capsys.readouterr().err
+    np.savez(tmp_path / "own.npz", x_train=LEVELS, y_train=Y, **{name: LEVELS})
+    with pytest.raises(SsganError, match=f"holds {name}, which is none of the arrays of a data set"):
         npz("own", str(tmp_path / "own.npz"))
 
 

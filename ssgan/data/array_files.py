@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ssgan.data.arrays import find_arrays
-from ssgan.errors import DAMAGED, SsganError, first_line
+from ssgan.errors import DAMAGED, SsganError, first_line, warn
 
 Array = np.ndarray[Any, Any]
 
@@ -32,13 +32,21 @@ def read_data_arrays(path: Path) -> dict[str, Array]:
         raise SsganError(f"{path}: no such file")
     if path.is_dir() or path.suffix.lower() == ".npy":
         folder = path if path.is_dir() else path.parent
-        names = find_arrays(sorted(file.stem for file in folder.glob("*.npy")), str(path))
+        names = _found(sorted(file.stem for file in folder.glob("*.npy")), path)
         if path.is_file() and path.stem not in names.values():
             raise SsganError(f"{path}: name the file x_train.npy, beside y_train.npy, or their folder")
         return {key: read_npy(folder / f"{name}.npy") for key, name in names.items()}
-    names = find_arrays(names_in(path), str(path))
+    names = _found(names_in(path), path)
     arrays = read_arrays(path, names.values())
     return {key: arrays[name] for key, name in names.items()}
+
+
+def _found(present: list[str], path: Path) -> dict[str, str]:
+    names = find_arrays(present, str(path))
+    others = [name for name in present if name not in names.values()]
+    if others:
+        warn(f"{path}: not read: {', '.join(others)}")
+    return names
 
 
 def holds_vectors(path: Path) -> bool:

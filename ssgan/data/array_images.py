@@ -33,6 +33,8 @@ def as_images(parts: Mapping[str, Array]) -> tuple[dict[str, Tensor], list[str]]
     for what, array in parts.items():
         if array.ndim != parts[first].ndim or array.dtype.kind not in "buif":
             raise SsganError(f"{what} has the shape {array.shape} of {array.dtype}, {first} {parts[first].shape}.")
+        if what != first and array.size:
+            _check_scale(array, parts[first], levels, what, first, notes)
         out[what] = _laid_out(_scaled(array, levels, what), what, may_be_empty=what != first)
     shapes = {what: tuple(images.shape[1:]) for what, images in out.items() if len(images)}
     different = [what for what, shape in shapes.items() if shape != out[first].shape[1:]]
@@ -86,6 +88,23 @@ def _levels(images: Array, what: str, notes: list[str]) -> tuple[float, float]:
     if high <= DARK:
         notes.append(f"{what}: no value is above {high:g} of 255; scale them to 0..255 if that is not meant")
     return 0.0, 255.0
+
+
+def _check_scale(
+    images: Array, others: Array, levels: tuple[float, float], what: str, first: str, notes: list[str]
+) -> None:
+    """Raise `SsganError` for ``images`` on another scale than ``others``, those of ``first``, and add a note if they may be."""
+    high = float(images.max())
+    deep = levels[1] > 255  # whole numbers, of which those of training say what is white
+    if (images.dtype.kind == "f" and 0 < high <= 1 < levels[1]) or (
+        deep and (images.dtype.newbyteorder("=") != others.dtype.newbyteorder("=") or high > 2 * levels[1])
+    ):
+        raise SsganError(
+            f"{what} is {images.dtype} up to {high:g}, {first} {others.dtype} up to {float(others.max()):g}. Use one type and one "
+            f"range for all."
+        )
+    if not deep and images.dtype.kind in "ui" and high <= DARK < float(others.max()):
+        notes.append(f"{what}: no value is above {high:g}, and in {first} they are up to {float(others.max()):g}")
 
 
 def _scaled(images: Array, levels: tuple[float, float], what: str) -> Array:

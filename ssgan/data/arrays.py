@@ -1,6 +1,7 @@
 """A user's arrays as a data set: images and labels in any of their usual forms."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,8 +41,14 @@ ALIASES = {
 """The names of arrays in a file, ours first; MedMNIST's are train_images, train_labels and so on."""
 
 
+LIKE_A_PART = re.compile("unlab|^[xX]_|^[yY]_|_[xX]$|_[yY]$|images|labels")
+"""Names of arrays that hold images or labels of some kind."""
+
+
 def find_arrays(present: Sequence[str], what: str) -> dict[str, str]:
-    """Which of the names ``present`` is which array; raises `SsganError` if two could be the same one, or training's are missing."""
+    """Which of the names ``present`` is which array; raises `SsganError` if two could be the same one, training's are missing,
+    or others look like images or labels that nothing would read.
+    """
     found: dict[str, str] = {}
     for key, aliases in ALIASES.items():
         there = [alias for alias in aliases if alias in present]
@@ -49,6 +56,12 @@ def find_arrays(present: Sequence[str], what: str) -> dict[str, str]:
             raise SsganError(f"{what}: holds {' and '.join(there)}, and each could be {key}. Leave one of them.")
         if there:
             found[key] = there[0]
+    apart = [name for name in present if LIKE_A_PART.search(name) and name not in found.values()]
+    if apart and {"x_train", "y_train"} <= found.keys():
+        raise SsganError(
+            f"{what}: holds {', '.join(apart)}, which is none of the arrays of a data set. Put images without a label into x_train, "
+            f"with -1 in y_train; rename the others: x_validation, y_validation, x_test, y_test; or leave them out."
+        )
     missing = [key for key in ("x_train", "y_train") if key not in found]
     halves = [part for part in PARTS if (f"x_{part}" in found) != (f"y_{part}" in found)]
     if missing or halves:

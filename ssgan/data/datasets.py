@@ -12,7 +12,7 @@ from torch import Tensor
 from ssgan.data.array_files import names_in, read_arrays, read_data_arrays
 from ssgan.data.arrays import image_data
 from ssgan.data.image_data import ImageData
-from ssgan.data.inspection import require_no_leaks
+from ssgan.data.inspection import require_strict
 from ssgan.errors import SsganError, first_line
 from ssgan.files import exclusive
 
@@ -73,7 +73,7 @@ def npz(
     """
     data = image_data(name, read_data_arrays(Path(path)), path, class_names, no_label)
     if strict:
-        require_no_leaks(data)
+        require_strict(data)
     return data
 
 

@@ -93,9 +93,15 @@ def file_of(data: ImageData, position: int) -> str:
     raise AssertionError(position)
 
 
-def require_no_leaks(data: ImageData) -> None:
-    """Raise `SsganError` if a test or validation image has the pixels of a training image."""
-    _, _, leaks = same_pixels(data)
+def require_strict(data: ImageData) -> None:
+    """Raise `SsganError` if a test or validation image has the pixels of a training image, or two of these with two labels."""
+    _, conflicts, leaks = same_pixels(data)
+    if conflicts:
+        copy, first = conflicts[0]
+        raise SsganError(
+            f"dataset.strict=true: images of {data.name} that stand in two classes: {len(conflicts)} ({file_of(data, copy)} = "
+            f"{file_of(data, first)}). Remove the one whose label is wrong."
+        )
     if leaks:
         copy, first = leaks[0]
         raise SsganError(

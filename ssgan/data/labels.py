@@ -1,7 +1,7 @@
 """Labels as people have them, and the classes that they name: words, whole numbers, one-hot rows, and what stands for "not labeled"."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ def parse_labels(
         or one-hot rows, (N, K). Not labeled are -1, NaN, None, an empty word, a row of zeros and ``no_label``
     class_names: in the order of the targets. Labels are these words, numbers 0..K-1, or as many other numbers in order;
         by default the classes are the words in natural order, or the numbers, if these are 0..K-1 or 1..K
-    no_label: one more label that means "not labeled"
+    no_label: one more label that means "not labeled"; it has to be there
 
     Raises `SsganError` for labels that could mean two things, naming the way out.
     """
@@ -43,9 +43,10 @@ def parse_labels(
     names = None if class_names is None else tuple(map(str, class_names))
     if names is not None and len(set(names)) < len(names):
         raise SsganError(f"class_names: {', '.join(names)} has a name twice")
-    whole = {what: _whole_numbers(labels, no_label) for what, labels in flat.items()}
+    flat = {what: _as_named(labels, names) for what, labels in flat.items()}
+    whole = {what: _whole_numbers(labels) for what, labels in flat.items()}
     if all(numbers is not None for numbers in whole.values()):
-        targets, names, notes = _of_numbers(whole, names)  # type: ignore[arg-type]
+        targets, names, notes = _of_numbers(_without_code(whole, no_label), names)  # type: ignore[arg-type]
     else:
         targets, names, notes = _of_words(flat, names, no_label)
     if len(names) < 2:
@@ -72,7 +73,30 @@ def _flattened(labels: Array, what: str) -> Array:
     )
 
 
-def _whole_numbers(labels: Array, no_label: int | str | None) -> Array | None:
+def _as_named(labels: Array, names: tuple[str, ...] | None) -> Array:
+    """Booleans as the words, if the classes are named true and false in any case and order; other labels as they are."""
+    if labels.dtype.kind != "b" or names is None or sorted(map(str.casefold, names)) != ["false", "true"]:
+        return labels
+    false, true = sorted(names, key=str.casefold)
+    return np.where(labels, true, false)
+
+
+def _without_code(parts: dict[str, Array], no_label: int | str | None) -> dict[str, Array]:
+    """Whole numbers with `NO_LABEL` in place of ``no_label``, which has to be there."""
+    if no_label is None:
+        return parts
+    code = int(no_label) if re.fullmatch(r"-?\d+", str(no_label)) else None
+    if code is None or not any((labels == code).any() for labels in parts.values()):
+        raise SsganError(_absent(parts, no_label, np.unique(np.concatenate(list(parts.values()))).tolist()))
+    return {what: np.where(labels == code, NO_LABEL, labels) for what, labels in parts.items()}
+
+
+def _absent(parts: Collection[str], no_label: int | str, present: Sequence[Any]) -> str:
+    shown = ", ".join(map(str, present[:8])) + (", ..." if len(present) > 8 else "")
+    return f"{', '.join(parts)}: dataset.no_label={no_label}, and no label is that; they are {shown}. Correct it or leave it out."
+
+
+def _whole_numbers(labels: Array) -> Array | None:
     """Labels that are all numbers, as int64; None if they are words."""
     if labels.dtype.kind == "O":
         kept = [value for value in labels.tolist() if not _is_missing(value)]
@@ -84,13 +108,13 @@ def _whole_numbers(labels: Array, no_label: int | str | None) -> Array | None:
     if labels.dtype.kind == "f":
         known = ~np.isnan(labels)
         if not np.array_equal(labels[known], np.round(labels[known])) or (np.abs(labels[known]) > 2**53).any():
-            fraction = next(value for value in labels[known].tolist() if value != round(value) or abs(value) > 2**53)
+            fraction = next(value for value in labels[known].tolist() if abs(value) > 2**53 or value != round(value))
             raise SsganError(f"label {fraction}: use whole numbers or words for classes, NaN or -1 for no label")
         labels = np.where(known, labels, NO_LABEL)
     if labels.dtype.kind not in "iuf":
         return None
     numbers: Array = labels.astype(np.int64)
-    return np.where(numbers == no_label, NO_LABEL, numbers) if isinstance(no_label, int) else numbers
+    return numbers
 
 
 def _is_missing(value: Any) -> bool:
@@ -118,7 +142,7 @@ def _of_numbers(
     if names is None and 0 not in present and present.size:
         names = tuple(map(str, present.tolist()))
         targets = {part: _positions(labels, present) for part, labels in parts.items()}
-        return targets, names, [f"labels are 1..{count}: the classes have these names"]
+        return targets, names, [f"labels are 1..{present[-1]}: the classes have these names"]
     return parts, names or tuple(map(str, range(count))), []
 
 
@@ -127,18 +151,19 @@ def _named_numbers(
 ) -> tuple[dict[str, Array], tuple[str, ...], list[str]]:
     """Labels that are positions in ``names``, or their words (names may be numbers), or as many numbers in order."""
     what, words = ", ".join(parts), list(map(str, present.tolist()))
+    plain = [_plain(name) for name in names]
     by_position = present[-1] < len(names)
-    by_word = all(word in names for word in words)
-    agree = by_word and [names.index(word) for word in words] == present.tolist()
+    by_word = all(word in plain for word in words)
+    agree = by_word and [plain.index(word) for word in words] == present.tolist()
     if by_position and by_word and not agree:
         raise SsganError(
-            f"{what}: label {words[0]} could be the class named {words[0]} or class {words[0]} counted from 0, "
-            f"{names[int(words[0])]}. Use the names as labels, or names that are no numbers."
+            f"{what}: label {words[0]} could be the class named {names[plain.index(words[0])]} or class {words[0]} counted "
+            f"from 0, {names[int(words[0])]}. Use the names as labels, or names that are no numbers."
         )
     if by_position:
         return parts, names, []
     if by_word:
-        order = np.array([names.index(word) for word in words])
+        order = np.array([plain.index(word) for word in words])
         return {part: _positions(labels, present, order) for part, labels in parts.items()}, names, []
     if present.size != len(names) or any(name.isdecimal() for name in names):
         raise SsganError(
@@ -148,6 +173,11 @@ def _named_numbers(
     told = ", ".join(f"{word} is {name}" for word, name in zip(words[:3], names, strict=False))
     targets = {part: _positions(labels, present) for part, labels in parts.items()}
     return targets, names, [f"labels are {words[0]}..{words[-1]}: {told}{' and so on' if len(names) > 3 else ''}"]
+
+
+def _plain(name: str) -> str:
+    """A name that is a number, like 1.0 or 01, as Python writes a whole one: 1."""
+    return str(int(float(name))) if re.fullmatch(r"-?\d+(\.0*)?", name) else name
 
 
 def _positions(labels: Array, present: Array, order: Array | None = None) -> Array:
@@ -177,8 +207,18 @@ def _gaps(what: str, everything: Array, present: Array) -> str:
 def _of_words(
     parts: dict[str, Array], names: tuple[str, ...] | None, no_label: int | str | None
 ) -> tuple[dict[str, Array], tuple[str, ...], list[str]]:
-    words = {what: [_word(label, what, no_label) for label in labels.tolist()] for what, labels in parts.items()}
+    words = {what: [_word(label, what) for label in labels.tolist()] for what, labels in parts.items()}
     present = sorted({word for of_part in words.values() for word in of_part if word is not None}, key=natural)
+    if no_label is not None:
+        if str(no_label) not in present:
+            raise SsganError(_absent(parts, no_label, present))
+        present.remove(str(no_label))
+    if "None" in present and "None" not in (names or ()):
+        count = sum(word == "None" for of_part in words.values() for word in of_part)
+        raise SsganError(
+            f"{', '.join(parts)}: label None stands on {count} images. If it means no label, say dataset.no_label=None; if it is a "
+            f"class, name it in class_names."
+        )
     if names is None:
         names = tuple(present)
     unknown = [word for word in present if word not in names]
@@ -186,12 +226,16 @@ def _of_words(
         raise SsganError(
             f"{', '.join(parts)}: label {unknown[0]!r} is none of the class names, {', '.join(names[:20])}"
         )
-    index = {name: number for number, name in enumerate(names)} | {None: NO_LABEL}
+    index = (
+        {name: number for number, name in enumerate(names)}
+        | {None: NO_LABEL}
+        | ({} if no_label is None else {str(no_label): NO_LABEL})
+    )
     targets = {what: np.array([index[word] for word in of_part], dtype=np.int64) for what, of_part in words.items()}
     return targets, names, _alike(present)
 
 
-def _word(label: Any, what: str, no_label: int | str | None) -> str | None:
+def _word(label: Any, what: str) -> str | None:
     if _is_missing(label):
         return None
     if isinstance(label, bytes):
@@ -200,12 +244,12 @@ def _word(label: Any, what: str, no_label: int | str | None) -> str | None:
         except UnicodeDecodeError as error:
             raise SsganError(f"{what}: label {label!r} is not UTF-8. Store labels as text.") from error
     word = str(label).strip()
-    return None if word.lower() in MISSING or word == str(no_label) or word == str(NO_LABEL) else word
+    return None if word.lower() in MISSING or word == str(NO_LABEL) else word
 
 
 def _alike(names: Sequence[str]) -> list[str]:
-    """A note for names that differ in their case alone."""
+    """A note for names that differ in their case, or in zeros before a number, alone."""
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(name.casefold(), []).append(name)
+        groups.setdefault(re.sub(r"(?<!\d)0+(?=\d)", "", name.casefold()), []).append(name)
     return [f"{' and '.join(group)} are {len(group)} classes" for group in groups.values() if len(group) > 1]

@@ -9,7 +9,7 @@ import torch
 
 from ssgan.data.decoded import Shape, decoded, relative
 from ssgan.data.image_data import ImageData, Origin
-from ssgan.data.inspection import require_no_leaks
+from ssgan.data.inspection import require_strict
 from ssgan.data.picture_files import and_skipped, listed_suffixes
 from ssgan.errors import SsganError, warn
 from ssgan.reading import PictureReading
@@ -87,5 +87,5 @@ def read_listing(
         ),
     )
     if strict:
-        require_no_leaks(data)
+        require_strict(data)
     return data

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
@@ -12,13 +13,16 @@ import numpy as np
 
 from ssgan.data.folder import part_of
 from ssgan.data.image_data import ImageData
-from ssgan.data.labels import NO_LABEL, parse_labels
+from ssgan.data.labels import MISSING, NO_LABEL, parse_labels
 from ssgan.data.picture_files import skipped_file
 from ssgan.data.pictures import Listing, read_listing
 from ssgan.errors import SsganError, first_line
 
 Row = dict[str, str]
 
+SPLIT_COLUMN = "split"
+"""Where no key names another one."""
+NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 SAID = 3
 """Files that are not there, of which a message names this many."""
 
@@ -66,12 +70,7 @@ def read_rows(file: Path, columns: tuple[str, str, str]) -> list[Row]:
     try:
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         reader.fieldnames = [word.strip() for word in reader.fieldnames or []]
-        missing = [column for column in columns[:2] if column not in reader.fieldnames]
-        if missing:
-            has = ", ".join(reader.fieldnames[:8]) or "nothing"
-            raise SsganError(
-                f"{key}: no column {missing[0]}; it has {has}. Name yours: dataset.path_column=, dataset.label_column="
-            )
+        check_columns(key, reader.fieldnames, columns)
         rows = list(reader)
     except csv.Error as error:
         raise SsganError(f"{key}: not a table of comma-separated values ({error})") from error
@@ -79,6 +78,36 @@ def read_rows(file: Path, columns: tuple[str, str, str]) -> list[Row]:
         if None in row or None in row.values():
             raise SsganError(f"{key}: row {number} has another number of cells than the header")
     return [{column: word.strip() for column, word in row.items()} for row in rows]
+
+
+def check_columns(key: str, names: Sequence[str], columns: tuple[str, str, str]) -> None:
+    """Raise `SsganError` if one of ``columns`` is not among ``names``, or is there twice; that of parts may be missing if nobody
+    named it, and if no other one could be it.
+    """
+    missing = [column for column in columns[:2] if column not in names]
+    optional = columns[2] == SPLIT_COLUMN and columns[2].casefold() not in map(str.casefold, names)
+    if columns[2] not in names and not optional:
+        missing.append(columns[2])
+    if missing:
+        raise SsganError(
+            f"{key}: no column {missing[0]}; it has {', '.join(names[:8]) or 'nothing'}. Name yours: dataset.path_column=, "
+            f"dataset.label_column=, dataset.split_column="
+        )
+    twice = [column for column in columns if names.count(column) > 1]
+    if twice:
+        raise SsganError(f"{key}: {names.count(twice[0])} columns are named {twice[0]}. Rename all but one.")
+
+
+def like_parts(rows: list[Row], columns: tuple[str, str, str]) -> list[str]:
+    """A note for each column, if there is none of parts, that looks like one."""
+    if columns[2] in rows[0]:
+        return []
+    others = {column: {row[column] for row in rows} for column in rows[0] if column not in columns}
+    return [
+        f"column {column} is not read: is it train, test and so on? dataset.split_column={column}"
+        for column, words in others.items()
+        if len(words) > 1 and all(part_of(word) not in (None, "unlabeled") for word in words)
+    ]
 
 
 def list_table(
@@ -96,6 +125,7 @@ def list_table(
     targets, names, notes = parse_labels(
         {f"{key}: column {label_column}": as_numbers([row[label_column] for row in rows])}, class_names, no_label
     )
+    notes += like_parts(rows, columns)
     labels = next(iter(targets.values())).tolist()
     parts: dict[str, list[tuple[Path, int]]] = {"train": [], "validation": [], "test": []}
     to_predict: list[Path] = []
@@ -135,11 +165,14 @@ def list_table(
 
 
 def as_numbers(words: list[str]) -> np.ndarray[Any, Any]:
-    """Labels as numbers where all that are there are numbers (pandas makes 3.0 of 3 beside an empty cell), else as words."""
-    try:
-        return np.array([float(word) if word else np.nan for word in words])
-    except ValueError:
-        return np.array(words, dtype=object)
+    """Labels as numbers where all that are there are numbers (pandas makes 3.0 of 3 beside an empty cell), else as words.
+
+    007 is a word: as a number it would be the same as 7, and have another name.
+    """
+    given = [None if word.lower() in MISSING else word for word in words]
+    if all(word is None or NUMBER.fullmatch(word) for word in given):
+        return np.array([np.nan if word is None else float(word) for word in given])
+    return np.array(words, dtype=object)
 
 
 def _part(word: str, row: int, key: str, column: str) -> str:

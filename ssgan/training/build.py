@@ -14,6 +14,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from ssgan import methods
+from ssgan.configuration import require_folder_name
 from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.image_data import ImageData
@@ -36,6 +37,8 @@ def check(config: DictConfig) -> None:
         if not isinstance(value, DictConfig):
             raise SsganError(f"{group}={value}: it has keys of its own, {group}.<key>=; --cfg job lists them")
     check_ranges(OmegaConf.to_object(config))
+    for key in ("name", "dataset.name"):
+        require_folder_name(key, OmegaConf.select(config, key))
     check_processes(config)
     for player in ("classifier_optimizer", "generator_optimizer"):
         if player in config.method:

@@ -116,7 +116,7 @@ class Lifecycle(pl.LightningModule):
 
     def seed_noise(self, *key: str) -> None:
         """Let the noise of networks from here on be a function of the step and ``key``: passes after the same one share it."""
-        seeds = (self.seed, self.global_rank, self.step_number, *key)
+        seeds: tuple[int | str, ...] = (self.seed, self.global_rank, self.step_number, *key)
         # Not torch.manual_seed: where CUDA is built in but not in use, each call adds to a list that nothing empties.
         torch.default_generator.manual_seed(derive_seed("noise", *seeds))
         if self.device.type == "cuda":

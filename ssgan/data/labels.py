@@ -226,11 +226,8 @@ def _of_words(
         raise SsganError(
             f"{', '.join(parts)}: label {unknown[0]!r} is none of the class names, {', '.join(names[:20])}"
         )
-    index = (
-        {name: number for number, name in enumerate(names)}
-        | {None: NO_LABEL}
-        | ({} if no_label is None else {str(no_label): NO_LABEL})
-    )
+    unlabeled = (None,) if no_label is None else (None, str(no_label))
+    index = {name: number for number, name in enumerate(names)} | dict.fromkeys(unlabeled, NO_LABEL)
     targets = {what: np.array([index[word] for word in of_part], dtype=np.int64) for what, of_part in words.items()}
     return targets, names, _alike(present)
 

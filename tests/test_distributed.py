@@ -112,7 +112,7 @@ def test_several_processes_are_one(digits: ImageData, method: str) -> None:
 
 DDP = ("trainer=ddp", "devices=2")
 FOLDER = "digits@50/improved_gan/split0-seed0"
-LONG = ("method.epochs=8", "validation=100", "trainer.checkpoint_minutes=0")
+LONG = ("method.epochs=4", "validation=100", "trainer.checkpoint_minutes=0")
 
 
 @pytest.fixture(autouse=True)

@@ -57,9 +57,11 @@ class Run:
         return Split.from_json(self._split_file(), str(self.folder / "split.json"))
 
     def data_digest(self) -> str | None:
-        """`ImageData.digest` of what the run was trained on, from split.json; None if an earlier version wrote that."""
-        content = self._split_file()
-        return content.get("data") if isinstance(content, dict) else None
+        """`ImageData.digest` of what the run was trained on, from split.json; None if that does not say it."""
+        try:
+            return dict(self._split_file()).get("data")
+        except (SsganError, TypeError, ValueError):
+            return None
 
     def _split_file(self) -> Any:
         path = self.folder / "split.json"

@@ -29,8 +29,8 @@ from ssgan.training.environment import environment
 
 RESULT = Path(__file__).parent / "results" / "peers.json"
 ROUNDS = 3
-STEPS = {"gan": 60, "fixmatch": 3}
-"""Timed in each round, after as many that are not."""
+STEPS = {"gan": 200, "fixmatch": 3}
+"""Timed in each round, after as many that are not. Those of ssgan include what it does at the end of an epoch, such as a checkpoint."""
 UNLABELED = {"gan": 100, "fixmatch": 448}
 OVERRIDES = {
     "gan": ["dataset=mnist", "method=improved_gan", "labels=100", "method.batch_size=100"],

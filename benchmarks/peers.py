@@ -202,12 +202,21 @@ def seconds_of_ssgan(kind: str, *more: str) -> float:
         command = [sys.executable, "-m", "ssgan.fit", *OVERRIDES[kind], f"trainer.limit_train_batches={steps}", *more]
         command += ["method.epochs=2", "method.warm_up_epochs=0", "method.ramp_up_epochs=0", f"runs_dir={runs}"]
         command += ["trainer.samples_every=1000000"]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        if done.returncode:
-            raise SystemExit(f"{' '.join(command)} did not run:\n{done.stderr}")
-        with next(Path(runs).rglob("metrics.csv")).open() as file:
-            first, second = (float(row["seconds"]) for row in csv.DictReader(file))
-    return (second - first) / steps
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as run:
+            while len(seconds := list(epochs_in(Path(runs)))) < 2:
+                if run.poll() not in (None, 0):
+                    raise SystemExit(f"{' '.join(command)} did not run:\n{run.communicate()[1]}")
+                time.sleep(0.5)
+            run.terminate()  # what follows the last epoch, such as the test, takes longer than these few steps
+            run.communicate()
+    return (seconds[1] - seconds[0]) / steps
+
+
+def epochs_in(runs: Path) -> Iterator[float]:
+    """When each epoch ended, in seconds of training, as the run's metrics.csv has it so far."""
+    for path in runs.rglob("metrics.csv"):
+        with path.open() as file:
+            yield from (float(row["seconds"]) for row in csv.DictReader(file) if row["seconds"])
 
 
 def main() -> None:

@@ -204,7 +204,7 @@ def seconds_of_ssgan(kind: str, *more: str) -> float:
         command += ["trainer.samples_every=1000000"]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as run:
             while len(seconds := list(epochs_in(Path(runs)))) < 2:
-                if run.poll() not in (None, 0):
+                if run.poll() is not None:
                     raise SystemExit(f"{' '.join(command)} did not run:\n{run.communicate()[1]}")
                 time.sleep(0.5)
             run.terminate()  # what follows the last epoch, such as the test, takes longer than these few steps

@@ -57,13 +57,13 @@ def read_rows(key: str, path: str) -> list[tuple[str, str]]:
     """Image and label of every row; raises `SsganError` for a file that is no such table."""
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
-        rows = list(csv.DictReader(io.StringIO(text), strict=True))
+        reader = csv.DictReader(io.StringIO(text), strict=True)
+        rows, columns = list(reader), list(reader.fieldnames or ())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SsganError(f"{key}: cannot be read as a table ({first_line(error)})") from error
-    header = text.partition("\n")[0].strip().split(",")
-    twice = [column for column in (IMAGE, LABEL) if header.count(column) > 1]
+    twice = [column for column in (IMAGE, LABEL) if columns.count(column) > 1]
     if twice:
-        raise SsganError(f"{key}: {header.count(twice[0])} columns are named {twice[0]}; rename all but one")
+        raise SsganError(f"{key}: {columns.count(twice[0])} columns are named {twice[0]}; rename all but one")
     if not rows or not {IMAGE, LABEL} <= rows[0].keys():
         raise SsganError(f"{key}: needs a first line with the columns {IMAGE} and {LABEL}, and rows below it")
     return [((row[IMAGE] or "").strip(), (row[LABEL] or "").strip()) for row in rows]

@@ -143,7 +143,7 @@ def page_of(page: Page) -> Any:
         with gr.Row():
             with gr.Column():
                 with gr.Tab("A picture"):
-                    picture = gr.Image(type="filepath", label="Picture", sources=["upload", "clipboard"])
+                    picture: Any = gr.Image(type="filepath", label="Picture", sources=["upload", "clipboard"])
                     # The file as it is: Gradio's own reading drops transparency, clips 16 bits, and fails where it is broken.
                     picture.preprocess = lambda payload: payload and payload.path
                 with gr.Tab("A drawing"):

@@ -8,10 +8,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ssgan.errors import SsganError, first_line
+
 PixelRange = tuple[float, float]
 
 AT_ONCE = 1000 * 3 * 32 * 32
 """Values of the images that a network sees together where no batch size says how many: a thousand of CIFAR-10."""
+
+
+def as_tensor(images: Tensor | np.ndarray[Any, Any]) -> Tensor:
+    """``images`` as a tensor, whatever the order of an array in memory; raises `SsganError` for what holds no numbers."""
+    if isinstance(images, Tensor):
+        return images
+    try:
+        array = np.asarray(images)
+        return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), ["C", "W"]))
+    except (ValueError, TypeError) as error:
+        raise SsganError(f"images are no array of numbers ({first_line(error)}); use uint8 or floats") from error
 
 
 def at_once(image_shape: Sequence[int], at_most: int = 1000) -> int:

@@ -10,7 +10,8 @@ import torch
 
 from ssgan.data.array_images import Array, as_images
 from ssgan.data.image_data import ImageData, Origin
-from ssgan.data.labels import NO_LABEL, parse_labels
+from ssgan.data.labels import parse_labels
+from ssgan.data.no_label import NO_LABEL
 from ssgan.errors import SsganError, first_line
 from ssgan.inference.embedding import Embedding
 from ssgan.reading import AS_IS, PictureReading

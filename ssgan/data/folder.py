@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ssgan.data.image_data import ImageData
-from ssgan.data.labels import NO_LABEL, natural
+from ssgan.data.labels import natural
+from ssgan.data.no_label import NO_LABEL
 from ssgan.data.picture_files import OWN, junk, pictures_in, skipped_file
 from ssgan.data.pictures import Listing, read_listing
 from ssgan.errors import SsganError

@@ -13,7 +13,8 @@ import numpy as np
 
 from ssgan.data.folder import part_of
 from ssgan.data.image_data import ImageData
-from ssgan.data.labels import MISSING, NO_LABEL, parse_labels
+from ssgan.data.labels import parse_labels
+from ssgan.data.no_label import MISSING, NO_LABEL
 from ssgan.data.picture_files import skipped_file
 from ssgan.data.pictures import Listing, read_listing
 from ssgan.errors import SsganError, first_line

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ssgan.errors import SsganError, first_line
+from ssgan.errors import SsganError
 from ssgan.nets.base import ImageClassifier
-from ssgan.pixels import in_parts, scale_pixels
+from ssgan.pixels import as_tensor, in_parts, scale_pixels
 from ssgan.reading import AS_IS, PictureReading
 
 QUANTILES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
@@ -25,17 +25,6 @@ class Answers(NamedTuple):
     """log p(y | x, y < K+1), (N, K)."""
     log_z: Tensor
     """log Z(x), (N,): of a K+1 net the log-odds that an image is real (sec. 5); of any net lower for images unlike those of training."""
-
-
-def as_tensor(images: Tensor | np.ndarray[Any, Any]) -> Tensor:
-    """``images`` as a tensor, whatever the order of an array in memory; raises `SsganError` for what holds no numbers."""
-    if isinstance(images, Tensor):
-        return images
-    try:
-        array = np.asarray(images)
-        return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), ["C", "W"]))
-    except (ValueError, TypeError) as error:
-        raise SsganError(f"images are no array of numbers ({first_line(error)}); use uint8 or floats") from error
 
 
 class Predictor:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from ssgan.errors import SsganError
-from ssgan.inference.classifier import Answers, Predictor, as_tensor
+from ssgan.inference.classifier import Answers, Predictor
 from ssgan.nets.pretrained import Backbone
+from ssgan.pixels import as_tensor
 
 BATCH_PIXELS = 1 << 20
 """Pixels of the images, as the backbone sees them, that go through it together."""

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from ssgan.errors import SsganError
-from ssgan.inference.classifier import Answers, Ensemble, Predictor, as_tensor, averaged
+from ssgan.inference.classifier import Answers, Ensemble, Predictor, averaged
+from ssgan.pixels import as_tensor
 
 MOVES = (0, -1, 1)
 """Pixels, along both axes, of views of a classifier that was trained on moved images; airbench94's (Jordan 2024)."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ssgan import cli
 from ssgan.data.image_data import ImageData
-from ssgan.data.labels_file import name_of, read_rows, write_rows
+from ssgan.data.labels_file import name_of, read_labels, write_labels
 from ssgan.errors import SsganError
 from ssgan.fields import check_ranges
 from ssgan.files import require_writable, write_atomically
@@ -42,7 +42,7 @@ def suggest_images(config: DictConfig) -> int:
     chosen = places[suggest(question, config.rule)].tolist()
     names = [name_of(data, place) for place in chosen]
     if Path(config.output).suffix == ".csv":
-        text = write_rows(names, [""] * len(names))
+        text = write_labels(names, [""] * len(names))
     else:
         about = {"dataset": data.name, "rule": config.rule, "hints": config.hints}
         images = shown(classifier, data.train_images[chosen], names)
@@ -61,7 +61,7 @@ def require_unlabeled(output: str) -> None:
     """Raise `SsganError` for a table in which somebody has named images: it would be gone."""
     if Path(output).suffix != ".csv" or not Path(output).is_file():
         return
-    named = sum(bool(label) for _, label in read_rows(f"output={output}", output))
+    named = sum(bool(label) for _, label in read_labels(f"output={output}", output))
     if named:
         raise SsganError(f"output={output}: holds {named} labels already; name another file")
 

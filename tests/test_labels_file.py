@@ -11,7 +11,7 @@ from conftest import TINY, Outcome
 from PIL import Image
 
 from ssgan.data.image_data import ImageData
-from ssgan.data.labels_file import with_labels_of, write_rows
+from ssgan.data.labels_file import with_labels_of, write_labels
 from ssgan.errors import SsganError
 from ssgan.reporting.predictions import data_of
 from ssgan.reporting.runs import run_in
@@ -25,7 +25,7 @@ def split_of(folder: Path) -> dict[str, list[int]]:
 
 
 def write(path: Path, rows: dict[object, str]) -> Path:
-    path.write_text(write_rows([str(image) for image in rows], list(rows.values())))
+    path.write_text(write_labels([str(image) for image in rows], list(rows.values())))
     return path
 
 
@@ -134,9 +134,15 @@ def test_mistakes_are_named(rows: str, message: str, data: ImageData, tmp_path: 
     assert str(error.value).startswith(f"labels_file={tmp_path / 'l.csv'}")
 
 
+def test_a_spreadsheet_with_semicolons(data: ImageData, tmp_path: Path) -> None:
+    """Europe's spreadsheets write what they read with commas so."""
+    (tmp_path / "l.csv").write_text("image;label\n2;bee\n3;ant\n")
+    assert with_labels_of(data, str(tmp_path / "l.csv"))[0].train_targets.tolist() == [0, 1, 1, 0, -1, 1]
+
+
 def test_two_columns_of_one_name(data: ImageData, tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text("image,label,label\n2,ant,bee\n")
-    with pytest.raises(SsganError, match="2 columns are named label; rename all but one"):
+    with pytest.raises(SsganError, match=r"2 columns are named label\. Rename all but one"):
         with_labels_of(data, str(tmp_path / "l.csv"))
 
 
@@ -145,7 +151,7 @@ def test_files_that_are_no_tables(data: ImageData, tmp_path: Path) -> None:
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
     for name, message in (
         ("other.csv", "columns image and label"),
-        ("binary.csv", "cannot be read"),
+        ("binary.csv", "not a text file in UTF-8"),
         ("no.csv", "No such file"),
     ):
         with pytest.raises(SsganError, match=message):

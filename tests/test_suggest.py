@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ssgan import load_classifier
 from ssgan.data.image_data import ImageData
-from ssgan.data.labels_file import read_rows
+from ssgan.data.labels_file import read_labels
 from ssgan.errors import SsganError
 from ssgan.inference.classifier import Classifier
 from ssgan.inference.suggestions import RULES, Question, by_views, entropy, farthest, suggest
@@ -149,7 +149,7 @@ def test_a_table_to_fill_in(ssgan: Command, run_folder: Path, tmp_path: Path) ->
     outcome = ssgan("suggest", f"run={run_folder}", f"output={tmp_path / 'l.csv'}", "count=5", "pool=100", "seed=3")
     assert outcome.code == 0, outcome.err
     assert "5 of 100 unlabeled images" in outcome.out
-    assert [label for _, label in read_rows("", str(tmp_path / "l.csv"))] == [""] * 5
+    assert [label for _, label in read_labels("", str(tmp_path / "l.csv"))] == [""] * 5
 
 
 def test_labels_by_hand_are_not_overwritten(ssgan: Command, run_folder: Path, tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_a_person_labels_and_the_labels_are_trained_on(
     labels = tmp_path / "labels.csv"
     labels.write_bytes(Path(download.value.path()).read_bytes())
     named = [(image["image"], name) for i, (image, name) in enumerate(zip(images, truth, strict=True)) if i != 1]
-    assert read_rows("", str(labels)) == named
+    assert read_labels("", str(labels)) == named
     assert not problems
     outcome = ssgan("fit", *TINY, f"labels_file={labels}", f"runs_dir={tmp_path / 'runs'}")
     assert outcome.code == 0, outcome.err
@@ -275,4 +275,4 @@ def test_keys_and_quotes_of_any_names(
         page.keyboard.press(key)
     (tmp_path / "l.csv").write_text(page.evaluate("table()"))
     expected = [names[0], names[1] if len(names) == 2 else names[11]]
-    assert read_rows("", str(tmp_path / "l.csv")) == list(zip(files, expected, strict=True))
+    assert read_labels("", str(tmp_path / "l.csv")) == list(zip(files, expected, strict=True))

@@ -4,23 +4,23 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
+from ssgan.data.csv_rows import read_rows
 from ssgan.data.image_data import ImageData
-from ssgan.errors import SsganError, first_line
+from ssgan.errors import SsganError
 
 IMAGE, LABEL = "image", "label"
 """The columns: the place of an image in the training images, or the file of a picture as its data set names it; and a class's name."""
 
 
 def with_labels_of(data: ImageData, path: str) -> tuple[ImageData, tuple[int, ...]]:
-    """``data`` with the labels in the file ``path``, and the places of the images that have one there.
+    """``data`` with the labels in the file ``path``, a table as `read_rows` takes it, and the places of the images that have one there.
 
     Rows without a label are images that nobody could name; they are left out. Raises `SsganError` for a file without the two
     columns, and for images, classes and labels that are not those of the data set.
     """
     key = f"labels_file={path}"
-    rows = read_rows(key, path)
+    rows = read_labels(key, path)
     pool = len(data.train_images) - data.held_out
     places = {name: place for place, name in enumerate(data.origin.files[: len(data.train_images)])}
     classes = {name: number for number, name in enumerate(data.class_names)}
@@ -53,23 +53,15 @@ def with_labels_of(data: ImageData, path: str) -> tuple[ImageData, tuple[int, ..
     return replace(data, train_targets=targets), tuple(sorted(given))
 
 
-def read_rows(key: str, path: str) -> list[tuple[str, str]]:
+def read_labels(key: str, path: str) -> list[tuple[str, str]]:
     """Image and label of every row; raises `SsganError` for a file that is no such table."""
-    try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-        reader = csv.DictReader(io.StringIO(text), strict=True)
-        rows, columns = list(reader), list(reader.fieldnames or ())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SsganError(f"{key}: cannot be read as a table ({first_line(error)})") from error
-    twice = [column for column in (IMAGE, LABEL) if columns.count(column) > 1]
-    if twice:
-        raise SsganError(f"{key}: {columns.count(twice[0])} columns are named {twice[0]}; rename all but one")
-    if not rows or not {IMAGE, LABEL} <= rows[0].keys():
+    names, rows = read_rows(key, path, (IMAGE, LABEL))
+    if not rows or not {IMAGE, LABEL} <= set(names):
         raise SsganError(f"{key}: needs a first line with the columns {IMAGE} and {LABEL}, and rows below it")
-    return [((row[IMAGE] or "").strip(), (row[LABEL] or "").strip()) for row in rows]
+    return [(row[IMAGE], row[LABEL]) for row in rows]
 
 
-def write_rows(names: Sequence[str], labels: Sequence[str]) -> str:
+def write_labels(names: Sequence[str], labels: Sequence[str]) -> str:
     """The text of a labels file."""
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([(IMAGE, LABEL), *zip(names, labels, strict=True)])

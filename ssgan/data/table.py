@@ -1,7 +1,5 @@
 """A table of pictures and their labels as a data set: what labeling tools and pandas write."""
 
-import csv
-import io
 import os
 import re
 from collections import Counter
@@ -11,15 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from ssgan.data.csv_rows import Row, read_rows
 from ssgan.data.folder import part_of
 from ssgan.data.image_data import ImageData
 from ssgan.data.labels import parse_labels
 from ssgan.data.no_label import MISSING, NO_LABEL
 from ssgan.data.picture_files import skipped_file
 from ssgan.data.pictures import Listing, read_listing
-from ssgan.errors import SsganError, first_line
-
-Row = dict[str, str]
+from ssgan.errors import SsganError
 
 SPLIT_COLUMN = "split"
 """Where no key names another one."""
@@ -53,37 +50,18 @@ def table(
     columns = path_column, label_column, split_column
     shape = (channels, size, size)
     cache = file.parent / f".ssgan_{file.stem}_{'x'.join(map(str, shape))}"
-    listing = list_table(file, read_rows(file, columns), columns, class_names, no_label)
-    return read_listing(name, listing, file.parent, cache, f"dataset.path={path}", shape, background, strict)
-
-
-def read_rows(file: Path, columns: tuple[str, str, str]) -> list[Row]:
-    """The rows of a table by the names of its columns."""
-    key = f"dataset.path={file}"
+    key = f"dataset.path={path}"
     if not file.is_file():
-        raise SsganError(f"{key}: no such file; name a table with the columns {columns[0]} and {columns[1]}")
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SsganError(f"{key}: not a text file in UTF-8 ({first_line(error)}). Save it as CSV UTF-8.") from error
-    header = text.partition("\n")[0]
-    separator = max(",;\t", key=header.count)
-    try:
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-        reader.fieldnames = [word.strip() for word in reader.fieldnames or []]
-        check_columns(key, reader.fieldnames, columns)
-        rows = list(reader)
-    except csv.Error as error:
-        raise SsganError(f"{key}: not a table of comma-separated values ({error})") from error
-    for number, row in enumerate(rows, 2):
-        if None in row or None in row.values():
-            raise SsganError(f"{key}: row {number} has another number of cells than the header")
-    return [{column: word.strip() for column, word in row.items()} for row in rows]
+        raise SsganError(f"{key}: no such file; name a table with the columns {path_column} and {label_column}")
+    names, rows = read_rows(key, file, columns)
+    check_columns(key, names, columns)
+    listing = list_table(file, rows, columns, class_names, no_label)
+    return read_listing(name, listing, file.parent, cache, key, shape, background, strict)
 
 
 def check_columns(key: str, names: Sequence[str], columns: tuple[str, str, str]) -> None:
-    """Raise `SsganError` if one of ``columns`` is not among ``names``, or is there twice; that of parts may be missing if nobody
-    named it, and if no other one could be it.
+    """Raise `SsganError` if one of ``columns`` is not among ``names``; that of parts may be missing if nobody named it, and if no
+    other one could be it.
     """
     missing = [column for column in columns[:2] if column not in names]
     optional = columns[2] == SPLIT_COLUMN and columns[2].casefold() not in map(str.casefold, names)
@@ -94,9 +72,6 @@ def check_columns(key: str, names: Sequence[str], columns: tuple[str, str, str])
             f"{key}: no column {missing[0]}; it has {', '.join(names[:8]) or 'nothing'}. Name yours: dataset.path_column=, "
             f"dataset.label_column=, dataset.split_column="
         )
-    twice = [column for column in columns if names.count(column) > 1]
-    if twice:
-        raise SsganError(f"{key}: {names.count(twice[0])} columns are named {twice[0]}. Rename all but one.")
 
 
 def like_parts(rows: list[Row], columns: tuple[str, str, str]) -> list[str]:

@@ -1,0 +1,39 @@
+"""Tables in text files, as spreadsheets, labeling tools and pandas write them."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from ssgan.errors import SsganError, first_line
+
+Row = dict[str, str]
+
+
+def read_rows(key: str, file: str | Path, columns: Sequence[str]) -> tuple[list[str], list[Row]]:
+    """The names of a table's columns, and its rows by them, without the space around words; line 1 is the names.
+
+    The separator is the one of comma, semicolon and tab that the names have most of. Raises `SsganError`, which begins with
+    ``key``, for a file that cannot be read or is no table in UTF-8, for a row with another number of cells, and where one of
+    ``columns`` is there twice.
+    """
+    try:
+        text = Path(file).read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise SsganError(f"{key}: cannot be read ({first_line(error)})") from error
+    except UnicodeDecodeError as error:
+        raise SsganError(f"{key}: not a text file in UTF-8 ({first_line(error)}). Save it as CSV UTF-8.") from error
+    separator = max(",;\t", key=text.partition("\n")[0].count)
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        names = reader.fieldnames = [word.strip() for word in reader.fieldnames or []]
+        twice = [column for column in columns if names.count(column) > 1]
+        if twice:
+            raise SsganError(f"{key}: {names.count(twice[0])} columns are named {twice[0]}. Rename all but one.")
+        rows = list(reader)
+    except csv.Error as error:
+        raise SsganError(f"{key}: not a table of comma-separated values ({first_line(error)})") from error
+    for number, row in enumerate(rows, 2):
+        if None in row or None in row.values():
+            raise SsganError(f"{key}: row {number} has another number of cells than the header")
+    return names, [{name: word.strip() for name, word in row.items()} for row in rows]

@@ -27,7 +27,8 @@ ssgan trains an image classifier on a few labeled and many unlabeled images, and
   name=        of the run; runs_dir= where it is written
 
 The same command goes on with a run that was stopped. --cfg job prints every key and its value. The other commands:
-inspect, embed, evaluate, predict, export, sample, score, report, turing, ablation, divergences. More: README.md, conf/, ssgan/methods.
+inspect, embed, evaluate, predict, export, suggest, demo, sample, score, report, turing, ablation, divergences.
+More: README.md, docs/, conf/, ssgan/methods.
 """
 
 

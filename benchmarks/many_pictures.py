@@ -108,6 +108,7 @@ def main() -> None:
         decoded = watched("ssgan.inspect", *data)
         found = watched("ssgan.inspect", *data)
         short = [
+            "method=improved_gan",
             f"trainer.limit_train_batches={STEPS}",
             f"method.epochs={EPOCHS}",
             "trainer.samples_every=1000",

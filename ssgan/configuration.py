@@ -69,7 +69,7 @@ def _register_methods() -> None:
         store(group="players", name=players, node={}, package="_global_")
         for dataset in datasets:
             if f"{dataset}_{players}" not in presets:  # one is for methods with and without a generator
-                node = {"defaults": [{"/preset@_global_": dataset if dataset in presets else "own"}]}
+                node = {"defaults": [{"/preset@_global_": dataset if dataset in presets else f"own_{players}"}]}
                 store(group="preset", name=f"{dataset}_{players}", node=node, package="_global_")
 
 
@@ -107,14 +107,14 @@ def supervised_beside(config: DictConfig, choices: Mapping[str, str]) -> DictCon
     beside = config.copy()
     beside.method = compose(overrides)[0].method
     beside.name, beside.baseline, beside.max_time = f"{config.name}_supervised", False, None
-    beside.calibration_folds = 0
+    beside.calibration_folds, beside.start_from = 0, None  # what it would start from may have learned from the pool
     return beside
 
 
 def check_budget(config: DictConfig, choices: Mapping[str, str]) -> None:
-    """Raise `SsganError` for a budget beside an experiment or a sweep with epochs of its own."""
+    """Raise `SsganError` for a budget beside an experiment, a sweep or an ablation with epochs of its own."""
     budget = choices["budget"]
-    for group in ("experiment", "sweep"):
+    for group in ("experiment", "sweep", "ablation"):
         if budget != "standard" and choices.get(group) and config.method.epochs != config.budgets[budget].epochs:
             raise SsganError(
                 f"budget={budget}: {group}={choices[group]} has epochs of its own, {config.method.epochs}; "

@@ -24,6 +24,12 @@ def embed(config: DictConfig) -> int:
     from ssgan.training.api import load
 
     require_writable(config.output)
+    shaped = [setting for setting in config.settings if setting.startswith(("dataset.size=", "dataset.channels="))]
+    if shaped:
+        raise SsganError(
+            f"settings={shaped[0]}: pictures are embedded in color, with size={config.size} pixels a side, and so those to predict "
+            f"are; leave it out, or change size="
+        )
     embedder = Embedder(config.backbone, config.size, config.weights)  # its mistakes are told before anything is read
     own = [f"data_dir={config.data_dir}", f"download={str(config.download).lower()}", *config.settings]
     data = load(config.images, own, size=config.size)

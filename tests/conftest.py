@@ -41,7 +41,6 @@ EVERY_TECHNIQUE = (
     "net.generator.norm=virtual",
     "net.generator.reference=10",
     "method.generator_loss=preference",
-    "method.real_target=0.9",
     "method.terms.consistency.weight=1",
     "method.terms.class_balance.weight=1",
     "method.terms.pseudo_label.weight=1",

@@ -226,3 +226,25 @@ def test_a_checkpoint_of_0_1_is_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": state, "generator": to_spec(generator)}, tmp_path / "last.ckpt")
     with pytest.raises(SsganError, match=r"last\.ckpt: version 0\.1 wrote it.*; train it again$"):
         load_generator(tmp_path / "last.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("names", "record", "message"),
+    [
+        (NAMES[:2], {}, "2 class names for 10 classes"),
+        (NAMES, {"temperature": np.float32(2)}, "its header takes what JSON has"),
+    ],
+)
+def test_what_no_file_can_hold_is_not_written(
+    names: Any, record: dict[str, Any], message: str, classifier: MLPClassifier, tmp_path: Path
+) -> None:
+    with pytest.raises(SsganError, match=message):
+        save_classifier(tmp_path / "c", classifier, names, **record)
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_header_is_read_as_it_was_written(classifier: MLPClassifier, tmp_path: Path) -> None:
+    """Catches a check sum of keys that JSON writes as words, and sorts as such."""
+    save_classifier(tmp_path / "c", classifier, np.arange(10), errors={2: 0.1, 10: 0.2})  # type: ignore[arg-type]
+    header = load_classifier(tmp_path / "c").header
+    assert (header["errors"], header["class_names"][:2]) == ({"2": 0.1, "10": 0.2}, ["0", "1"])

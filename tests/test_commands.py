@@ -6,6 +6,7 @@ import pickle
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +14,14 @@ import torch
 from conftest import TINY, Bomb, Outcome
 from PIL import Image
 
-from ssgan.data.image_data import ImageData
+from ssgan.data.image_data import ImageData, Origin
 from ssgan.data.images import read_picture
 from ssgan.errors import SsganError
-from ssgan.inference.classifier_file import save_classifier
+from ssgan.evaluate import require_same_reading
+from ssgan.inference.classifier_file import load_classifier, save_classifier
 from ssgan.nets import MLPClassifier
 from ssgan.nets.base import ImageClassifier
+from ssgan.reading import PictureReading
 
 Command = Callable[..., Outcome]
 
@@ -78,6 +81,28 @@ def test_evaluate_on_other_classes(ssgan: Command, tmp_path: Path, classifier: I
     assert "dataset=digits: has the classes 0, 1, 2, 3" in outcome.err
     assert "knows 0, 1, 3, 2" in outcome.err
     assert "in this order" in outcome.err
+
+
+def test_evaluate_on_pictures_that_are_read_otherwise(classifier: MLPClassifier, tmp_path: Path) -> None:
+    """Catches another background, and vectors of another backbone, whose errors are those of chance."""
+    images, targets = torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)
+
+    def require(origin: Origin, **header: Any) -> None:
+        save_classifier(tmp_path / "c", classifier, tuple("0123456789"), **header)
+        data = ImageData("mine", tuple("0123456789"), images, targets, images, targets, origin=origin)
+        require_same_reading(data, load_classifier(tmp_path / "c"))
+
+    black = {"reading": PictureReading(0).to_json()}
+    made = [{"backbone": "resnet18", "size": 112, "weights": None, "digest": digest} for digest in "ab"]
+    require(Origin(files=("a.png",), reading=PictureReading(0)), **black)
+    require(Origin(), **black)  # arrays, which are read as they are
+    require(Origin(embedding=made[0]), embedding=made[0])
+    with pytest.raises(SsganError, match=r"dataset=mine: its pictures are read as .*; use dataset\.background=0"):
+        require(Origin(files=("a.png",)), **black)
+    with pytest.raises(
+        SsganError, match="its vectors were made by resnet18 112 b, those of the classifier by resnet18 112 a"
+    ):
+        require(Origin(embedding=made[1]), embedding=made[0])
 
 
 def test_predict(ssgan: Command, classifier_file: Path, pictures: Path, tmp_path: Path) -> None:

@@ -65,8 +65,15 @@ def test_a_method_selects_the_preset_for_its_networks() -> None:
     assert compose("dataset=digits", "experiment=mnist_20").method.name == "improved_gan"
     assert compose("method=ct_gan").net.classifier == compose("method=improved_gan").net.classifier
     assert compose("method=vat").net.classifier == compose().net.classifier != compose("method=gan").net.classifier
-    own = compose("dataset=npz", "dataset.path=x", "method=vat")
-    assert own.net.classifier == compose("dataset=npz", "dataset.path=x").net.classifier  # one preset for both
+    for dataset, method in (
+        ("folder", "fixmatch"),
+        ("table", "fixmatch"),
+        ("npz", "fixmatch"),
+        ("vectors", "improved_gan"),
+    ):
+        assert compose(f"dataset={dataset}", "dataset.path=x").method.name == method
+    vectors = compose("dataset=vectors", "dataset.path=x", "method=vat")
+    assert vectors.net.classifier == compose("dataset=vectors", "dataset.path=x").net.classifier  # one preset for both
 
 
 @pytest.mark.parametrize("dataset", DATASETS)

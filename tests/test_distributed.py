@@ -88,7 +88,11 @@ METHODS = {
     "consistency_and_balance": without_noise(terms=weights(consistency=1.0, class_balance=1.0)),
     "minibatch_discrimination": discriminating,
     "supervised": supervised,
-    **{f"{name}_from_data": initialized(name) for name in methods.names() if methods.find(name).uses_labels},
+    **{  # ct_gan wants noise, which each process draws for itself
+        f"{name}_from_data": initialized(name)
+        for name in methods.names()
+        if methods.find(name).uses_labels and name != "ct_gan"
+    },
 }
 
 

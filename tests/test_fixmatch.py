@@ -197,6 +197,10 @@ def test_it_learns(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
             "method.terms.pseudo_label.neighbors=0.5",
             "method.ramp_up_epochs=0: neighbors have a share until it ends; use 1 or more",
         ),
+        (
+            "method.terms.pseudo_label={adaptive:true,least_threshold:0.99,threshold:0.5}",
+            "method.terms.pseudo_label.least_threshold=0.99: above threshold=0.5",
+        ),
         ("strong_augmentation.cutout=9", "strong_augmentation.cutout=9.0: use 0 to 8 pixels for 8x8 images"),
     ],
 )

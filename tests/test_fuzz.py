@@ -312,6 +312,7 @@ def test_folders(file: Path, data: st.DataObject) -> None:
             Image.new("L", (8, 8), len(list(root.iterdir()))).save(root / name / "good.png")
         own = ["dataset=folder", f"dataset.path='{root}'", "dataset.size=8", "labels=all", "dry_run=true", "name=x"]
         few = [
+            "method=improved_gan",
             "method.batch_size=2",
             "method.labeled_batch_size=2",
             "method.initialization_images=2",

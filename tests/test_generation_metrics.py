@@ -15,8 +15,13 @@ from ssgan.evaluation.generation import (
     frechet_distance,
     generation_metrics,
     kernel_distance,
+    metrics_of_features,
     precision_recall,
 )
+from ssgan.evaluation.judges import ClassifierJudge
+from ssgan.inference.classifier import Classifier
+from ssgan.inference.classifier_file import header_of
+from ssgan.nets import MLPClassifier
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -143,3 +148,21 @@ def test_a_judge_of_other_images(
     outcome = ssgan("score", f"checkpoint={run_folder / 'last.ckpt'}", f"judge={judge}", f"data_dir={data_dir}")
     assert outcome.code == 1
     assert "judges images of (1, 28, 28), but these are (1, 8, 8)" in outcome.err
+
+
+def test_precision_does_not_depend_on_the_order_of_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches the first images of a folder, which are of its first classes."""
+    monkeypatch.setattr("ssgan.evaluation.generation.MOST_NEIGHBORS_OF", 200)
+    torch.manual_seed(0)
+    of_two = torch.cat([torch.randn(300, 4), torch.randn(300, 4) + 20])
+    log_p = torch.full((600, 2), 0.5).log()
+    measured = metrics_of_features(of_two, of_two + 0.1 * torch.randn(600, 4), log_p, splits=2, seed=0)
+    assert measured["precision"] > 0.8
+    assert measured["recall"] > 0.8
+
+
+def test_a_judge_has_the_temperature_of_its_file(classifier: MLPClassifier) -> None:
+    header = header_of(classifier, tuple("0123456789")) | {"temperature": 3.0}
+    judge = Classifier(classifier.eval(), header)
+    images = torch.randint(0, 256, (5, 1, 8, 8), dtype=torch.uint8)
+    torch.testing.assert_close(ClassifierJudge(judge)(images)[1], judge.predict_log_proba(images))

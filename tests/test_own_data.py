@@ -42,6 +42,14 @@ def test_npz_with_names(tmp_path: Path) -> None:
     assert data.test_targets.tolist() == [1, 0]
 
 
+def test_deep_arrays_say_how_pictures_are_read(tmp_path: Path) -> None:
+    """Catches 16 bits of which a classifier's file says nothing: its pictures were then read by their upper 8."""
+    np.savez(tmp_path / "own.npz", x_train=X.astype(np.uint16) * 16, y_train=np.arange(6) % 2)
+    assert npz("own", str(tmp_path / "own.npz")).origin.reading.levels == (0, 255 * 16)
+    np.savez(tmp_path / "own.npz", x_train=X, y_train=np.arange(6) % 2)
+    assert npz("own", str(tmp_path / "own.npz")).origin.reading.levels is None
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
@@ -173,11 +181,11 @@ def test_a_folder_of_pictures_trains_from_one_command(ssgan: Command, digits: Im
     outcome = ssgan("fit", *overrides)
     assert outcome.code == 0, outcome.err
     assert (
-        "100 labeled images, 1297 in the unlabeled pool (10 times in an epoch), 0 for validation, 0 to test"
+        "100 labeled images, 1297 in the unlabeled pool (38 times in an epoch), 0 for validation, 0 to test"
         in outcome.out
     )
     assert "no test images" in outcome.out
-    classifier = load_classifier(tmp_path / "runs/folder@100/improved_gan/split0-seed0/classifier.safetensors")
+    classifier = load_classifier(tmp_path / "runs/folder@100/fixmatch/split0-seed0/classifier.safetensors")
     assert classifier.class_names == tuple("0123456789")
     assert classifier.header["test"]["error"] is None
     source_of_all = [*source, "dataset.name=pictures", *short, "labels=all", f"runs_dir={tmp_path / 'runs'}"]
@@ -206,6 +214,7 @@ def test_unbalanced_labels(ssgan: Command, tmp_path: Path) -> None:
     source = [
         "dataset=npz",
         f"dataset.path={tmp_path / 'own.npz'}",
+        "method=improved_gan",
         "net/classifier=digits",
         "net/generator=digits",
         "augmentation.shift=0",

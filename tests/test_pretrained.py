@@ -14,7 +14,7 @@ from ssgan.data.datasets import npz
 from ssgan.errors import SsganError
 from ssgan.inference.classifier_file import load_classifier
 from ssgan.inference.embedding import Embedder, Embedding
-from ssgan.nets.pretrained import LITE0, Backbone, PretrainedClassifier
+from ssgan.nets.pretrained import LITE0, Backbone, PretrainedClassifier, normalization
 
 NAME = "shufflenet_v2_x0_5"  # the smallest of torchvision's with a linear layer
 
@@ -78,6 +78,38 @@ def test_mistakes(weights: Path, tmp_path: Path) -> None:
         Embedder.described(Embedding(NAME, 32, str(weights), "0" * 16))
     with pytest.raises(SsganError, match="takes images"):
         PretrainedClassifier((384, 1, 1), 2, NAME, 32)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "message"),
+    [
+        ("squeezenet1_0", 64, "has no linear layer at its end"),
+        ("vit_b_32", 112, "takes no images of 112 pixels a side"),
+    ],
+)
+def test_models_that_make_no_features(name: str, size: int, message: str) -> None:
+    with pytest.raises(SsganError, match=f"backbone {name}: {message}"):
+        Backbone(name, size)
+
+
+def test_pixels_are_normalized_as_the_weights_want_them() -> None:
+    """EfficientNetV2-L's are to lie in [-1, 1]; GoogLeNet's take ImageNet's and change them inside."""
+    assert Backbone("efficientnet_v2_s", 64).mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
+    assert normalization("efficientnet_v2_l") == ([0.5, 0.5, 0.5], [0.5, 0.5, 0.5])
+    backbone = Backbone("googlenet", 64)
+    assert backbone.body.transform_input
+    assert backbone.train()(torch.rand(2, 3, 64, 64)).shape == (2, 1024)
+
+
+def test_floats_are_embedded_as_bytes_are(weights: Path) -> None:
+    embedder, images = Embedder(NAME, 64, str(weights)), torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    torch.testing.assert_close(embedder(images / 255), embedder(images))
+
+
+def test_pictures_are_embedded_as_they_will_be_read(ssgan: Command, pets: Path, tmp_path: Path) -> None:
+    outcome = ssgan("embed", f"images={pets}", "settings=['dataset.channels=1']", f"output={tmp_path / 'v.npz'}")
+    assert outcome.code == 1
+    assert "settings=dataset.channels=1: pictures are embedded in color, with size=" in outcome.err
 
 
 def test_without_a_network_a_file_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

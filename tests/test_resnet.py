@@ -99,7 +99,7 @@ def test_bad_stages(changes: dict[str, Any], message: str) -> None:
 
 def test_trains_and_exports(ssgan: Callable[..., Outcome], large_digits: Path, tmp_path: Path) -> None:
     """A few steps in the two-player game; the file gives the errors that the run reported."""
-    data = [f"dataset.path={large_digits}", "dataset=npz"]
+    data = [f"dataset.path={large_digits}", "dataset=npz", "method=improved_gan"]
     small = ["net.classifier.stages=[[16,1,1],[16,1,2]]", "net.generator.channels=[16,8]", "trainer.samples_count=4"]
     steps = [
         "labels=50",

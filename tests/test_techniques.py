@@ -135,6 +135,16 @@ def test_too_few_images_to_compare_with() -> None:
         recalibrate(mixing_classifier(), torch.rand(98, 1, 8, 8))
 
 
+def test_large_images_are_enough_to_compare_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches layers that are initialized by the few images that a network would see at once."""
+    monkeypatch.setattr("ssgan.pixels.AT_ONCE", 4 * 64)  # as if four filled the memory
+    network, images = mixing_classifier(), torch.rand(120, 1, 8, 8)
+    initialize_from_data(network, images)
+    recalibrate(network, images)
+    logits = network.train()(images)
+    assert 0.02 < logits.std() < 2
+
+
 def test_virtual_batch_norm_formula() -> None:
     torch.manual_seed(0)
     layer = VirtualBatchNorm(3, reference=4, eps=0.0)
@@ -323,6 +333,13 @@ def test_each_objective_moves_both_players(digits: ImageData, changes: dict[str,
     fit(module, digits, steps=2)
     assert changes["generator_loss"] in module.means.all_reduced()
     assert any(not torch.equal(value, before[name]) for name, value in module.generator.state_dict().items())
+
+
+def test_preference_has_no_target() -> None:
+    with pytest.raises(
+        SsganError, match=r"method\.real_target=0\.9: the game of generator_loss=preference has no target"
+    ):
+        make_method(generator_loss="preference", real_target=0.9)
 
 
 def test_preference_plays_on_both_sides(digits: ImageData) -> None:

@@ -23,9 +23,12 @@ from ssgan.training.environment import machine
 
 HERE = Path(__file__).parent
 RESULT = HERE.parent / "results" / "what_k1_adds.json"
-TIMED = ["method.epochs=1000", "calibration_folds=0"]  # max_time ends a run
+TIMED = [
+    "method.epochs=1000",
+    "calibration_folds=0",
+]  # max_time ends a run, and epochs of warm-up and ramp-up are thousandths of it
 WEAK_ALONE = [f"{views}.{key}=0" for views in ("augmentation", "strong_augmentation") for key in ("shift", "rotation", "shear", "zoom")]  # fmt: skip
-AIR = ["net.classifier.widths=[32,64,128]", "method.warm_up_epochs=0.5"]
+AIR = ["net.classifier.widths=[32,64,128]", "method.warm_up_epochs=167"]
 OF_GENERATOR = [
     "method.generated_batch_size=64",  # a third of the unlabeled ones: as many would take most of the time
     "method.unlabeled_weight=0.3",
@@ -33,7 +36,7 @@ OF_GENERATOR = [
     "method.reuse_features=true",
     "method.feature_norm=l1",
     "method.terms.pull_away.weight=0.8",
-    "method.ramp_up_epochs=1",
+    "method.ramp_up_epochs=333",
 ]
 
 
@@ -48,11 +51,13 @@ class Condition:
     best: str
     consistency: int
     """Weight of the mean teacher's loss: the authors' 10, or less where held-out images say so."""
+    ramp_up: int
+    """Thousandths of the time in which that weight rises."""
 
     def arms(self) -> dict[str, tuple[str, list[str]]]:
         """Method and settings of each arm: three without class K+1, and the same with it."""
         with_k1 = [*self.shared, *self.of_generator]
-        consistent = [f"method.terms.consistency.weight={self.consistency}", "method.ramp_up_epochs=1"]
+        consistent = [f"method.terms.consistency.weight={self.consistency}", f"method.ramp_up_epochs={self.ramp_up}"]
         best = {
             "fixmatch": ("improved_gan", [*with_k1, "method.terms.pseudo_label.weight=1"]),
             "mixmatch": ("mixmatch_gan", with_k1),
@@ -68,10 +73,10 @@ class Condition:
 
 
 CONDITIONS = {
-    "mnist@100": Condition("mnist", 100, ["preset=mnist_gan", *WEAK_ALONE], [], "mixmatch", 10),
-    "svhn@250": Condition("svhn", 250, ["preset=svhn_classifier", *AIR], OF_GENERATOR, "fixmatch", 1),
-    "svhn@1000": Condition("svhn", 1000, ["preset=svhn_classifier", *AIR], OF_GENERATOR, "fixmatch", 1),
-    "cifar10@4000": Condition("cifar10", 4000, ["preset=cifar10_classifier", *AIR], OF_GENERATOR, "mixmatch", 1),
+    "mnist@100": Condition("mnist", 100, ["preset=mnist_gan", *WEAK_ALONE], [], "mixmatch", 10, 33),
+    "svhn@250": Condition("svhn", 250, ["preset=svhn_classifier", *AIR], OF_GENERATOR, "fixmatch", 1, 333),
+    "svhn@1000": Condition("svhn", 1000, ["preset=svhn_classifier", *AIR], OF_GENERATOR, "fixmatch", 1, 333),
+    "cifar10@4000": Condition("cifar10", 4000, ["preset=cifar10_classifier", *AIR], OF_GENERATOR, "mixmatch", 1, 333),
 }
 """MNIST without any augmentation, so that its pixels might come in any order; MixMatch is then mixtures alone."""
 

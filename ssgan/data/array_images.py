@@ -17,8 +17,8 @@ DARK = 32
 """Images of 0..255 with no level above this are told of: they may be meant otherwise."""
 
 
-def as_images(parts: Mapping[str, Array]) -> tuple[dict[str, Tensor], list[str]]:
-    """Images of all ``parts`` as uint8 (N, C, H, W), and what was understood, in words.
+def as_images(parts: Mapping[str, Array]) -> tuple[dict[str, Tensor], list[str], tuple[float, float] | None]:
+    """Images of all ``parts`` as uint8 (N, C, H, W), what was understood, in words, and the values above 255 that became 0 and 255.
 
     They may be (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3, in any memory order; uint8, other whole numbers or
     floats in 0..255, floats in [0, 1], booleans, or whole numbers above 255, whose range in the first of ``parts`` becomes
@@ -28,7 +28,7 @@ def as_images(parts: Mapping[str, Array]) -> tuple[dict[str, Tensor], list[str]]
     notes: list[str] = []
     first = next(iter(parts))
     if parts[first].ndim == 2 and parts[first].dtype.kind == "f":
-        return as_vectors(parts), notes
+        return as_vectors(parts), notes, None
     levels = _levels(parts[first], first, notes)
     for what, array in parts.items():
         if array.ndim != parts[first].ndim or array.dtype.kind not in "buif":
@@ -40,7 +40,7 @@ def as_images(parts: Mapping[str, Array]) -> tuple[dict[str, Tensor], list[str]]
     different = [what for what, shape in shapes.items() if shape != out[first].shape[1:]]
     if different:
         raise SsganError(f"{different[0]} and {first} hold images of different shapes")
-    return out, notes
+    return out, notes, levels if levels[1] > 255 else None
 
 
 def as_vectors(parts: Mapping[str, Array]) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from ssgan.data.labels import parse_labels
 from ssgan.data.no_label import NO_LABEL
 from ssgan.errors import SsganError, first_line
 from ssgan.inference.embedding import Embedding
-from ssgan.reading import AS_IS, PictureReading
+from ssgan.reading import PictureReading
 
 PARTS = ("train", "validation", "test")
 
@@ -92,7 +92,7 @@ def image_data(
         targets, names, notes = parse_labels(
             {f"y_{part}": np.asarray(arrays[f"y_{part}"]) for part in parts}, class_names, no_label
         )
-        images, more = as_images({f"x_{part}": np.asanyarray(arrays[f"x_{part}"]) for part in parts})
+        images, more, levels = as_images({f"x_{part}": np.asanyarray(arrays[f"x_{part}"]) for part in parts})
         for part in parts:
             _check_labels(part, targets[f"y_{part}"], len(images[f"x_{part}"]))
     except SsganError as error:
@@ -113,7 +113,7 @@ def image_data(
         Origin(
             (*notes, *more),
             embedding=embedding or None,
-            reading=PictureReading.from_json(reading) if reading else AS_IS,
+            reading=PictureReading.from_json(reading) if reading else PictureReading(levels=levels),
         ),
     )
 

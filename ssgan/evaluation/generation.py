@@ -102,6 +102,13 @@ def _share_within(points: Tensor, centers: Tensor, k: int) -> float:
     return torch.cat(inside).double().mean().item()
 
 
+def _some(features: Tensor, rng: torch.Generator) -> Tensor:
+    """`MOST_NEIGHBORS_OF` at random: those of a folder come class after class."""
+    if len(features) <= MOST_NEIGHBORS_OF:
+        return features
+    return features[torch.randperm(len(features), generator=rng)[:MOST_NEIGHBORS_OF]]
+
+
 def extract_features(judge: Judge, batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     """The judge's features and log-probabilities of all uint8 batches."""
     seen = [judge(batch) for batch in batches]
@@ -122,7 +129,7 @@ def metrics_of_features(
     rng = torch.Generator().manual_seed(derive_seed("measure", seed))
     score, score_sd = classifier_score(log_probabilities, splits, rng)
     kid, kid_sd = kernel_distance(real, generated, rng)
-    precision, recall = precision_recall(real[:MOST_NEIGHBORS_OF], generated[:MOST_NEIGHBORS_OF])
+    precision, recall = precision_recall(_some(real, rng), _some(generated, rng))
     return {
         "score": score,
         "score_sd": score_sd,

@@ -26,7 +26,8 @@ class ClassifierJudge:
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         features = self.network.features(scale_pixels(images, self.network.pixel_range))
-        return features.float(), self.network.head(features).float().log_softmax(1)
+        logits = self.network.head(features).float() / self.classifier.temperature
+        return features.float(), logits.log_softmax(1)
 
 
 class InceptionJudge:

@@ -1,7 +1,7 @@
 """Trained classifiers as their users meet them: images in, classes and probabilities out."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -179,10 +179,9 @@ class Ensemble(Predictor):
                     f"({', '.join(first.class_names)}) and of {len(member.class_names)} classes of "
                     f"{member.image_shape} images ({', '.join(member.class_names)}) make no ensemble"
                 )
-            if made_by(member) != made_by(first):
-                raise SsganError(
-                    f"classifiers of vectors that {made_by(first)} and {made_by(member)} made make no ensemble"
-                )
+            ours, theirs = (made_by(one.header.get("embedding")) for one in (first, member))
+            if ours != theirs:
+                raise SsganError(f"classifiers of vectors that {ours} and {theirs} made make no ensemble")
             if member.reading != first.reading:
                 raise SsganError(
                     f"classifiers that read pictures as {first.reading} and {member.reading} make no ensemble"
@@ -198,9 +197,9 @@ class Ensemble(Predictor):
         return fmean(member.outlier_threshold(share) for member in self.members)
 
 
-def made_by(classifier: Classifier) -> str:
-    """Backbone, pixels a side and digest of the weights that made its vectors of images; '' if it does not say, or takes images."""
-    described = classifier.header.get("embedding") or {}
+def made_by(embedding: Mapping[str, Any] | None) -> str:
+    """Backbone, pixels a side and digest of the weights that made vectors of images; '' for others."""
+    described = embedding or {}
     return " ".join(str(described[key]) for key in ("backbone", "size", "digest") if key in described)
 
 

@@ -32,8 +32,19 @@ Network = TypeVar("Network", ImageClassifier, ImageGenerator)
 
 
 def save_classifier(path: str | Path, network: ImageClassifier, class_names: Sequence[str], **record: Any) -> None:
-    """Write ``network``, a classifier of `ssgan.nets`, as a classifier file; ``record`` goes into the header."""
-    header = header_of(network, class_names) | record
+    """Write ``network``, a classifier of `ssgan.nets`, as a classifier file; ``record`` goes into the header.
+
+    Raises `SsganError` for what JSON cannot hold, and for class names of another number than the network's classes.
+    """
+    names = [str(name) for name in class_names]
+    if len(names) != network.arguments["classes"]:
+        raise SsganError(f"{path}: {len(names)} class names for {network.arguments['classes']} classes")
+    try:
+        header = json.loads(json.dumps(header_of(network, names) | record))  # as it is read again: keys are words
+    except TypeError as error:
+        raise SsganError(
+            f"{path}: its header takes what JSON has ({error}); use numbers and lists of Python"
+        ) from error
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     header["sha256"] = digest(header, tensors)
     write_atomically(path, save(tensors, metadata={"ssgan": json.dumps(header)}))

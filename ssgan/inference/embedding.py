@@ -11,7 +11,7 @@ from torch import Tensor
 from ssgan.errors import SsganError
 from ssgan.inference.classifier import Answers, Predictor
 from ssgan.nets.pretrained import Backbone
-from ssgan.pixels import as_tensor
+from ssgan.pixels import as_tensor, scale_pixels
 
 BATCH_PIXELS = 1 << 20
 """Pixels of the images, as the backbone sees them, that go through it together."""
@@ -63,9 +63,9 @@ class Embedder:
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
-        """uint8 (N, 1 or 3, H, W) -> float32 (N, F)."""
+        """uint8 or float in [0, 1], (N, 1 or 3, H, W) -> float32 (N, F)."""
         part = max(1, BATCH_PIXELS // self.embedding.size**2)
-        return torch.cat([self.backbone(batch.float() / 255) for batch in images.split(part)])
+        return torch.cat([self.backbone(scale_pixels(batch, (0.0, 1.0))) for batch in images.split(part)])
 
 
 class EmbeddedPredictor(Predictor):

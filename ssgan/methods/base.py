@@ -128,13 +128,19 @@ class Method(Lifecycle):
             for name, network in self.networks().items()
         ]
         self.total_steps = int(self.trainer.estimated_stepping_batches)
-        warm_up = self.config.warm_up_epochs * int(self.trainer.num_training_batches)
-        factor = lr_factor(self.config.schedule, warm_up, self.progress)
+        factor = lr_factor(
+            self.config.schedule, self.progress, lambda step: self.risen(self.config.warm_up_epochs, step)
+        )
         return optimizers, [LambdaLR(optimizer, factor) for optimizer in optimizers]
 
     def progress(self, step: int) -> float:
         """Fraction of training done: the larger of step / total_steps and elapsed / max_time."""
         return max(step / self.total_steps, self.elapsed_fraction())
+
+    def risen(self, epochs: float, step: int) -> float:
+        """How far what rises from 0 in the first ``epochs`` has come in ``step``; with a time limit in as large a part of the time."""
+        steps = epochs * int(self.trainer.num_training_batches)
+        return min(1.0, max(step + 1, self.elapsed_fraction() * self.total_steps) / steps) if steps else 1.0
 
     # A step
 
@@ -191,8 +197,7 @@ class Method(Lifecycle):
 
     def ramp_up(self) -> float:
         """The share of the weights of unlabeled images that counts in this step."""
-        steps = self.config.ramp_up_epochs * int(self.trainer.num_training_batches)
-        return min(1.0, (self.step_number + 1) / steps) if steps else 1.0
+        return self.risen(self.config.ramp_up_epochs, self.step_number)
 
     def optimize(self, player: str, closure: Callable[[], Objective]) -> None:
         """One step of the optimizer of network ``player`` on the weighted sum of the terms of ``closure()``.

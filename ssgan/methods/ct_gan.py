@@ -1,15 +1,19 @@
 """CT-GAN (Wei et al. 2018): an improved GAN whose classifier agrees with itself under another dropout mask."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 from ssgan import losses
 from ssgan.data.datamodule import Batch
+from ssgan.errors import SsganError
 from ssgan.fields import key
 from ssgan.methods import improved_gan
 from ssgan.methods.base import Objective, Output
 from ssgan.methods.improved_gan import ImprovedGAN
+from ssgan.nets.base import ImageClassifier, ImageGenerator
+from ssgan.nets.layers.noise import is_noisy
 
 
 @dataclass
@@ -24,9 +28,19 @@ class Config(improved_gan.Config):
 class CTGAN(ImprovedGAN):
     """`ImprovedGAN` + ct_weight mean max(0, d - margin) over unlabeled images, with
     d = MSE(p, p') + ct_feature_weight MSE(f, f') of two passes of the same images (eq. 4 and 5).
+
+    Raises `SsganError` for a classifier without noise or dropout.
     """
 
     Config = Config
+
+    def __init__(self, classifier: ImageClassifier, generator: ImageGenerator, config: Any = None, seed: int = 0):
+        super().__init__(classifier, generator, config, seed)
+        if not is_noisy(classifier):
+            raise SsganError(
+                f"method=ct_gan: two passes of {type(classifier).__name__} are the same, which has neither noise nor dropout; use "
+                f"another net/classifier"
+            )
 
     def classifier_loss(self, batch: Batch) -> Objective:
         terms = super().classifier_loss(batch)

@@ -19,6 +19,7 @@ from ssgan.methods.config import MethodConfig
 from ssgan.methods.historical_averaging import HistoricalAveraging, Histories
 from ssgan.nets.base import ImageClassifier, ImageGenerator
 from ssgan.nets.ema import averaged
+from ssgan.nets.initialization import LEAST
 from ssgan.nets.layers.batch_norm import frozen_bn_stats
 from ssgan.pixels import between_ranges, in_parts
 
@@ -87,6 +88,10 @@ class ImprovedGAN(Method):
                 f"method.generated_batch_size={generated}: at most method.batch_size, {batch_size}: each generated image is "
                 f"set against a real one"
             )
+        if self.config.generator_loss == "preference" and self.config.real_target != 1:
+            raise SsganError(
+                f"method.real_target={self.config.real_target:g}: the game of generator_loss=preference has no target; leave it out"
+            )
         self.generator = generator
         self.ema_generator = averaged(generator, self.ema_rate)
         self.histories = Histories(self.networks(), self.config.historical_averaging)
@@ -109,7 +114,7 @@ class ImprovedGAN(Method):
         return [*super().ema_pairs(), (self.ema_generator, self.generator)]
 
     def initialize_generator(self, images: Tensor) -> None:
-        self.generator.initialize(len(in_parts(images)[0]))
+        self.generator.initialize(max(LEAST, len(in_parts(images)[0])))
         if self.config.start_from_mean:
             self.generator.start_from_mean(
                 between_ranges(images, self.classifier.pixel_range, self.generator.pixel_range)

@@ -17,9 +17,9 @@ def cosine(progress: float, cycles: float = 7 / 16) -> float:
     return max(0.0, math.cos(math.pi * cycles * progress))
 
 
-def lr_factor(settings: dict[str, Any], warm_up: float, progress: Callable[[int], float]) -> Callable[[int], float]:
-    """The factor of the learning rate in a step: ``_target_`` of ``settings`` on ``progress(step)``, and no more than a
-    line from 0 in the first ``warm_up`` steps.
-    """
+def lr_factor(
+    settings: dict[str, Any], progress: Callable[[int], float], warmth: Callable[[int], float]
+) -> Callable[[int], float]:
+    """The factor of the learning rate in a step: ``_target_`` of ``settings`` on ``progress(step)``, ``warmth(step)`` at most."""
     schedule: Callable[[float], float] = instantiate({**settings, "_partial_": True})
-    return lambda step: min(1.0, (step + 1) / max(1.0, warm_up), schedule(min(1.0, progress(step))))
+    return lambda step: min(warmth(step), schedule(min(1.0, progress(step))))

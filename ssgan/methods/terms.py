@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ssgan import losses
 from ssgan.data.views import SECOND_VIEW, STRONG, UNLABELED, Views
-from ssgan.distributed import local_shard, world_size
+from ssgan.distributed import all_gather, local_shard, world_size
 from ssgan.errors import SsganError
 from ssgan.fields import key
 from ssgan.methods.neighbors import NEIGHBORS, NeighborMemory
@@ -115,6 +115,11 @@ class PseudoLabel(Term):
         return self.align or self.adaptive
 
     def prepare(self, method: "Method") -> None:
+        if self.adaptive and self.least_threshold > self.threshold:
+            raise SsganError(
+                f"method.terms.pseudo_label.least_threshold={self.least_threshold:g}: above threshold={self.threshold:g}, which is the "
+                f"greatest; lower it"
+            )
         if not self.neighbors:
             return
         if not method.config.ramp_up_epochs:
@@ -140,7 +145,7 @@ class PseudoLabel(Term):
             threshold = adapted.clamp(self.least_threshold, self.threshold)
         if self.strangers:
             of_known = losses.log_partition(method.teacher_logits(batch["labeled"]))
-            is_known = losses.log_partition(logits) >= of_known.quantile(self.strangers)
+            is_known = losses.log_partition(logits) >= all_gather(of_known).quantile(self.strangers)
             threshold = torch.where(is_known, threshold, torch.inf)
         return losses.pseudo_label(out["strong"].logits, log_q, threshold, self.temperature)
 

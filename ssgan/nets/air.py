@@ -36,7 +36,7 @@ class AirClassifier(ImageClassifier):
         if not widths or min(widths) < 1 or (min(height, width) - 1) >> len(widths) < 1:
             raise SsganError(
                 f"net.classifier.widths={list(widths)}: name the channels of 1 or more blocks, and use images whose "
-                f"sides, {height}x{width}, less 1 can be halved once for each"
+                f"sides, {height}x{width}, less 1 can be halved once for each, or preset=digits_classifier"
             )
         self.whitening = nn.Conv2d(channels, 8 * channels, 2)
         self.whitening.weight.requires_grad_(False)

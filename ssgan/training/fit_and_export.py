@@ -14,7 +14,7 @@ from ssgan.evaluation.calibration import evaluate_scaled, fit_temperature, scale
 from ssgan.evaluation.classification import evaluate, least_strangers
 from ssgan.inference.classifier import QUANTILES, Classifier
 from ssgan.inference.classifier_file import header_of, load_classifier, save_classifier
-from ssgan.training.callbacks.checkpoints import Checkpoints, Stopped, StopSignal
+from ssgan.training.callbacks.checkpoints import Checkpoints, Stopped, StopSignal, agree
 
 NOT_TESTED: dict[str, Any] = dict.fromkeys(
     ("error", "balanced_error", "per_class_error", "ece", "nll", "aurc", "selective", "calibration", "strangers")
@@ -48,6 +48,9 @@ def train_from_checkpoint(
                     "from the last checkpoint"
                 ) from error
             raise
+        _, number = agree(True, checkpoints.stop.number)
+        if number is not None:  # it came during the last checkpoint, after which nobody asks
+            raise Stopped(number)
 
 
 def export(config: DictConfig, module: Any, data: SemiSupervisedData, path: Path) -> dict[str, Any]:

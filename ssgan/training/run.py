@@ -14,7 +14,8 @@ from ssgan.configuration import check_budget, run_path, supervised_beside
 from ssgan.data.image_data import ImageData
 from ssgan.data.inspection import tell
 from ssgan.data.registry import load_dataset
-from ssgan.errors import warn
+from ssgan.data.splits import Split
+from ssgan.errors import SsganError, warn
 from ssgan.precision import emulated, resolve_precision
 from ssgan.training.build import build, check, make_trainer
 from ssgan.training.callbacks.time_limit import parse_duration
@@ -53,11 +54,12 @@ def run_with_baseline(
     with RunFolder.made(path, config.runs_dir) as folder:
         check_budget(config, choices)
         beside = supervised_beside(config, choices) if wanted else None
-        if beside is not None:  # its mistakes are told before hours of training
-            there, resolved = RunFolder(run_path(beside)), beside.copy()
-            prepare(resolved, there.previous_config())
-            there.require_same(resolved)
         load = cache(lambda: load_dataset(config.dataset) if data is None else data)
+        split = rehearse(config, folder, load)
+        for later in [beside] if beside is not None else []:
+            rehearse(later, RunFolder(run_path(later)), load, "baseline=true: ")
+        for later, place in folds_of(config, folder, split)[:1]:
+            rehearse(later, place, load, "calibration_folds: ")
         results = [run(config, folder, load, logger)]
     if beside is not None and not results[0].launched:
         with RunFolder.made(run_path(beside), beside.runs_dir) as folder:
@@ -70,19 +72,43 @@ def run_with_baseline(
 def run_folds(config: DictConfig, result: Result, load: Callable[[], ImageData]) -> None:
     """Run the folds of a run in folders inside its own, and give its classifier and ``result`` the temperature they find."""
     images, split = with_split(config, result.folder, load())
-    folds = folds_beside(config, split)
+    folds = folds_of(config, result.folder, split)
     if not folds:
         if not split.validation and not config.fold:
             warn(
                 f"calibration_folds={config.calibration_folds}: each class has one label, and none is left out; no temperature"
             )
         return
-    places = [RunFolder(result.folder / f"fold{one.fold.replace('/', 'of')}") for one in folds]
-    for of_fold, place in zip(folds, places, strict=True):
+    for of_fold, place in folds:
         with RunFolder.made(place.path, config.runs_dir) as folder:
             run(of_fold, folder, load, describes=False)
-    if result.metrics is not None:
-        result.metrics = calibrate(result.folder, places, images)
+    if result.metrics is None:
+        return
+    healthy = [place for _, place in folds if (place.finished() or {}).get("status") != "collapsed"]
+    if len(healthy) < len(folds):
+        warn(
+            f"calibration_folds: {len(folds) - len(healthy)} of {len(folds)} trainings collapsed, which say nothing of the temperature"
+        )
+    if healthy:
+        result.metrics = calibrate(result.folder, healthy, images)
+
+
+def folds_of(config: DictConfig, folder: RunFolder, split: Split) -> list[tuple[DictConfig, RunFolder]]:
+    """The runs that give the temperature of the run in ``folder``, and their folders inside of it."""
+    return [(one, RunFolder(folder / f"fold{one.fold.replace('/', 'of')}")) for one in folds_beside(config, split)]
+
+
+def rehearse(config: DictConfig, folder: RunFolder, load: Callable[[], ImageData], what: str = "") -> Split:
+    """The split of a run that is to come: its mistakes, which begin with ``what``, are told before hours of training."""
+    resolved = config.copy()
+    try:
+        prepare(resolved, folder.previous_config())
+        data, split = with_split(resolved, folder, load())
+        build(resolved, data, split)
+        folder.require_same(resolved)
+    except SsganError as error:
+        raise SsganError(f"{what}{error}") from error
+    return split
 
 
 def prepare(config: DictConfig, previous_config: Mapping[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """Which images of a run carry a label, and which runs without a part of them give its temperature."""
 
+import math
 import re
 
 from omegaconf import DictConfig
@@ -39,25 +40,25 @@ def folds_beside(config: DictConfig, split: Split) -> list[DictConfig]:
     folds, length = config.calibration_folds, config.calibration_length
     beside = [config.copy() for _ in range(folds)][: config.calibration_runs]
     for number, one in enumerate(beside, 1):
-        one.fold, one.calibration_folds, one.baseline = f"{number}/{folds}", 0, False
+        one.fold, one.calibration_folds, one.baseline, one.logger = f"{number}/{folds}", 0, False, None
+        one.start_from = None  # it may have learned the labels that are left out
         one.method.epochs = max(1, round(length * config.method.epochs))
         one.method.warm_up_epochs = length * config.method.warm_up_epochs
-        one.method.ramp_up_epochs = round(length * config.method.ramp_up_epochs)
+        one.method.ramp_up_epochs = math.ceil(length * config.method.ramp_up_epochs)
         one.max_time = config.max_time and f"{length * parse_duration(config.max_time):.1f}s"
     return beside
 
 
 def with_split(config: DictConfig, folder: RunFolder, data: ImageData) -> tuple[ImageData, Split]:
     """``data`` with the labels that ``labels_file`` adds, and the run's split: the one that an earlier start froze, or a new one."""
-    drawn_from, more = data, tuple[int, ...]()
+    without, more = data, tuple[int, ...]()
     if config.labels_file:
         data, more = with_labels_of(data, config.labels_file)
-        drawn_from = data if config.labels == "all" else drawn_from  # a number of labels draws the same ones as without
     targets, classes = data.train_targets.numpy(), len(data.class_names)
 
-    def draw() -> Split:
-        split = draw_split(
-            drawn_from.train_targets.numpy(),
+    def drawn(images: ImageData) -> Split:
+        return draw_split(
+            images.train_targets.numpy(),
             classes,
             config.labels,
             config.split_seed,
@@ -66,9 +67,18 @@ def with_split(config: DictConfig, folder: RunFolder, data: ImageData) -> tuple[
             data.held_out,
             data.class_names,
         )
-        split = split.with_labels(more, targets, classes) if more else split
-        for one in folds_beside(config, split):
-            split.leaving_out(*fold_of(one), targets, classes)  # raises if it cannot be done
+
+    def draw() -> Split:
+        try:
+            split = drawn(without)  # the same labels and validation images as without the file
+        except SsganError:
+            if config.labels != "all" or not more:
+                raise
+            split = drawn(data)  # the file has the first labels of a class
+        added = sorted({*more} - {*split.validation}) if config.labels == "all" else more
+        split = split.with_labels(added, targets, classes) if added else split
+        for one in folds_beside(config, split):  # raises if it cannot be done
+            require_enough(split.leaving_out(*fold_of(one), targets, classes), config)
         return split.leaving_out(*fold_of(config), targets, classes) if config.fold else split
 
     frozen = folder.split(data.digest)
@@ -76,4 +86,16 @@ def with_split(config: DictConfig, folder: RunFolder, data: ImageData) -> tuple[
         raise SsganError(
             f"labels_file={config.labels_file}: the run in {folder.path} began with other labels. {USE_ANOTHER_NAME}"
         )
-    return data, frozen or draw()
+    split = frozen or draw()
+    require_enough(split, config)
+    return data, split
+
+
+def require_enough(split: Split, config: DictConfig) -> None:
+    """Raise `SsganError` for fewer validation images than processes, which share them."""
+    processes = config.devices * config.num_nodes
+    if 0 < len(split.validation) < processes:
+        raise SsganError(
+            f"devices={config.devices}, num_nodes={config.num_nodes}: {processes} processes share the validation images, and there "
+            f"are {len(split.validation)}; use fewer processes, or calibration_folds=0 if none were asked for"
+        )

@@ -97,6 +97,15 @@ class Dropout(nn.Module):
         return f"p={self.p}"
 
 
+def is_noisy(network: nn.Module) -> bool:
+    """Whether two passes of the same images differ in training, whatever else is in the batch."""
+    return any(
+        getattr(module, "std" if isinstance(module, GaussianNoise) else "p") > 0
+        for module in network.modules()
+        if isinstance(module, GaussianNoise | Dropout)
+    )
+
+
 def set_noise_pool(network: nn.Module, pool: NoisePool | None) -> None:
     """Let every noise and dropout layer of ``network`` draw from ``pool``."""
     for module in network.modules():

@@ -71,6 +71,7 @@ class Checkpoints(pl.Callback):
     ):
         self.last, self.previous, self.run, self.minutes, self.healthy = last, previous, run, minutes, healthy
         self.stop = StopSignal()
+        self.last_is_whole = True
 
     def find(self) -> tuple[Path | None, list[str]]:
         """The latest usable checkpoint, or None; and why newer ones were rejected.
@@ -84,6 +85,7 @@ class Checkpoints(pl.Callback):
                 if reason is None:
                     return path, complaints
                 complaints.append(f"{path} {reason}")
+                self.last_is_whole = False
         if complaints:
             raise SsganError(f"{'; '.join(complaints)}. To start this run anew, move them away.")
         return None, []
@@ -159,7 +161,7 @@ class Checkpoints(pl.Callback):
         """Let ``partial`` be the last one, and the last one the previous."""
         with partial.open("rb") as file:
             os.fsync(file.fileno())
-        if self.last.exists():
+        if self.last.exists() and self.last_is_whole:  # else the previous one is the only one
             second = self.last.with_name(f".{self.previous.name}.partial")
             second.unlink(missing_ok=True)
             try:
@@ -168,6 +170,7 @@ class Checkpoints(pl.Callback):
                 shutil.copyfile(self.last, second)
             second.replace(self.previous)
         partial.replace(self.last)
+        self.last_is_whole = True
 
 
 def agree(due: bool, stop: int | None) -> tuple[bool, int | None]:

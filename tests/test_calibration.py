@@ -4,6 +4,8 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from PIL import Image
 
 import ssgan
 from ssgan import load_classifier
+from ssgan.configuration import compose, supervised_beside
 from ssgan.data.image_data import ImageData
 from ssgan.errors import SsganError
 from ssgan.evaluation.calibration import fit_temperature, scaled
@@ -22,6 +25,8 @@ from ssgan.evaluation.classification import least_strangers
 from ssgan.inference.classifier import Classifier, Ensemble
 from ssgan.inference.classifier_file import save_classifier
 from ssgan.nets import MLPClassifier
+from ssgan.training.run_dir import RunFolder
+from ssgan.training.split import folds_beside, require_enough
 
 Command = Callable[..., Outcome]
 HEADER = {"class_names": list("0123456789"), "image_shape": [1, 8, 8], "pixel_range": [0, 1]}
@@ -258,6 +263,64 @@ def test_a_part_of_cross_validation(ssgan: Command, tmp_path: Path) -> None:
     assert metrics["calibration"]["images"] == 10
     assert ssgan("fit", *TINY, *few, "name=validated", f"runs_dir={tmp_path}").code == 0
     assert len(list(tmp_path.rglob("fold*"))) == 1
+
+
+def test_a_fold_starts_from_nothing_that_knew_its_labels(ssgan: Command, tmp_path: Path) -> None:
+    """Kills left-out labels that the start had learned: all were right, and the temperature of a sure classifier fell."""
+    place = f"runs_dir={tmp_path}"
+    assert ssgan("fit", *TINY, "validation=0", "name=first", place).code == 0
+    (start,) = tmp_path.rglob("classifier.safetensors")
+    keys = [*TINY, "validation=0", f"start_from={start}", "calibration_folds=2", "calibration_runs=1", "baseline=true"]
+    config, choices = compose([*keys, place])
+    (fold,) = folds_beside(config, SimpleNamespace(validation=(), per_class=(5, 5)))
+    assert (config.start_from, fold.start_from) == (str(start), None)
+    assert supervised_beside(config, choices).start_from is None
+
+
+def test_a_fold_that_collapsed_says_nothing(ssgan: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kills a temperature of untrained weights."""
+    finish = RunFolder.finish
+
+    def collapsed(self: RunFolder, metrics: dict[str, Any]) -> None:
+        finish(self, metrics | {"status": "collapsed"} if self.path.name == "fold1of2" else metrics)
+
+    monkeypatch.setattr(RunFolder, "finish", collapsed)
+    outcome = ssgan("fit", *TINY, "validation=0", "labels=20", "calibration_folds=2", f"runs_dir={tmp_path}")
+    assert outcome.code == 0, outcome.err
+    assert "calibration_folds: 1 of 2 trainings collapsed" in outcome.err
+    metrics = json.loads((tmp_path / "digits@20/improved_gan/split0-seed0/metrics.json").read_text())
+    assert (metrics["calibration"]["images"], metrics["calibration"]["folds"]) == (10, 1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (("calibration_folds=4", "method.batch_size=40"), "calibration_folds: method.batch_size=40: use 2 to 30"),
+        (("baseline=true", "method.batch_size=20"), "baseline=true: method.batch_size="),
+    ],
+)
+def test_mistakes_of_what_follows_are_told_first(
+    ssgan: Command, tmp_path: Path, settings: tuple[str, ...], message: str
+) -> None:
+    """Kills an error after the training whose run it makes useless."""
+    images, targets = np.zeros((40, 32, 32), np.uint8), np.arange(40) % 2
+    np.savez(tmp_path / "d.npz", x_train=images, y_train=targets)
+    data = ["dataset=npz", f"dataset.path={tmp_path / 'd.npz'}", "method=supervised", "validation=0"]
+    if "baseline=true" in settings:
+        data[2] = "method=fixmatch"
+    outcome = ssgan("fit", *data, "method.labeled_batch_size=20", *settings, f"runs_dir={tmp_path / 'runs'}")
+    assert outcome.code == 1
+    assert message in outcome.err
+    assert not list((tmp_path / "runs").rglob("*"))
+
+
+def test_processes_share_what_is_left_out() -> None:
+    """Kills a traceback of the process that has none, after the training."""
+    config = OmegaConf.create({"devices": 3, "num_nodes": 1})
+    require_enough(SimpleNamespace(validation=()), config)
+    require_enough(SimpleNamespace(validation=(4, 5, 6)), config)
+    with pytest.raises(SsganError, match="3 processes share the validation images, and there are 2; use fewer"):
+        require_enough(SimpleNamespace(validation=(4, 5)), config)
 
 
 def test_a_single_label_of_each_class_is_not_left_out(ssgan: Command, tmp_path: Path) -> None:

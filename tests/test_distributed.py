@@ -23,6 +23,7 @@ from torch import nn
 from ssgan import methods
 from ssgan.data.image_data import ImageData
 from ssgan.methods.base import Method
+from ssgan.methods.fixmatch import FixMatch
 from ssgan.methods.improved_gan import ImprovedGAN
 from ssgan.methods.mixmatch import MixMatch
 from ssgan.methods.supervised import Supervised
@@ -81,7 +82,15 @@ def initialized(name: str) -> Any:
     return make
 
 
+def leaving_out_strangers() -> Method:
+    """By a quantile of the whole batch's labeled images."""
+    config = FixMatch.Config(**SHARED, classifier_optimizer=sgd(0.01))
+    config.terms.pseudo_label.threshold, config.terms.pseudo_label.strangers = 0.2, 0.3
+    return FixMatch(make_classifier(0.0), config)
+
+
 METHODS = {
+    "strangers": leaving_out_strangers,
     "feature_matching": without_noise(),
     "l1_and_pull_away": without_noise(feature_norm="l1", terms=weights(pull_away=0.5)),
     "preference": without_noise(generator_loss="preference"),

@@ -96,6 +96,23 @@ def test_pictures_are_named_by_their_files(ssgan: Command, tmp_path: Path) -> No
     assert split_of(tmp_path / "runs")["per_class"] == [20, 21]
 
 
+def test_all_labels_and_those_of_the_file(ssgan: Command, tmp_path: Path, digits: ImageData) -> None:
+    """Kills validation images that are drawn anew from what the file labels, and then taken out of validation."""
+    labels = digits.train_targets.clone()
+    labels[60:] = -1
+    np.savez(tmp_path / "d.npz", x_train=digits.train_images[:200, 0].numpy(), y_train=labels[:200].numpy())
+    file = write(tmp_path / "l.csv", {place: str(digits.train_targets[place].item()) for place in range(50, 120)})
+    keys = ["dataset=npz", f"dataset.path={tmp_path / 'd.npz'}", "validation=20", "balanced=false", "method=supervised"]
+    keys += ["net/classifier=small", "net.classifier.widths=[4,4]", "method.batch_size=20", "method.least_steps=0"]
+    splits = []
+    for name, more in (("a", []), ("b", [f"labels_file={file}"])):
+        outcome = ssgan("fit", *keys, *more, "method.epochs=1", f"runs_dir={tmp_path / name}")
+        assert outcome.code == 0, outcome.err
+        splits.append(split_of(tmp_path / name))
+    assert splits[0]["validation"] == splits[1]["validation"]
+    assert set(splits[1]["labeled"]) == {*splits[0]["labeled"], *range(60, 120)}
+
+
 @pytest.fixture
 def data() -> ImageData:
     images = torch.zeros(6, 1, 2, 2, dtype=torch.uint8)

@@ -138,6 +138,43 @@ def test_a_signal_saves_at_the_next_step(
     assert_same_end(straight, folder_of(tmp_path))
 
 
+@pytest.mark.slow
+def test_a_signal_in_the_last_checkpoint_stops_the_command(
+    ssgan: Command, tmp_path: Path, straight: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kills a Ctrl-C that is swallowed: a baseline, or the rest of a sweep, trained on."""
+    put = Checkpoints._put_in_place
+    saved: list[Path] = []
+
+    def put_and_signal(self: Checkpoints, partial: Path) -> None:
+        put(self, partial)
+        saved.append(partial)
+        if len(saved) == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "_put_in_place", put_and_signal)
+        assert ssgan("fit", *TINY, "baseline=true", f"runs_dir={tmp_path}").code == 143
+    assert len(saved) == 2
+    assert not beside(folder_of(tmp_path)).exists()
+    assert ssgan("fit", *TINY, f"runs_dir={tmp_path}").code == 0
+    assert_same_end(straight, folder_of(tmp_path))
+
+
+def test_a_damaged_checkpoint_does_not_replace_the_whole_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kills a run that is lost if it stops once more before the second checkpoint after the damage."""
+    last, previous, partial = (tmp_path / name for name in ("last", "previous", "partial"))
+    checkpoints = Checkpoints(last, previous, "run", None)
+    monkeypatch.setattr(Checkpoints, "_unusable", lambda _, path: "is torn" if path.read_text() == "torn" else None)
+    last.write_text("torn")
+    previous.write_text("one")
+    assert checkpoints.find()[0] == previous
+    for text, before in (("two", "one"), ("three", "two")):
+        partial.write_text(text)
+        checkpoints._put_in_place(partial)
+        assert (last.read_text(), previous.read_text()) == (text, before)
+
+
 def test_a_second_signal_acts_at_once() -> None:
     with StopSignal() as stop:
         signal.raise_signal(signal.SIGINT)

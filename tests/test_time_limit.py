@@ -89,6 +89,21 @@ def test_learning_rate_rises_in_the_warm_up(digits: ImageData) -> None:
     assert rates[10:] == pytest.approx([0.1 * (20 - step) / 10 for step in range(10, 20)])
 
 
+def test_what_rises_follows_the_clock(digits: ImageData) -> None:
+    """Kills a ramp-up and a warm-up in epochs that a time limit does not leave: the unlabeled images hardly counted."""
+    seen: list[tuple[float, float]] = []
+
+    class Halfway(time_limit.pl.Callback):
+        def on_train_batch_start(self, trainer: Any, module: Any, *rest: Any) -> None:
+            module.elapsed_fraction = lambda: 0.25
+            seen.append((module.ramp_up(), module.risen(4, module.step_number)))
+
+    fit(make_method(ramp_up_epochs=5), digits, steps=10, epochs=10, callbacks=[Halfway()])
+    assert seen[0] == pytest.approx((0.5, 0.625))  # a quarter of the time is that of 2.5 epochs of 10
+    assert seen[30] == pytest.approx((0.6, 0.75))  # steps count where they are ahead
+    assert seen[-1] == (1, 1)
+
+
 def test_estimate(digits: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time_limit, "time", SimpleNamespace(perf_counter=Ticks()))
     told: list[tuple[float, str]] = []

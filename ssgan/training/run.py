@@ -112,12 +112,17 @@ def rehearse(config: DictConfig, folder: RunFolder, load: Callable[[], ImageData
 
 
 def prepare(config: DictConfig, previous_config: Mapping[str, Any]) -> list[str]:
-    """Write out what ``config`` leaves to the machine, in place, and check it; returns a line for each batch that was rounded."""
+    """Write out what ``config`` leaves to the machine, in place, and check it; returns what is to be told of it."""
     resolve_precision(config, previous_config)
-    rounded = resolve_batch_sizes(config)
+    told = resolve_batch_sizes(config)
     check(config)
     check_folds(config)
-    return rounded
+    for name in ("ramp_up_epochs", "warm_up_epochs"):
+        if config.method[name] > config.method.epochs:
+            told.append(
+                f"method.{name}={config.method[name]:g}: training ends after {config.method.epochs} epochs, before it has risen; use fewer"
+            )
+    return told
 
 
 def run(
@@ -128,7 +133,7 @@ def run(
     ``load`` returns the images, once ``config`` is known to be right, ``logger`` is one of Lightning's, and what the data are is
     said if it ``describes`` them. Of several processes, the first one writes and prints; the others train with it.
     """
-    rounded = prepare(config, folder.previous_config())
+    told = prepare(config, folder.previous_config())
     limit_threads()
     data, split = with_split(config, folder, load())
     # Everything that can refuse the configuration has been built before anything is written.
@@ -156,7 +161,7 @@ def run(
             return Result(folder, launch(to_launch), launched=True)
         if metrics is None:
             if is_rank_zero:
-                for line in rounded:
+                for line in told:
                     warn(line)
                 if describes:
                     tell(data)

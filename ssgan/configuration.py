@@ -44,6 +44,7 @@ def register(trains: bool = True) -> None:
     store(group="budget", name="standard", node={}, package="_global_")
     for budget in ("quick", "long"):
         lengths = {name: f"${{budgets.{budget}.{name}}}" for name in BudgetConfig.__annotations__}
+        lengths["ramp_up_epochs"] = f"${{ramp_up:{lengths['ramp_up_epochs']},{lengths['epochs']},${{method.name}}}}"
         node = {"method": lengths, "name": f"${{method.name}}_{budget}"}
         store(group="budget", name=budget, node=node, package="_global_")
     for name in ("augmentation", "strong_augmentation"):
@@ -55,6 +56,11 @@ def register(trains: bool = True) -> None:
 def _register_methods() -> None:
     from ssgan.methods.optimizers import OPTIMIZERS
 
+    def ramp_up(given: int | None, epochs: int, method: str) -> int:
+        """Of a budget, in epochs: what it says, or the method's own, which half of the run at most may take."""
+        return min(methods.find(method).Config().ramp_up_epochs, epochs // 2) if given is None else given
+
+    OmegaConf.register_new_resolver("ramp_up", ramp_up, replace=True)
     store = ConfigStore.instance().store
     for name, settings in OPTIMIZERS.items():
         store(group="optimizer", name=name, node=settings, package="method.classifier_optimizer")

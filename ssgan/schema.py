@@ -103,7 +103,9 @@ class BudgetConfig:
     """What ``budget=`` changes of the preset."""
 
     epochs: int | None = key(None, "of method.epochs; null: there is no such budget", at_least=1)
-    ramp_up_epochs: int = key(0, "of method.ramp_up_epochs", at_least=0)
+    ramp_up_epochs: int | None = key(
+        None, "of method.ramp_up_epochs; null: the method's own, or half of the epochs", at_least=0
+    )
     warm_up_epochs: float = key(0.0, "of method.warm_up_epochs", at_least=0)
 
 

@@ -91,6 +91,15 @@ def test_budgets(dataset: str) -> None:
         assert compose(*chosen, "budget=quick", "method.epochs=3", "name=mine").method.epochs == 3
 
 
+def test_a_budget_keeps_the_ramp_up_of_a_method() -> None:
+    """Kills a mean teacher whose consistency has its whole weight from the first step."""
+    for dataset in ("svhn", "cifar10"):
+        chosen = [f"dataset={dataset}", "method=mean_teacher"]
+        lengths = [compose(*chosen, f"budget={budget}").method for budget in ("quick", "standard", "long")]
+        assert [method.ramp_up_epochs for method in lengths] == [lengths[0].epochs // 2, 5, 5]
+    assert compose("dataset=svhn", "method=fixmatch", "budget=quick").method.ramp_up_epochs == 0
+
+
 def test_a_budget_beside_epochs_of_an_experiment_is_refused(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
     outcome = ssgan("fit", "experiment=mnist_20", "budget=quick", f"runs_dir={tmp_path}")
     assert outcome.code == 1

@@ -46,7 +46,9 @@ def neighbors_of(classifier: Predictor, folder: str, data_dir: str, download: bo
     """Of the run in ``folder``; raises `SsganError` if it is none, or another one's classifier."""
     run = run_in(folder)
     if not isinstance(classifier, Classifier):
-        raise SsganError(f"run={folder}: the nearest labeled images are those of one classifier; name one file")
+        raise SsganError(
+            f"run={folder}: the nearest labeled images are those of one classifier; name one file, and leave views=true out"
+        )
     data = data_of(run, data_dir, download)
     require_known(data, classifier)
     split = run.split()

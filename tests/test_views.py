@@ -81,4 +81,4 @@ def test_commands(ssgan: Callable[..., Outcome], classifier: MLPClassifier, tmp_
     save_classifier(file, classifier, tuple("0123456789"), dataset="digits")
     outcome = ssgan("predict", f"classifier={file}", f"images={tmp_path}", f"output={tmp_path / 'p.csv'}", "views=true")
     assert outcome.code == 1
-    assert "views=true: the classifier's file does not say" in outcome.err
+    assert "views: the classifier's file does not say" in outcome.err

@@ -46,6 +46,8 @@ def named_dataset(name: str | None, data_dir: str, download: bool) -> ImageData:
         raise SsganError(f"dataset={name}: there is none of that name; use one of {', '.join(dataset_names())}")
     settings = OmegaConf.create({"data_dir": data_dir, "download": download, "dataset": OmegaConf.load(path)})
     settings.dataset.pop("defaults", None)
+    if OmegaConf.missing_keys(settings.dataset):
+        raise SsganError(f"dataset={name}: say where it is, dataset={name} dataset.path=...")
     return load_dataset(settings.dataset)
 
 

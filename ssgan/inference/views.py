@@ -30,16 +30,16 @@ class AveragedViews(Predictor):
         known = [member.header["views"] for member in members if "views" in member.header]
         if len(known) < len(members):
             raise SsganError(
-                "views=true: the classifier's file does not say which changes of an image it was trained to ignore; an "
-                "earlier version wrote it. Use views=false."
+                "views: the classifier's file does not say which changes of an image it was trained to ignore; an "
+                "earlier version wrote it. Leave views=true, or rule=views, out."
             )
         if predictor.takes_vectors:
-            raise SsganError("views=true: vectors have no views; use views=false")
+            raise SsganError("views: vectors have none; leave views=true, or rule=views, out")
         self.moves = MOVES if all(views["shift"] for views in known) else MOVES[:1]
         self.flips = (False, True) if all(views["flip"] for views in known) else (False,)
         if len(self.moves) * len(self.flips) == 1:
             raise SsganError(
-                "views=true: the classifier was trained on images neither moved nor flipped; use views=false"
+                "views: the classifier was trained on images neither moved nor flipped; leave views=true, or rule=views, out"
             )
 
     def answers(self, images: Tensor | np.ndarray[Any, Any]) -> Answers:

@@ -105,7 +105,8 @@ def rehearse(config: DictConfig, folder: RunFolder, load: Callable[[], ImageData
         prepare(resolved, folder.previous_config())
         data, split = with_split(resolved, folder, load())
         build(resolved, data, split)
-        folder.require_same(resolved)
+        if what:  # of the first one the first process says it, or the others would not be there when it waits for them
+            folder.require_same(resolved)
     except SsganError as error:
         raise SsganError(f"{what}{error}") from error
     return split

@@ -99,7 +99,7 @@ def test_bad_stages(changes: dict[str, Any], message: str) -> None:
 
 def test_trains_and_exports(ssgan: Callable[..., Outcome], large_digits: Path, tmp_path: Path) -> None:
     """A few steps in the two-player game; the file gives the errors that the run reported."""
-    data = [f"dataset.path={large_digits}", "dataset=npz", "method=improved_gan"]
+    data = [f"dataset.path={large_digits}", "dataset=npz"]
     small = ["net.classifier.stages=[[16,1,1],[16,1,2]]", "net.generator.channels=[16,8]", "trainer.samples_count=4"]
     steps = [
         "labels=50",
@@ -110,6 +110,7 @@ def test_trains_and_exports(ssgan: Callable[..., Outcome], large_digits: Path, t
     ]
     outcome = ssgan(
         "fit",
+        "method=improved_gan",
         "net/classifier=wrn_28_2",
         "net/generator=paper",
         "method.initialization_images=100",

@@ -277,7 +277,14 @@ def test_pseudo_labels_that_one_class_takes_are_stopped(tmp_path: Path) -> None:
     images, targets = (digits.images * 15).astype("uint8"), digits.target % 2
     data = (images[:1500], targets[:1500], images[1500:], targets[1500:])
     weights = ["method.terms.entropy.weight=50", "method.terms.pseudo_label.weight=20", "method.batch_size=50"]
-    settings = ["preset=own_gan", "net/classifier=digits", "labels=4", "method.epochs=4", "collapse_watch.window=75", *weights]
+    settings = [
+        "preset=own_gan",
+        "net/classifier=digits",
+        "labels=4",
+        "method.epochs=4",
+        "collapse_watch.window=75",
+        *weights,
+    ]
     result = ssgan.train(data, "fixmatch", settings=settings, runs_dir=tmp_path)
     assert result.metrics["status"] == "collapsed"
     assert max(result.metrics["per_class_error"]) < 1  # of the weights from before that

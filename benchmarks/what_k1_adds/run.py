@@ -23,10 +23,8 @@ from ssgan.training.environment import machine
 
 HERE = Path(__file__).parent
 RESULT = HERE.parent / "results" / "what_k1_adds.json"
-TIMED = [
-    "method.epochs=1000",
-    "calibration_folds=0",
-]  # max_time ends a run, and epochs of warm-up and ramp-up are thousandths of it
+TIMED = ["method.epochs=1000", "calibration_folds=0"]
+"""max_time ends a run, and epochs of warm-up and ramp-up are thousandths of it."""
 WEAK_ALONE = [f"{views}.{key}=0" for views in ("augmentation", "strong_augmentation") for key in ("shift", "rotation", "shear", "zoom")]  # fmt: skip
 AIR = ["net.classifier.widths=[32,64,128]", "method.warm_up_epochs=167"]
 OF_GENERATOR = [

@@ -55,11 +55,12 @@ def run_with_baseline(
         check_budget(config, choices)
         beside = supervised_beside(config, choices) if wanted else None
         load = cache(lambda: load_dataset(config.dataset) if data is None else data)
-        split = rehearse(config, folder, load)
-        for later in [beside] if beside is not None else []:
-            rehearse(later, RunFolder(run_path(later)), load, "baseline=true: ")
-        for later, place in folds_of(config, folder, split)[:1]:
-            rehearse(later, place, load, "calibration_folds: ")
+        if beside is not None or config.calibration_folds:
+            split = rehearse(config, folder, load)  # its own mistakes come first
+            if beside is not None:
+                rehearse(beside, RunFolder(run_path(beside)), load, "baseline=true: ")
+            for fold, place in folds_of(config, folder, split)[:1]:
+                rehearse(fold, place, load, "calibration_folds: ")
         results = [run(config, folder, load, logger)]
     if beside is not None and not results[0].launched:
         with RunFolder.made(run_path(beside), beside.runs_dir) as folder:

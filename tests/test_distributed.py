@@ -139,11 +139,17 @@ def one_thread_each(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """What a sweep of two jobs in two processes each says, and its folder of runs."""
+    path = tmp_path_factory.mktemp("sweep")
+    said, _ = ended(start("-m", "ssgan.fit", "-m", *DDP, *TINY, *LONG, "labels=20,50", f"runs_dir={path}"))
+    return said, path
+
+
+@pytest.fixture(scope="module")
+def straight(sweep: tuple[str, Path]) -> Path:
     """The folder of a run in two processes that nothing stopped."""
-    path = tmp_path_factory.mktemp("straight")
-    ended(start("-m", "ssgan.fit", *DDP, *TINY, *LONG, f"runs_dir={path}"))
-    return path / FOLDER
+    return sweep[1] / FOLDER
 
 
 def start(*arguments: str, on: tuple[str, ...] = (), **environment: str) -> subprocess.Popen[str]:
@@ -183,7 +189,7 @@ def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 120) -
         time.sleep(0.05)
 
 
-def test_the_command_ends_as_in_one_process(ssgan: Callable[..., Outcome], tmp_path: Path, straight: Path) -> None:
+def test_the_command_ends_as_in_one_process(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
     """Kills validation images that are counted twice or not at all, a file that each process writes, another split."""
     quiet = (
         "net.classifier.input_noise=0",
@@ -244,10 +250,10 @@ def test_a_collapsed_run_keeps_its_result(tmp_path: Path) -> None:
     assert (tmp_path / FOLDER / "classifier.safetensors").exists()
 
 
-def test_every_job_of_a_sweep_is_started_once(tmp_path: Path) -> None:
-    said, _ = ended(start("-m", "ssgan.fit", "-m", *DDP, *TINY, "labels=20,50", f"runs_dir={tmp_path}"))
+def test_every_job_of_a_sweep_is_started_once(sweep: tuple[str, Path]) -> None:
+    said, path = sweep
     assert [line.split()[0] for line in said.splitlines() if "labeled images, " in line] == ["20", "50"]
-    assert len(list(tmp_path.rglob("metrics.json"))) == 2
+    assert len(list(path.rglob("metrics.json"))) == 2
 
 
 def test_torchrun_starts_it_too(straight: Path, tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from ssgan.data.splits import draw_split
 from ssgan.methods.fixmatch import FixMatch
 from ssgan.methods.neighbors import NeighborMemory
 from ssgan.methods.running_means import RunningMeans
-from ssgan.methods.terms import PseudoLabel, Terms
+from ssgan.methods.terms import Terms
+from ssgan.methods.terms.pseudo_label import PseudoLabel
 
 THRESHOLD = 0.12
 

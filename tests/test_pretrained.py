@@ -14,7 +14,8 @@ from ssgan.data.datasets import npz
 from ssgan.errors import SsganError
 from ssgan.inference.classifier_file import load_classifier
 from ssgan.inference.embedding import Embedder, Embedding
-from ssgan.nets.pretrained import LITE0, Backbone, PretrainedClassifier, normalization
+from ssgan.nets.model_zoo import LITE0, normalization
+from ssgan.nets.pretrained import Backbone, PretrainedClassifier
 
 NAME = "shufflenet_v2_x0_5"  # the smallest of torchvision's with a linear layer
 

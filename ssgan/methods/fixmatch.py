@@ -7,7 +7,8 @@ from ssgan.data.views import LABELED, STRONG, UNLABELED, Views
 from ssgan.fields import key
 from ssgan.methods.base import Method
 from ssgan.methods.config import MethodConfig
-from ssgan.methods.terms import PseudoLabel, Terms
+from ssgan.methods.terms import Terms
+from ssgan.methods.terms.pseudo_label import PseudoLabel
 
 
 @dataclass

@@ -87,6 +87,12 @@ def test_choices_replace_the_presets(name: str, method: str, dataset: str) -> No
     assert {group["lr"] for group in optimizer.param_groups} <= {0.5, 0.1}
 
 
+@pytest.mark.parametrize("chosen", ["experiment=mnist_100_authors", "ablation=full"])
+def test_choices_replace_an_experiments(chosen: str) -> None:
+    """Catches the experiment's learning rate for Adam that stays with another optimizer."""
+    assert compose(chosen, "optimizer=sgd").method.classifier_optimizer == OPTIMIZERS["sgd"]
+
+
 def test_a_run_with_muon(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
     outcome = ssgan("fit", *tiny("fixmatch"), "optimizer=muon", f"runs_dir={tmp_path}")
     assert outcome.code == 0, outcome.err

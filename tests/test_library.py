@@ -1,5 +1,6 @@
 """The library without commands: `ssgan.train`, and the Lightning parts in the user's own trainer."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from ssgan.methods.improved_gan import ImprovedGAN
 from ssgan.nets import MLPClassifier, MLPGenerator
 from ssgan.schema import CONFIG_DIR
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 def test_train_on_a_named_data_set_is_what_the_command_does(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
@@ -128,9 +129,9 @@ def test_inside_of_a_program_of_hydras(tmp_path: Path) -> None:
 
 
 def test_sgd_in_place_of_adam(tmp_path: Path) -> None:
-    """The README's override: null leaves an argument at the optimizer's own default."""
+    """The guide's override: null leaves an argument at the optimizer's own default."""
     sgd = "method.classifier_optimizer={_target_:torch.optim.SGD,lr:0.1,betas:null,eps:null,fused:null}"
-    assert sgd in README
+    assert sgd in (DOCS / "methods.md").read_text()
     result = train("digits", "supervised", settings=[*TINY[1:], sgd], runs_dir=tmp_path)
     assert result.metrics["status"] == "finished"
 
@@ -190,22 +191,13 @@ def test_arrays_are_understood() -> None:
     assert torch.equal(first.train_images, from_arrays(images / 255, targets).train_images)
 
 
-def snippets() -> list[str]:
-    """The Python blocks of the README that train."""
-    blocks, block = [], []
-    for line in [*README.splitlines(), ""]:
-        if line.startswith("    ") or (block and not line):
-            block.append(line[4:])
-        elif block:
-            blocks.append("\n".join(block).strip())
-            block = []
-    return [text for text in blocks if "ssgan.train(" in text or "pl.Trainer(" in text]
+SNIPPETS = re.findall(r"^```python\n(.*?)^```$", (DOCS / "from_python.md").read_text(), re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 1])
-def test_the_snippets_of_the_readme_run(number: int, tmp_path: Path) -> None:
-    code = snippets()[number]
+def test_the_snippets_of_the_guide_run(number: int, tmp_path: Path) -> None:
+    code = SNIPPETS[number]
     assert len(code.splitlines()) <= 15
     code = code.replace('"budget=quick"', '"method.epochs=2"')
     result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -47,7 +47,8 @@ def neighbors_of(classifier: Predictor, folder: str, data_dir: str, download: bo
     run = run_in(folder)
     if not isinstance(classifier, Classifier):
         raise SsganError(
-            f"run={folder}: the nearest labeled images are those of one classifier; name one file, and leave views=true out"
+            f"run={folder}: the nearest labeled images are those of one classifier of images; name one file that was not trained on "
+            f"vectors, and leave views=true out, or leave run= out"
         )
     data = data_of(run, data_dir, download)
     require_known(data, classifier)

@@ -23,7 +23,7 @@ def embed(config: DictConfig) -> int:
     """Write x_train, y_train and so on as ``dataset=vectors`` takes them, and by which backbone they were made."""
     from ssgan.training.api import load
 
-    require_writable(config.output)
+    require_writable(config.output, *filter(None, [config.images, config.weights]))
     shaped = [setting for setting in config.settings if setting.startswith(("dataset.size=", "dataset.channels="))]
     if shaped:
         raise SsganError(

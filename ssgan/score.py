@@ -11,7 +11,7 @@ from rich.progress import track
 from ssgan import cli
 from ssgan.data.registry import load_dataset, named_dataset, require_own_data
 from ssgan.errors import SsganError
-from ssgan.evaluation.generation import generation_metrics, require_enough
+from ssgan.evaluation.generation import NEIGHBORS, generation_metrics, require_enough
 from ssgan.evaluation.judges import ClassifierJudge, load_judge
 from ssgan.inference.classifier_file import load_generator
 from ssgan.inference.sampling import BATCH, draw_images
@@ -31,6 +31,10 @@ def score(config: DictConfig) -> int:
     else:
         raise SsganError("dataset=...: inception does not tell what the real images are; name their data set")
     require_own_data(config.checkpoint, generator, data)
+    if len(data.test_images) <= NEIGHBORS:
+        raise SsganError(
+            f"dataset={data.name}: has {len(data.test_images)} test images; precision and recall need more than {NEIGHBORS}"
+        )
     if isinstance(judge, ClassifierJudge) and judge.classifier.class_names != data.class_names:
         raise SsganError(
             f"judge={config.judge}: knows the classes {', '.join(judge.classifier.class_names)}, not those of {data.name} "

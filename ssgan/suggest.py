@@ -50,8 +50,9 @@ def suggest_images(config: DictConfig) -> int:
             TEMPLATE.read_text(encoding="utf-8"), about | {"class_names": list(data.class_names), "images": images}
         )
     write_atomically(config.output, text.encode(errors="surrogateescape"))
+    filled = config.output if Path(config.output).suffix == ".csv" else "labels.csv"
     print(
-        f"{len(chosen)} of {len(places)} unlabeled images in {config.output}; label them, and train with labels_file=labels.csv and a "
+        f"{len(chosen)} of {len(places)} unlabeled images in {config.output}; label them, and train with labels_file={filled} and a "
         f"name of its own (name=...)"
     )
     return 0

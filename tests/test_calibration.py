@@ -105,6 +105,10 @@ def test_a_share_of_the_pool_lies_below_the_threshold(ssgan: Command, tmp_path: 
         below = (log_z < classifier.outlier_threshold(share)).float().mean().item()
         assert below == pytest.approx(share, abs=0.003)
     assert classifier.outlier_threshold(0.01) < classifier.outlier_threshold(0.015) < classifier.outlier_threshold(0.02)
+    assert ssgan("fit", *TINY, "validation=0", "seed=1", f"runs_dir={tmp_path}").code == 0
+    ensemble = load_classifier(sorted(tmp_path.rglob("classifier.safetensors")))
+    below = (ensemble.log_z(digits.train_images) < ensemble.outlier_threshold(0.05)).float().mean().item()
+    assert below == pytest.approx(0.05, abs=0.003)
     with pytest.raises(SsganError, match=r"outliers=0\.7: use 0\.001 to 0\.5, or 0 for none"):
         classifier.outlier_threshold(0.7)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from conftest import EVERY_TECHNIQUE, TINY, Outcome, shorten_baseline, tiny
@@ -404,6 +405,17 @@ def test_gan_without_labels(ssgan: Command, tmp_path: Path) -> None:
     assert not (folder / "classifier.safetensors").exists()
     assert ssgan("sample", f"checkpoint={folder / 'last.ckpt'}", f"output={tmp_path / 's.png'}").code == 0
     assert "no classes" in ssgan("fit", *tiny("gan"), "validation=0", "baseline=true", f"runs_dir={tmp_path}").out
+
+
+def test_gan_beside_validation_images_of_the_data_set(ssgan: Command, large_digits: Path, tmp_path: Path) -> None:
+    """Its one logit names no class, so there is no validation error."""
+    arrays = dict(np.load(large_digits))
+    arrays |= {"x_validation": arrays["x_test"], "y_validation": arrays["y_test"]}
+    np.savez(tmp_path / "digits.npz", **arrays)
+    settings = ("dataset=npz", f"dataset.path={tmp_path / 'digits.npz'}", "method=gan", "method.epochs=1")
+    few = ("trainer.limit_train_batches=2", "method.batch_size=20", f"runs_dir={tmp_path}")
+    outcome = ssgan("fit", *settings, *few)
+    assert outcome.code == 0, outcome.err
 
 
 def test_dcgan_on_mnist_shapes(ssgan: Command, tmp_path: Path, write_npz: Callable[..., Path]) -> None:

@@ -202,6 +202,10 @@ def test_it_learns(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
             "method.terms.pseudo_label={adaptive:true,least_threshold:0.99,threshold:0.5}",
             "method.terms.pseudo_label.least_threshold=0.99: above threshold=0.5",
         ),
+        (
+            "method={strong_labels:true,terms:{pseudo_label:{strangers:0.1}}}",
+            "method.terms.pseudo_label.strangers: compares weak views of unlabeled images with those of labeled ones",
+        ),
         ("strong_augmentation.cutout=9", "strong_augmentation.cutout=9.0: use 0 to 8 pixels for 8x8 images"),
     ],
 )

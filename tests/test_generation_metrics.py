@@ -120,7 +120,7 @@ def test_score_command(ssgan: Callable[..., Outcome], run_folder: Path, tmp_path
     for arguments, message in (
         ([*names, "samples=5"], "samples=5, splits=10: use 1 split or more, and at least 10 samples"),
         ([*names, "dataset=cifar11"], "dataset=cifar11: there is none"),
-        ([names[0], "judge=/nowhere"], "classifier=/nowhere: no such file"),
+        ([names[0], "judge=/nowhere"], "judge=/nowhere: no such file"),
         ([names[0], "judge=inception", "samples=20"], "judge=inception: needs torch-fidelity"),
         ([f"checkpoint={tmp_path}", names[1]], "no such file"),
     ):

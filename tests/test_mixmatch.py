@@ -13,6 +13,8 @@ from ssgan import losses
 from ssgan.data.image_data import ImageData
 from ssgan.methods.mixmatch import MixMatch, mix
 from ssgan.methods.mixmatch_gan import MixMatchGAN
+from ssgan.methods.terms import Terms
+from ssgan.methods.terms.pseudo_label import PseudoLabel
 from ssgan.nets import MLPGenerator
 from ssgan.seeds import derive_seed
 
@@ -48,6 +50,20 @@ def test_one_step_equals_the_algorithm_written_out(digits: ImageData, distance: 
     unlabeled = -(q * p.log()).sum() if distance == "cross_entropy" else ((p - q) ** 2).sum()
     known = c(batch["labeled"]).log_softmax(1)[torch.arange(len(batch["targets"])), batch["targets"]]
     assert_sgd_step(module.classifier, c, -known.mean() + 0.7 * unlabeled / len(p))
+
+
+def test_guesses_enter_the_running_means_once_a_step(digits: ImageData) -> None:
+    """Of the method and of a term beside it."""
+    label = PseudoLabel(weight=1.0, align=True, threshold=0.0)
+    shares = []
+    for terms in (Terms(), Terms(pseudo_label=label)):
+        torch.manual_seed(0)
+        config = MixMatch.Config(**SHARED, classifier_optimizer=sgd(0.1), align=True, mixup_alpha=0.0, terms=terms)
+        module = MixMatch(make_classifier(0.0), config)
+        step_with_another_teacher(module, digits)
+        shares.append(module.running_means.shares)
+    assert torch.equal(*shares)
+    assert shares[0].std() > 0
 
 
 def test_with_class_k_plus_1_its_loss_and_that_of_two_players_are_added(digits: ImageData) -> None:

@@ -136,6 +136,12 @@ def test_folder_is_decoded_once_until_a_file_changes(pets: Path, monkeypatch: py
     (pets / "dog/c.png").rename(pets / "dog/c2.png")
     Image.new("L", (8, 8), 31).save(pets / "dog/c1.png")
     assert levels(read(pets).train_images) == [11, 20, 31, 30, 40, 50]
+    arrays, others = pets / ".ssgan_1x8x8.npy", (pets / ".ssgan_1x8x8.npy").read_bytes()
+    Image.new("L", (8, 8), 12).save(pets / "cat/a.png")
+    assert levels(read(pets).train_images) == [12, 20, 31, 30, 40, 50]
+    arrays.write_bytes(others)  # as a process may leave it that was decoding at the same time
+    assert levels(read(pets).train_images) == [12, 20, 31, 30, 40, 50]
+    Image.new("L", (8, 8), 11).save(pets / "cat/a.png")
     for kept in sorted(pets.glob(".ssgan*")):
         kept.write_bytes(b"{ torn")
         assert levels(read(pets).train_images) == [11, 20, 31, 30, 40, 50]

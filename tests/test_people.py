@@ -194,6 +194,7 @@ def test_a_folder_that_is_hidden_itself_is_read(tmp_path: Path) -> None:
 def test_numbered_classes_are_in_the_order_of_numbers(tmp_path: Path) -> None:
     assert read(classes(tmp_path, ("10", "2", "1"))).class_names == ("1", "2", "10")
     assert read(classes(tmp_path / "more", ("img_10", "img_9"))).class_names == ("img_9", "img_10")
+    assert read(classes(tmp_path / "one", ("dog2", "dog", "dog10"))).class_names == ("dog", "dog2", "dog10")
 
 
 def test_junk_is_skipped_at_every_depth_and_counted(tmp_path: Path) -> None:
@@ -314,6 +315,20 @@ def test_long_comments_and_turned_photographs_are_read(tmp_path: Path) -> None:
     assert pixels[0, :6].max() < 10
     assert pixels[0, 10:].min() > 245
     assert not resized
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("deep", [False, True])
+def test_uncompressed_pictures_are_turned(orientation: int, deep: bool, tmp_path: Path) -> None:
+    """Kills pixels that are mapped from the file as if its sides had been turned already."""
+    pixels = np.arange(24, dtype=np.uint16 if deep else np.uint8).reshape(4, 6) * (256 if deep else 1)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(tmp_path / "a.tif", exif=exif)
+    upright = np.rot90(pixels, {1: 0, 3: 2, 6: 3, 8: 1}[orientation])
+    found, resized = read_picture(tmp_path / "a.tif", (1, *upright.shape))
+    assert not resized
+    assert (found[0].numpy() == (upright >> 8 if deep else upright)).all()
 
 
 def test_a_large_photograph_is_read_at_a_fraction(tmp_path: Path) -> None:
@@ -526,6 +541,8 @@ def test_labels_with_class_names(labels: list[Any], names: list[str], targets: l
         ([0.5, 1, 0, 0, 1], {}, r"label 0\.5: use whole numbers"),
         ([np.inf, 1, 0, 0, 1], {}, "label inf: use whole numbers"),
         (["a", "b", "None", "a", "None"], {}, "label None stands on 2 images.*no_label=None.*class_names"),
+        (["0", "1", "NA", "0", "NA"], {}, "label NA stands on 2 images.*no_label=NA.*class_names"),
+        (["a", "b", "null", "a", "b"], {}, "label null stands on 1 images.*no_label=null"),
         (["a", "b", "X", "a", "X"], {"no_label": "x"}, "no_label=x, and no label is that; they are X, a, b"),
         ([0, 1, 1, 0, 1], {"no_label": 255}, "no_label=255, and no label is that; they are 0, 1"),
         ([0, 1, 1, 0, 1], {"no_label": "?"}, r"no_label=\?, and no label is that"),

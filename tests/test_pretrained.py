@@ -113,6 +113,14 @@ def test_pictures_are_embedded_as_they_will_be_read(ssgan: Command, pets: Path, 
     assert "settings=dataset.channels=1: pictures are embedded in color, with size=" in outcome.err
 
 
+def test_pictures_are_not_overwritten_by_their_vectors(ssgan: Command, large_digits: Path) -> None:
+    before = large_digits.read_bytes()
+    outcome = ssgan("embed", f"images={large_digits}", f"output={large_digits}")
+    assert outcome.code == 1
+    assert f"output={large_digits}: is what is to be read" in outcome.err
+    assert large_digits.read_bytes() == before
+
+
 def test_without_a_network_a_file_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(*_: object, **__: object) -> None:
         raise OSError("no route to host")

@@ -155,6 +155,40 @@ def test_uneven_labels_are_told_by_class(write_run: Callable[..., Path], make_re
     assert told + "_x_ (20 labels) -." in page
 
 
+def test_runs_of_other_classes_are_not_averaged_with_the_first(
+    write_run: Callable[..., Path], make_report: Any
+) -> None:
+    for split, name in enumerate(("dog", "cow")):
+        of_run = {"per_class_error": [0.1, 0.5], "balanced_error": 0.3}
+        write_run(split, labels_per_class={"cat": 20, name: 2}, **of_run)
+    assert "balanced error 30.00 (1) %, by class dog (2 labels) 50.0%, cat (20 labels) 10.0%" in make_report()[0]
+
+
+def test_folds_are_no_runs(write_run: Callable[..., Path], make_report: Any) -> None:
+    """Kills the error of the training that gives the temperature, which has the seeds of its run."""
+    folder = write_run(0, test_error=0.05)
+    shutil.copytree(write_run(1, test_error=0.2), folder / "fold1of8")
+    shutil.rmtree(folder.with_name("split1-seed0"))
+    assert cells(make_report(pattern="**")[0])["test error (%)"] == "5.00 (1)"
+
+
+def test_names_that_are_not_unicode(
+    write_run: Callable[..., Path], make_report: Any, tmp_path: Path, ssgan: Command
+) -> None:
+    """A folder's name may be any bytes, and so may a class's; and a slash may stand in a run's."""
+    per_class = {"per_class_error": [0.1, 0.5], "balanced_error": 0.3}
+    write_run(0, recipe="trial/lr1", labels_per_class={"cat": 20, "caf\udce9": 2}, **per_class)
+    results, readme = tmp_path / "results", tmp_path / "README.md"
+    readme.write_text(f"{BEGIN}\n{END}\n")
+    outcome = ssgan(
+        "report", f"runs={tmp_path}/runs/*/*/*", f"output={tmp_path}", f"results={results}", "download=false"
+    )
+    assert outcome.code == 0, outcome.err
+    assert b"caf\xe9 (2 labels) 50.0%" in (tmp_path / "report.md").read_bytes()
+    assert ssgan("report", f"results={results}", f"readme={readme}").code == 0
+    assert cells(readme.read_text())["recipe"] == "trial/lr1"
+
+
 def test_only_runs_with_both_errors_are_paired(write_run: Callable[..., Path], make_report: Any) -> None:
     """Kills the difference of two means over different runs."""
     write_run(0, test_error=0.1, supervised_error=0.3)
@@ -371,13 +405,14 @@ def test_the_table_in_a_readme(write_run: Callable[..., Path], make_report: Any,
     """What stands around the markers stays, byte for byte, and a second report replaces the first."""
     readme = tmp_path / "README.md"
     before, after = b"# Mine\r\n\n", b"\n\ttail \xc3\xbc\r\n"
-    readme.write_bytes(before + f"{BEGIN}\nold\n{END}".encode() + after)
-    for error in (0.1, 0.2):
+    for error, newline in ((0.1, "\n"), (0.2, "\n"), (0.1, "\r\n"), (0.2, "\r\n")):
+        if error == 0.1:
+            readme.write_bytes(before + newline.join([BEGIN, "old", END]).encode() + after)
         shutil.rmtree(tmp_path / "runs", ignore_errors=True)
         write_run(0, test_error=error)
         text, _ = make_report(f"readme={readme}")
-        table = "\n".join(line for line in text.splitlines() if line.startswith("|"))
-        assert readme.read_bytes() == before + f"{BEGIN}\n{table}\n{END}".encode() + after
+        table = [line for line in text.splitlines() if line.startswith("|")]
+        assert readme.read_bytes() == before + newline.join([BEGIN, *table, END]).encode() + after
 
 
 def test_mistakes(write_run: Callable[..., Path], ssgan: Command, tmp_path: Path) -> None:
@@ -597,6 +632,8 @@ def test_learners_on_pixels(digits: ImageData) -> None:
     rest = np.setdiff1d(np.arange(len(digits.train_targets)), split.labeled)
     shuffled.train_targets[rest] = 0
     assert errors_on_pixels(shuffled, split) == found
+    of_one_class = np.flatnonzero(digits.train_targets.numpy() == 3)[:4].tolist()
+    assert errors_on_pixels(digits, replace(split, labeled=tuple(of_one_class))) == {}
     few = replace(digits, train_images=digits.train_images[: max(split.labeled) + 1])
     assert errors_on_pixels(few, split)["logistic_regression"] == found["logistic_regression"]
 
@@ -641,6 +678,15 @@ def test_a_power_law_by_hand(write_run: Callable[..., Path], make_report: Any) -
     assert exact is not None
     assert exact.error(2500) == pytest.approx((0.04, 0.04, 0.04))
     assert "50 labels more than 1600 would take it from 5.00% to 4.92%" in exact.told()
+    for wild in (
+        ((20, 0.3), (20, 0.2), (40, 0.15)),
+        ((100, 0.05), (100, 0.0), (104, 0.05)),
+        ((50, 0.1), (50, 0.2), (100, 0.4)),
+    ):
+        law_of_it = power_law([Results(f"d@{labels}", "gan", ({"test_error": error},)) for labels, error in wild])
+        assert law_of_it is not None
+        assert "cannot be told from these runs" in law_of_it.told()
+        assert "--" not in law_of_it.told()
     assert power_law(groups[:1]) is None
     assert power_law([Results(f"d@{n}", "gan", ({"test_error": 0.1},)) for n in (1, 2)]) is None
     assert power_law([Results("d@all", "gan", ({"test_error": 0.1},) * 3)]) is None

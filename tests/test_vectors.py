@@ -10,7 +10,10 @@ import torch
 from conftest import Outcome
 
 import ssgan
+from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import from_arrays
+from ssgan.data.splits import draw_split
+from ssgan.data.views import UNLABELED
 from ssgan.errors import SsganError
 from ssgan.inference.classifier_file import load_classifier, load_generator, save_classifier
 from ssgan.inference.sampling import draw_images, sample_grid
@@ -61,6 +64,15 @@ def test_vectors_are_read_as_they_are(file: Path) -> None:
 def test_vectors_that_are_wrong(x: np.ndarray, message: str) -> None:
     with pytest.raises(SsganError, match=message), np.errstate(over="ignore"):
         from_arrays(x, np.arange(2))
+
+
+def test_vectors_are_not_rounded_before_they_are_standardized() -> None:
+    """Kills 2003 that is 2000 in bfloat16, of numbers that differ by their last digits."""
+    years = np.linspace(1990, 2010, 40, dtype=np.float32)[:, None]
+    data = SemiSupervisedData(from_arrays(years, np.arange(40) % 2), draw_split(np.arange(40) % 2, 2, 10, 0), 10)
+    data.serve({"unlabeled": UNLABELED}, (0.0, 1.0), torch.bfloat16)
+    batch = data.on_after_batch_transfer({"unlabeled": data.data.train_images}, 0)
+    assert torch.equal(batch["unlabeled"], data.data.train_images)
 
 
 def test_networks_standardize_and_restore() -> None:

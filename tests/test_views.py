@@ -49,6 +49,7 @@ def test_mean_probability(classifier: MLPClassifier, images: Tensor, shift: bool
     assert len(of_views) == views
     averaged = AveragedViews(single)
     torch.testing.assert_close(averaged.predict_proba(images), torch.stack(of_views).mean(0))
+    assert torch.equal(averaged.log_z(images), single.log_z(images))  # the outliers of a file are of images as they are
     torch.testing.assert_close(averaged.predict_proba(images[:, 0].numpy()), averaged.predict_proba(images))
     with pytest.raises(SsganError, match="images have the shape"):
         averaged.predict(images[:, :, :4])

@@ -99,7 +99,10 @@ class SemiSupervisedData(pl.LightningDataModule):
         missing = [name for name, view in views.items() if view.strength not in self.augmentations]
         if missing:
             raise SsganError(f"strong=None: {', '.join(missing)} is augmented strongly; use strong=Augmentation(...)")
-        self.views, self.pixel_range, self.dtype = views, pixel_range, dtype
+        self.views, self.pixel_range = views, pixel_range
+        self.dtype = (
+            torch.float32 if self.data.of_vectors else dtype
+        )  # which are standardized before anything is rounded
 
     def train_dataloader(self) -> "TrainingBatches":
         return TrainingBatches(self)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -80,6 +81,10 @@ def decoded(root: Path, files: list[Path], cache: Path, shape: Shape, background
             "levels": levels,
         }
         if writable:
+            # Two processes may write at once, and leave one's array beside the other's record.
+            record["mark"] = mark = uuid4().hex
+            with partial.open("ab") as file:
+                file.write(mark.encode())
             partial.replace(cache.with_name(f"{cache.name}.npy"))
             write_atomically(cache.with_name(f"{cache.name}.json"), json.dumps(record).encode())
             partial = cache.with_name(f"{cache.name}.npy")
@@ -182,7 +187,12 @@ def read_cache(cache: Path, digest: str, shape: Shape) -> Decoded | None:
         record = json.loads(cache.with_name(f"{cache.name}.json").read_bytes())
         if record["digest"] != digest:
             return None
-        return _of_record(record, _mapped(cache.with_name(f"{cache.name}.npy"), record["kept"], shape))
+        array = cache.with_name(f"{cache.name}.npy")
+        with array.open("rb") as file:
+            file.seek(-len(record["mark"]), os.SEEK_END)
+            if file.read().decode() != record["mark"]:
+                return None
+        return _of_record(record, _mapped(array, record["kept"], shape))
     except (OSError, KeyError, TypeError, ValueError):
         return None
 

@@ -14,7 +14,7 @@ from ssgan.errors import DAMAGED, SsganError, first_line
 from ssgan.pixels import levels_to_uint8, to_uint8
 from ssgan.reading import AS_IS, PictureReading
 
-READER = 3
+READER = 4
 """Names the pixels that `read_picture` makes of a file: a cache of what an earlier one made is not used."""
 
 LARGEST = 1 << 26
@@ -42,8 +42,9 @@ def picture_facts(path: Path) -> Facts:
     try:
         if path.suffix.lower() == ".npy":
             array = np.load(path, allow_pickle=False, mmap_mode="r")
-            return Facts("x".join(map(str, array.shape[1::-1])), str(array.dtype), None)
-        with quiet_pillow(), Image.open(path) as picture:
+            sides = array.shape[1:] if array.ndim == 3 and array.shape[0] in (1, 3) else array.shape[:2]
+            return Facts("x".join(map(str, reversed(sides))), str(array.dtype), None)
+        with quiet_pillow(), path.open("rb") as file, Image.open(file) as picture:
             _check_size(picture.width * picture.height)
             levels = None
             if picture.mode.startswith(DEEP):
@@ -59,7 +60,7 @@ def picture_facts(path: Path) -> Facts:
 def read_picture(path: Path, image_shape: tuple[int, int, int], reading: PictureReading = AS_IS) -> tuple[Tensor, bool]:
     """One picture as uint8 (C, H, W), and whether it had to be resized to ``image_shape``.
 
-    Color becomes gray and gray color where the shape asks for it; 16 bits become 8, a background shows through what is
+    Color becomes gray and gray color where the shape asks for it, but for those of .npy files; 16 bits become 8, a background shows through what is
     transparent (see `PictureReading`), a photograph stands as its camera was held, and of several frames the first is read.
     A .npy file holds one image: (H, W), (C, H, W) or (H, W, C), uint8 or float in [0, 1]. Resizing is bilinear and
     antialiased. Raises `SsganError` for a file that holds no such image, and for one of more than `LARGEST` pixels,
@@ -69,7 +70,8 @@ def read_picture(path: Path, image_shape: tuple[int, int, int], reading: Picture
     try:
         if path.suffix.lower() == ".npy":
             return _resized(_from_npy(path, channels), (height, width))
-        with quiet_pillow(), Image.open(path) as picture:
+        # A file and no path: Pillow would map raw pixels into memory, with the sides of a turned picture the wrong way round.
+        with quiet_pillow(), path.open("rb") as file, Image.open(file) as picture:
             _check_size(picture.width * picture.height)
             if {*picture.size} != {width, height}:
                 side = 2 * max(height, width)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ssgan.data.no_label import MISSING, NO_LABEL, absent, is_missing
+from ssgan.data.no_label import DOUBTFUL, MISSING, NO_LABEL, absent, is_missing
 from ssgan.data.number_labels import Array, targets_of_numbers, whole_numbers, without_code
 from ssgan.errors import SsganError
 
@@ -14,7 +14,7 @@ from ssgan.errors import SsganError
 def natural(name: str) -> tuple[Any, ...]:
     """The key by which 2 sorts before 10, and img_2 before img_10."""
     parts = re.split(r"(\d+)", name)
-    return *(int(part) if number % 2 else part for number, part in enumerate(parts)), name
+    return tuple(int(part) if number % 2 else part for number, part in enumerate(parts)), name
 
 
 def parse_labels(
@@ -84,12 +84,13 @@ def _of_words(
         if str(no_label) not in present:
             raise SsganError(absent(parts, no_label, present))
         present.remove(str(no_label))
-    if "None" in present and "None" not in (names or ()):
-        count = sum(word == "None" for of_part in words.values() for word in of_part)
-        raise SsganError(
-            f"{', '.join(parts)}: label None stands on {count} images. If it means no label, say dataset.no_label=None; if it is a "
-            f"class, name it in class_names."
-        )
+    for doubtful in present:
+        if doubtful.lower() in DOUBTFUL and doubtful not in (names or ()):
+            count = sum(word == doubtful for of_part in words.values() for word in of_part)
+            raise SsganError(
+                f"{', '.join(parts)}: label {doubtful} stands on {count} images. If it means no label, say dataset.no_label={doubtful}; "
+                f"if it is a class, name it in class_names."
+            )
     if names is None:
         names = tuple(present)
     unknown = [word for word in present if word not in names]

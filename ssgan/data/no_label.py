@@ -10,6 +10,10 @@ MISSING = ("", "nan", "<na>")
 """Words, in lower case, that NumPy and pandas write for a label that is not there."""
 
 
+DOUBTFUL = ("none", "na", "n/a", "null")
+"""Words, in lower case, that Python, R, spreadsheets and databases write for it, and that may be the name of a class."""
+
+
 def is_missing(value: Any) -> bool:
     """None, NaN, pandas.NA: what is not equal to itself, or says so."""
     if isinstance(value, str | bytes):

@@ -56,7 +56,7 @@ def load_judge(name: str, image_shape: tuple[int, ...]) -> Judge:
     """``name`` is "inception" or a classifier file for images of ``image_shape`` (else `SsganError`)."""
     if name == "inception":
         return InceptionJudge()
-    classifier = load_classifier(name)
+    classifier = load_classifier(name, "judge")
     if classifier.image_shape != tuple(image_shape):
         raise SsganError(
             f"judge={name}: judges images of {classifier.image_shape}, but these are {tuple(image_shape)}; "

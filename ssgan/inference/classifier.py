@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -165,7 +164,7 @@ def checked_vectors(vectors: Tensor, numbers: int) -> Tensor:
 class Ensemble(Predictor):
     """Several classifiers whose probabilities are averaged, as in the paper's ensembles of ten (sec. 6, tables 1 and 2).
 
-    Its ``header`` is that of the first.
+    Its ``header`` and its log Z are those of the first.
     """
 
     def __init__(self, members: Sequence[Classifier]):
@@ -194,7 +193,7 @@ class Ensemble(Predictor):
         return averaged([member.answers(images) for member in self.members])
 
     def outlier_threshold(self, share: float = 0.01) -> float:
-        return fmean(member.outlier_threshold(share) for member in self.members)
+        return self.members[0].outlier_threshold(share)
 
 
 def made_by(embedding: Mapping[str, Any] | None) -> str:
@@ -204,6 +203,8 @@ def made_by(embedding: Mapping[str, Any] | None) -> str:
 
 
 def averaged(each: Sequence[Answers]) -> Answers:
-    """The mean probability, computed from logarithms, and the mean of log Z."""
-    log_probabilities, log_z = (torch.stack(parts) for parts in zip(*each, strict=True))
-    return Answers(log_probabilities.logsumexp(0) - math.log(len(each)), log_z.mean(0))
+    """The mean probability, computed from logarithms, and the log Z of the first: that of a mean has less spread than the training
+    images' that a file knows.
+    """
+    log_probabilities = torch.stack([answers.log_probabilities for answers in each])
+    return Answers(log_probabilities.logsumexp(0) - math.log(len(each)), each[0].log_z)

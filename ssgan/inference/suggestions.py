@@ -84,7 +84,7 @@ def suggest(question: Question, rule: str) -> Tensor:
     if rule not in RULES:
         raise SsganError(f"rule={rule}: use {', '.join(RULES)}")
     if not 1 <= question.count <= len(question.images):
-        raise SsganError(f"count={question.count}: use 1 to {len(question.images)}, the images without a label")
+        raise SsganError(f"count={question.count}: use 1 to {len(question.images)}, the images to choose from")
     return RULES[rule](question)
 
 

@@ -15,7 +15,7 @@ MOVES = (0, -1, 1)
 
 
 class AveragedViews(Predictor):
-    """Answers with the mean probability of ``predictor`` over an image's views.
+    """Answers with the mean probability of ``predictor`` over an image's views, and log Z of the image as it is.
 
     Views are changes that its classifiers were trained to ignore, by ``views`` of their header: with ``shift`` the image
     moved by a pixel along its diagonal, either way, by reflection; with ``flip`` each of these mirrored, too. Raises
@@ -46,7 +46,7 @@ class AveragedViews(Predictor):
         return averaged(self.each(images))
 
     def each(self, images: Tensor | np.ndarray[Any, Any]) -> list[Answers]:
-        """What the predictor says of each view."""
+        """What the predictor says of each view, that of the image as it is first."""
         whole = self.checked(as_tensor(images))
         return [self.predictor.answers(moved(whole, move, flip)) for move in self.moves for flip in self.flips]
 

@@ -93,6 +93,7 @@ class Section:
         if not runs:
             return None
         names = list(runs[0]["labels_per_class"])
+        runs = [one for one in runs if list(one["labels_per_class"]) == names]  # the group warns of others
         errors = [
             [one["per_class_error"][k] for one in runs if one["per_class_error"][k] is not None]
             for k in range(len(names))

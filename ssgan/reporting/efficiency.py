@@ -10,8 +10,11 @@ from ssgan.reporting.results import Results
 
 MORE = 50
 """Labels, of which a report says what they would bring."""
-LEAST_ERROR = 1e-5
-"""Of a run without a mistake, whose error has no logarithm."""
+LEAST_ERROR = 1e-4
+"""Of a run without a mistake, whose error has no logarithm: half a mistake among 5,000 images."""
+
+FAR = 700.0
+"""No error has a larger logarithm here: its exponential would be none."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +50,18 @@ class PowerLaw:
         x = math.log(labels)
         middle = self.intercept - self.exponent * x
         half = self.quantile * self.sd * math.sqrt(1 / self.runs + (x - self.center) ** 2 / self.spread)
-        return math.exp(middle), math.exp(middle - half), math.exp(middle + half)
+        expected, least, most = (math.exp(min(log_error, FAR)) for log_error in (middle, middle - half, middle + half))
+        return expected, least, most
 
     def told(self) -> str:
         """What `MORE` labels would bring."""
         now, (then, least, most) = self.error(self.most)[0], self.error(self.most + MORE)
-        return (
-            f"error falls as labels to the power of -{self.exponent:.2f} ± {self.exponent_error:.2f} (standard error); {MORE} labels more than "
-            f"{self.most} would take it from {now:.2%} to {then:.2%} (95 % interval {least:.2%} to {most:.2%})"
+        law = (
+            f"error goes as labels to the power of {-self.exponent:.2f} ± {self.exponent_error:.2f} (standard error); "
         )
+        if most >= 1:
+            return f"{law}what {MORE} labels more than {self.most} would bring cannot be told from these runs"
+        return f"{law}{MORE} labels more than {self.most} would take it from {now:.2%} to {then:.2%} (95 % interval {least:.2%} to {most:.2%})"
 
 
 def power_law(groups: Sequence[Results]) -> PowerLaw | None:

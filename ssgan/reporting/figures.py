@@ -160,5 +160,6 @@ def confusion_figure(matrix: Tensor, class_names: Sequence[str]) -> "Figure":
 
 
 def shown(name: str, most: int) -> str:
-    """``name`` as a figure can show it: no longer than ``most``, and without mathematics between dollar signs."""
+    """``name`` as a figure can show it: no longer than ``most``, in Unicode, and without mathematics between dollar signs."""
+    name = name.encode(errors="surrogateescape").decode(errors="replace")
     return (name if len(name) <= most else f"{name[: most - 1]}…").replace("$", r"\$")

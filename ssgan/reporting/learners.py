@@ -59,7 +59,7 @@ def add_pixels(runs: Sequence[Run], memory: Path, data_dir: str, download: bool)
         known = {}
     added = []
     for run in track(runs, description="label spreading, logistic regression", transient=True):
-        split = f"{run.metrics['condition']} {run.metrics.get('split_digest')}"
+        split = f"{run.metrics['condition']} {run.metrics.get('split_digest')} {run.data_digest()}"
         if split not in known:
             with suppress(SsganError):  # tried anew by the next report
                 known[split] = errors_on_pixels(data_of(run, data_dir, download), run.split())

@@ -62,4 +62,6 @@ def read_readme(path: str) -> str:
 
 def fill_readme(text: str, content: str) -> str:
     """``text`` with ``content`` in place of what stands between the markers."""
-    return re.sub(f"^{BEGIN}$.*?^{END}$", lambda _: f"{BEGIN}\n{content}\n{END}", text, flags=re.MULTILINE | re.DOTALL)
+    newline = "\r\n" if f"{BEGIN}\r\n" in text else "\n"
+    filled = newline.join([BEGIN, *content.splitlines(), END])
+    return re.sub(f"^{BEGIN}\r?$.*?^{END}(?=\r?$)", lambda _: filled, text, flags=re.MULTILINE | re.DOTALL)

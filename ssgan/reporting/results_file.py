@@ -40,7 +40,7 @@ def add_runs(folder: Path, group: Group) -> Path:
 
     Mean and sample standard deviation are over all of them, collapsed ones included.
     """
-    path = folder / f"{group.condition}_{group.recipe}.json"
+    path = folder / f"{group.condition}_{group.recipe}.json".replace("/", "_")
     entries = {(entry["split_seed"], entry["seed"]): entry for entry in read(path)["runs"]} if path.exists() else {}
     for run in group.runs:
         made = (run.starts() or [{}])[-1]

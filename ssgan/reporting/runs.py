@@ -114,10 +114,11 @@ def run_in(folder: str) -> Run:
 def find_runs(pattern: str) -> tuple[list[Run], list[Path]]:
     """The runs that ended among the folders that ``pattern`` matches, and the folders of those that did not.
 
-    A run's folder is known by the config.yaml that its start wrote, so that ``**`` does not take every folder for one.
+    A run's folder is known by the config.yaml that its start wrote, so that ``**`` does not take every folder for one. Runs inside
+    of another's folder are those that give its temperature, and no results.
     Raises `SsganError` if there is none that ended, or if a metrics.json is broken.
     """
-    found = sorted({Path(path) for path in glob.glob(pattern, recursive=True)})
+    found = sorted({path for path in map(Path, glob.glob(pattern, recursive=True)) if not is_fold(path)})
     ended = [folder for folder in found if (folder / "metrics.json").is_file()]
     unfinished = [folder for folder in found if (folder / "config.yaml").is_file() and folder not in ended]
     if not ended:
@@ -127,6 +128,10 @@ def find_runs(pattern: str) -> tuple[list[Run], list[Path]]:
             f"runs='runs/*/*/*'"
         )
     return [Run(folder, read_metrics(folder / "metrics.json")) for folder in ended], unfinished
+
+
+def is_fold(folder: Path) -> bool:
+    return folder.name.startswith("fold") and (folder.parent / "config.yaml").is_file()
 
 
 def read_metrics(path: Path) -> dict[str, Any]:

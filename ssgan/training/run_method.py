@@ -60,7 +60,9 @@ def run_method(
             SampleGrid(folder / "samples", config.trainer.samples_every, config.trainer.samples_count, config.seed)
         )
     callbacks.append(checkpoints)  # after all others: what they did of an epoch is then done
-    trainer = make_trainer(config, callbacks, logger, folder.path, validates=len(data.validation) > 0)
+    trainer = make_trainer(
+        config, callbacks, logger, folder.path, validates=len(data.validation) > 0 and module.uses_labels
+    )
     train_from_checkpoint(trainer, module, data, checkpoints)
     status = "finished" if watch.reason is None else "collapsed"
     if not trainer.is_global_zero:

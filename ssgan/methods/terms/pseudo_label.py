@@ -64,6 +64,11 @@ class PseudoLabel(Term):
                 f"method.terms.pseudo_label.least_threshold={self.least_threshold:g}: above threshold={self.threshold:g}, which is the "
                 f"greatest; lower it"
             )
+        if self.strangers and method.config.strong_labels:
+            raise SsganError(
+                "method.terms.pseudo_label.strangers: compares weak views of unlabeled images with those of labeled ones, which "
+                "method.strong_labels=true leaves out; use false"
+            )
         if not self.neighbors:
             return
         if not method.config.ramp_up_epochs:

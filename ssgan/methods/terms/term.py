@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Term:
-    """A loss with a ``weight``, which rises from 0 in the first ``method.ramp_up_epochs``."""
+    """A loss with a ``weight``; the classifier's rise from 0 in the first ``method.ramp_up_epochs``."""
 
     weight: float = key(0.0, "of this term; 0: off", at_least=0)
 

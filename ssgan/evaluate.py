@@ -5,11 +5,9 @@ import json
 from omegaconf import DictConfig
 
 from ssgan import cli
-from ssgan.data.image_data import ImageData
-from ssgan.data.registry import load_dataset
+from ssgan.data.registry import load_dataset, require_same_reading
 from ssgan.errors import SsganError
 from ssgan.evaluation.classification import evaluate
-from ssgan.inference.classifier import Predictor, made_by
 from ssgan.inference.classifier_file import load_named
 
 
@@ -33,20 +31,6 @@ def evaluate_files(config: DictConfig) -> int:
     measured = evaluate(classifier.predict_log_proba(data.test_images), data.test_targets)
     print(json.dumps(measured | {"classifiers": classifier.size, "views": config.views}))
     return 0
-
-
-def require_same_reading(data: ImageData, classifier: Predictor) -> None:
-    """Raise `SsganError` for pictures that became other pixels, or other vectors, than those that ``classifier`` learned from."""
-    was, now = classifier.reading, data.origin.reading
-    if data.origin.files and now != was:
-        raise SsganError(
-            f"dataset={data.name}: its pictures are read as {now}, those of the classifier were as {was}; use "
-            f"dataset.background={was.background}"
-            + (", or ssgan.predict, which reads gray values as the classifier does" if was.levels != now.levels else "")
-        )
-    ours, theirs = made_by(data.origin.embedding), made_by(classifier.header.get("embedding"))
-    if ours and theirs and ours != theirs:
-        raise SsganError(f"dataset={data.name}: its vectors were made by {ours}, those of the classifier by {theirs}")
 
 
 def main() -> None:

@@ -16,8 +16,8 @@ from PIL import Image
 
 from ssgan.data.image_data import ImageData, Origin
 from ssgan.data.images import read_picture
+from ssgan.data.registry import require_same_reading
 from ssgan.errors import SsganError
-from ssgan.evaluate import require_same_reading
 from ssgan.inference.classifier_file import load_classifier, save_classifier
 from ssgan.nets import MLPClassifier
 from ssgan.nets.base import ImageClassifier

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from ssgan.data.image_data import ImageData
 from ssgan.errors import SsganError, first_line
+from ssgan.inference.classifier import Predictor, made_by
 from ssgan.nets.base import ImageGenerator
 from ssgan.schema import CONFIG_DIR
 
@@ -62,3 +63,17 @@ def require_own_data(checkpoint: str | Path, generator: ImageGenerator, data: Im
             f"checkpoint={checkpoint}: its generator makes {generator.image_shape} images, but those of "
             f"dataset={data.name} are {data.image_shape}; name the data set that it was trained on"
         )
+
+
+def require_same_reading(data: ImageData, classifier: Predictor) -> None:
+    """Raise `SsganError` for pictures that became other pixels, or other vectors, than those that ``classifier`` learned from."""
+    was, now = classifier.reading, data.origin.reading
+    if data.origin.files and now != was:
+        raise SsganError(
+            f"dataset={data.name}: its pictures are read as {now}, those of the classifier were as {was}; use "
+            f"dataset.background={was.background}"
+            + (", or ssgan.predict, which reads gray values as the classifier does" if was.levels != now.levels else "")
+        )
+    ours, theirs = made_by(data.origin.embedding), made_by(classifier.header.get("embedding"))
+    if ours and theirs and ours != theirs:
+        raise SsganError(f"dataset={data.name}: its vectors were made by {ours}, those of the classifier by {theirs}")

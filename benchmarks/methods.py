@@ -77,9 +77,9 @@ def seconds(cell: dict[str, Any]) -> str:
 def page(results: list[dict[str, Any]]) -> str:
     head = ["", *(cell for result in results for cell in (result["condition"], "seconds"))]
     rows = []
-    for name in results[0]["methods"]:
-        cells = [result["methods"][name] for result in results]
-        of_cells = [(f"{100 * c['mean']:.2f} ± {100 * c['sd']:.2f}", seconds(c)) for c in cells]
+    for name in dict.fromkeys(name for result in results for name in result["methods"]):
+        cells = [result["methods"].get(name) for result in results]
+        of_cells = [(f"{100 * c['mean']:.2f} ± {100 * c['sd']:.2f}", seconds(c)) if c else ("-", "-") for c in cells]
         rows.append([name, *(text for both in of_cells for text in both)])
     lines = [
         f"Test error (%), mean ± sample sd of {SPLITS} label splits, and seconds of training, at most {MINUTES} minutes each.",

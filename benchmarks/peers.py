@@ -244,7 +244,7 @@ def main() -> None:
             "times the port": {name: round(middle["port"] / s, 2) for name, s in middle.items()},
         }
         print(kind, json.dumps(results[kind]), flush=True)
-    RESULT.write_text(json.dumps(results, indent=2) + "\n")
+        RESULT.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

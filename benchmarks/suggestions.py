@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 import ssgan
 from ssgan.data.image_data import ImageData
-from ssgan.data.labels_file import write_rows
+from ssgan.data.labels_file import write_labels
 from ssgan.inference.suggestions import Question, suggest
 from ssgan.markdown import table
 from ssgan.suggest import candidates
@@ -74,7 +74,7 @@ def errors_of(dataset: str, data: ImageData, rule: str, seed: int) -> list[float
         )
         given += places[suggest(question, rule)].tolist()
         file = RUNS / f"labels_{dataset}_{rule}_{seed}_{number}.csv"
-        file.write_text(write_rows([str(p) for p in given], [str(data.train_targets[p].item()) for p in given]))
+        file.write_text(write_labels([str(p) for p in given], [str(data.train_targets[p].item()) for p in given]))
         result = train(dataset, f"{rule}_{number}", seed, file)
         errors.append(result.metrics["test_error"])
     return errors

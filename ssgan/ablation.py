@@ -14,7 +14,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from ssgan import cli, configuration
-from ssgan.data.registry import named_dataset, require_own_data
+from ssgan.data.registry import dataset_names, named_dataset, require_own_data
 from ssgan.errors import SsganError, print_error
 from ssgan.evaluation.generation import extract_features, metrics_of_features, require_enough
 from ssgan.evaluation.judges import ClassifierJudge
@@ -124,7 +124,13 @@ class AblationReport(Callback):
         except SsganError as error:
             print_error(f"hydra.callbacks.ablation: {error}")
             sys.exit(1)
-        if not self.judge(config).exists():
+        if config.dataset.name not in dataset_names() or "path" in config.dataset:
+            print_error(
+                f"sweep=ablation: its judge learns a data set by its name, and dataset={config.dataset.name} has none of its own; use "
+                f"one that needs no dataset.path=, or train the runs and `python -m ssgan.ablation` with a judge of yours"
+            )
+            sys.exit(1)
+        if not config.dry_run and not self.judge(config).exists():
             what = ["method=supervised", "labels=all", f"dataset={config.dataset.name}", f"runs_dir={config.runs_dir}"]
             where = [f"data_dir={config.data_dir}", f"download={config.download}"]
             code = subprocess.run([sys.executable, "-m", "ssgan.fit", *what, *where], check=False).returncode
@@ -132,6 +138,8 @@ class AblationReport(Callback):
                 sys.exit(code)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        if config.dry_run:
+            return
         condition = Path(config.runs_dir) / configuration.condition(config)
         pattern, output = f"{glob.escape(str(condition))}/ablation_*/*", condition / "ablation"
         judge = str(self.judge(config))

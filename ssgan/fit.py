@@ -1,9 +1,11 @@
 """python -m ssgan.fit: train a classifier on a few labeled and many unlabeled images, and export it."""
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from ssgan import cli, methods
+from ssgan.errors import warn
 
 HELP = """\
 ssgan trains an image classifier on a few labeled and many unlabeled images, and writes it to a file.
@@ -34,10 +36,16 @@ More: README.md, docs/, conf/, ssgan/methods.
 
 def fit(config: DictConfig) -> int:
     """Run, resume or report the run of ``config`` in the folder that Hydra has made; returns the exit code."""
+    from ssgan.training.launch import launched_world_size
     from ssgan.training.result_table import print_table
     from ssgan.training.run import run_with_baseline
 
-    runtime = HydraConfig.get().runtime
+    job = HydraConfig.get()
+    runtime = job.runtime
+    if runtime.choices.get("sweep") and job.mode == RunMode.RUN and launched_world_size() == 1:
+        warn(
+            f"sweep={runtime.choices['sweep']}: without -m this is one run of it, with the values that the command gives"
+        )
     results = run_with_baseline(config, runtime.choices, runtime.output_dir)
     finished = [(result.folder, result.metrics) for result in results if result.metrics is not None]
     if finished:

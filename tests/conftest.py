@@ -1,6 +1,5 @@
 """Fixtures: networks and runs small enough for seconds, and commands called in this process."""
 
-import json
 import os
 import shutil
 import sys
@@ -233,14 +232,3 @@ def shorten_baseline(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
         return config
 
     monkeypatch.setattr(run, "supervised_beside", short)
-
-
-def learned(ssgan: Callable[..., Outcome], folder: Path, method: str, seed: int = 0) -> float:
-    """Test error of 20 epochs of ``method`` on digits with the GAN's network; supervised only it is 0.13."""
-    short = ("preset=digits_gan", "method.epochs=20")
-    outcome = ssgan(
-        "fit", f"method={method}", *short, "trainer.samples_every=100", f"seed={seed}", f"runs_dir={folder}"
-    )
-    assert outcome.code == 0, outcome.err
-    error: float = json.loads((folder / f"digits@50/{method}/split0-seed{seed}/metrics.json").read_text())["test_error"]
-    return error

@@ -61,6 +61,7 @@ def test_sweep(ssgan: Command, tmp_path: Path) -> None:
     [
         ("hydra.callbacks.ablation.samples=1", "samples=1, splits=2: use 1 split or more, and at least 4 samples"),
         ("data_dir=/nowhere", ""),  # the judge's training, a process of its own, says why
+        ("dataset.name=mine", "sweep=ablation: its judge learns a data set by its name, and dataset=mine has none"),
     ],
 )
 def test_sweep_without_a_judge_or_enough_samples_ends_before_its_runs(

@@ -1,11 +1,8 @@
-"""Bad GAN: which terms it has, and that it learns."""
-
-from collections.abc import Callable
-from pathlib import Path
+"""Bad GAN: which terms it has."""
 
 import pytest
 import torch
-from conftest import Outcome, learned, make_classifier
+from conftest import make_classifier
 from test_improved_gan import SHARED, OneStep, fit, sgd
 
 from ssgan.data.image_data import ImageData
@@ -29,8 +26,3 @@ def test_terms_equal_the_formulas(digits: ImageData) -> None:
     assert 0 < means["pull_away"] <= 1
     assert [(name, term.weight) for name, term in module.terms] == [("entropy", 0.1)]
     assert [(name, term.weight) for name, term in module.generator_terms] == [("pull_away", 0.8)]
-
-
-@pytest.mark.slow
-def test_it_learns(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
-    assert learned(ssgan, tmp_path, "bad_gan") < 0.14

@@ -243,6 +243,15 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
         ((*FIT, "~dataset=0"), ["~dataset=0: a group takes the name of a file"]),
         ((*FIT, "method=gan"), ["validation=100: method=gan has no classes; use validation=0"]),
         (
+            (*FIT, "method.name=supervised"),
+            ["method.name=supervised: has no keys of that method; use method=supervised"],
+        ),
+        (
+            (*FIT, "dataset.name=mnist"),
+            ["dataset.name=mnist: is the name of another data set than this one; use dataset=mnist, or another name"],
+        ),
+        ((*FIT, "max_time=''"), ["max_time=: use a time like 90s, 30m or 1h30m"]),
+        (
             (*FIT, "method=gan", "method.terms.class_balance.weight=1"),
             ["method.terms.class_balance.weight=1.0: method=gan has no classes; use 0"],
         ),

@@ -195,7 +195,7 @@ def test_the_command_ends_as_in_one_process(ssgan: Callable[..., Outcome], tmp_p
         "net.classifier.input_noise=0",
         "net.classifier.hidden_noise=0",
         "balanced=false",
-        "validation=101",
+        "validation=11",  # an image that is counted twice, or not at all, is a tenth
         "baseline=true",
         "trainer.limit_train_batches=3",
     )

@@ -85,10 +85,10 @@ def test_values() -> None:
 
 
 def test_two_hundred_draws_take_less_than_a_second() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert 0.99 < js(0.2, 0.5, 200) <= 1
     assert 0 < preference(0.2, 0.21, 200) < 1
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(

@@ -416,13 +416,15 @@ def test_labels_files(data: st.DataObject, digits: ImageData) -> None:
         st.integers(-2, 1500).map(str), st.sampled_from(["", "0", "9", "10", "1.0", "x", '"', "a,b"]), WORDS
     )
     rows = data.draw(st.lists(st.tuples(cells, cells), max_size=5))
-    if data.draw(st.booleans()):
+    right = data.draw(st.booleans())
+    if right:
         rows = [(str(place), str(place % 10)) for place in data.draw(st.lists(st.integers(0, 999), max_size=5))]
     separator = data.draw(st.sampled_from([",", ",", ",", ";"]))
     text = "\n".join(separator.join(row) for row in [("image", "label"), *rows]).encode(errors="surrogateescape")
     with TemporaryDirectory() as base:
         path = Path(base, "labels.csv")
-        path.write_bytes(damaged(data, text) if data.draw(st.booleans()) else text)
+        harmed = data.draw(st.booleans())
+        path.write_bytes(damaged(data, text) if harmed else text)
         unknown = replace(digits, train_targets=torch.full_like(digits.train_targets, -1))
         labeled, told = unknown, ""
         try:
@@ -431,6 +433,9 @@ def test_labels_files(data: st.DataObject, digits: ImageData) -> None:
             told, places = str(error), ()
         assert not told or told.startswith(f"labels_file={path}")
         assert (labeled.train_targets >= 0).nonzero().flatten().tolist() == list(places)
+        if right and not harmed and not told:
+            assert labeled.train_targets[list(places)].tolist() == [place % 10 for place in places]
+            assert {*places} == {int(place) for place, _ in rows}
         OUTCOMES[f"labels files: {'refused' if told else 'done'}"] += 1
 
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,16 @@ def test_mistakes(arguments: dict[str, Any], message: str, tmp_path: Path) -> No
     with pytest.raises(ssgan.SsganError, match=message):
         train(**{"data": "digits", "runs_dir": tmp_path, **arguments})
     assert not list(tmp_path.iterdir())
+
+
+def test_the_callers_random_numbers_and_warnings_stay_its_own(tmp_path: Path) -> None:
+    """Kills numbers after a run that are those of its last step, whatever seed the caller gave."""
+    torch.manual_seed(7)
+    expected, filters = torch.rand(3), list(warnings.filters)
+    torch.manual_seed(7)
+    train("digits", "supervised", 50, settings=TINY[1:], runs_dir=tmp_path)
+    assert torch.equal(torch.rand(3), expected)
+    assert warnings.filters == filters
 
 
 def test_a_name_is_that_of_a_data_set_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

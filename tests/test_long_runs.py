@@ -23,10 +23,10 @@ def held() -> tuple[float, int, int]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not PROC.exists(), reason="needs /proc")
-def test_two_thousand_steps_hold_no_more_than_four_hundred(
+def test_a_thousand_steps_hold_no_more_than_three_hundred(
     ssgan: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Kills graphs, batches and rows that pile up, and files that stay open: 182 epochs with a checkpoint after each."""
+    """Kills graphs, batches and rows that pile up, and files that stay open: 91 epochs with a checkpoint after each."""
     measured, step_end = [], RunProgress.on_train_batch_end
 
     def measure(self: RunProgress, trainer: Any, module: Any, *rest: Any) -> None:
@@ -35,10 +35,10 @@ def test_two_thousand_steps_hold_no_more_than_four_hundred(
             measured.append(held())
 
     monkeypatch.setattr(RunProgress, "on_train_batch_end", measure)
-    arguments = [*TINY, "method.epochs=182", "validation=100", f"runs_dir={tmp_path}"]
+    arguments = [*TINY, "method.epochs=91", "validation=100", f"runs_dir={tmp_path}"]
     assert ssgan("fit", *arguments).code == 0
-    assert len(measured) == 20
-    memory, files, threads = zip(*measured[4:], strict=True)
-    assert memory[-1] < memory[0] + 10
+    assert len(measured) == 10
+    memory, files, threads = zip(*measured[2:], strict=True)
+    assert memory[-1] < memory[0] + 5
     assert len(set(files)) == 1
     assert len(set(threads)) == 1

@@ -1,11 +1,8 @@
 """Mean teacher: its loss and that it learns."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 import torch
-from conftest import Outcome, learned, make_classifier
+from conftest import make_classifier
 from test_improved_gan import SHARED, assert_sgd_step, sgd, step_with_another_teacher
 
 from ssgan import losses
@@ -37,12 +34,6 @@ def test_one_step_equals_the_algorithm_written_out(
     assert consistency > 1e-4
     loss = losses.supervised(c(batch["labeled"]), batch["targets"]) + 4 * consistency
     assert_sgd_step(module.classifier, c, loss)
-
-
-@pytest.mark.slow
-def test_it_learns(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
-    """The mean of three seeds: one of them ends between 0.11 and 0.17, by its luck and by how a processor rounds."""
-    assert sum(learned(ssgan, tmp_path, "mean_teacher", seed) for seed in range(3)) / 3 < 0.14
 
 
 @pytest.mark.parametrize("strong", [False, True])

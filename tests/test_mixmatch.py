@@ -1,12 +1,10 @@
 """MixMatch: its mixtures, its loss, and that it learns."""
 
 import copy
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
-from conftest import Outcome, learned, make_classifier
+from conftest import make_classifier
 from test_improved_gan import SHARED, assert_sgd_step, sgd, step_with_another_teacher
 
 from ssgan import losses
@@ -83,9 +81,3 @@ def test_with_class_k_plus_1_its_loss_and_that_of_two_players_are_added(digits: 
     fake = losses.fake_loss(c(generator(z).detach()))
     told_apart = losses.real_loss(c(batch["unlabeled"][:20])) + fake
     assert_sgd_step(module.classifier, c, known + 0.7 * guessed + 0.3 * told_apart)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("method", ["mixmatch", "mixmatch_gan"])
-def test_it_learns(ssgan: Callable[..., Outcome], tmp_path: Path, method: str) -> None:
-    assert learned(ssgan, tmp_path, method) < 0.14

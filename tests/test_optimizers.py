@@ -74,9 +74,17 @@ def test_state_goes_on_in_another_optimizer() -> None:
     assert torch.equal(straight.weight, resumed.weight)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-@pytest.mark.parametrize("method", ["improved_gan", "fixmatch"])
-@pytest.mark.parametrize("dataset", ["digits", "mnist", "svhn", "cifar10"])
+@pytest.mark.parametrize(
+    ("name", "method", "dataset"),
+    [
+        *((name, method, "digits") for name in OPTIMIZERS for method in ("improved_gan", "fixmatch")),
+        *(
+            ("muon", method, dataset)
+            for method in ("improved_gan", "fixmatch")
+            for dataset in ("mnist", "svhn", "cifar10")
+        ),
+    ],
+)
 def test_choices_replace_the_presets(name: str, method: str, dataset: str) -> None:
     """Catches an argument of the preset's optimizer that reaches another one, which refuses it; and what the command line says after it."""
     chosen = compose(

@@ -17,6 +17,7 @@ from ssgan.cli import as_string
 from ssgan.data.arrays import image_data
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import from_arrays, npz
+from ssgan.data.file_predictions import predict_files
 from ssgan.data.folder import folder
 from ssgan.data.image_data import ImageData
 from ssgan.data.images import read_picture
@@ -26,6 +27,7 @@ from ssgan.data.picture_files import find_pictures
 from ssgan.data.splits import draw_split
 from ssgan.data.table import table
 from ssgan.errors import SsganError
+from ssgan.inference.classifier_file import load_classifier
 from ssgan.reading import PictureReading
 
 Command = Callable[..., Outcome]
@@ -156,13 +158,18 @@ def test_it_is_predicted(ssgan: Command, tmp_path: Path) -> None:
         "method.least_steps=0",
     ]
     source = ["dataset=folder", f"dataset.path={tmp_path / 'pets'}", "dataset.size=8", "method.labeled_batch_size=8"]
-    outcome = ssgan("fit", *source, *tiny, f"runs_dir={tmp_path / 'runs'}")
+    folds = ["calibration_folds=2", "calibration_runs=1"]
+    outcome = ssgan("fit", *source, *tiny, *folds, f"runs_dir={tmp_path / 'runs'}")
     assert outcome.code == 0, outcome.err
     assert "1 in the test folder without a class" in outcome.out
     (predictions,) = (tmp_path / "runs").rglob("predictions.csv")
     lines = predictions.read_text().splitlines()
     assert lines[1].startswith(str(tmp_path / "pets/test/new.png"))
     assert lines[1].split(",")[1] in ("cat", "dog")
+    classifier = load_classifier(predictions.with_name("classifier.safetensors"))
+    assert classifier.temperature != 1
+    predict_files(classifier, [tmp_path / "pets/test/new.png"], tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_text() == predictions.read_text()
 
 
 def test_links_are_followed_once(tmp_path: Path) -> None:

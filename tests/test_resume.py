@@ -49,13 +49,28 @@ def beside(folder: Path) -> Path:
 def assert_same_end(one: Path, other: Path) -> None:
     """Both folders hold the same weights, averages, optimizers, schedules, rows and errors, to the last bit."""
     ends = [torch.load(folder / "last.ckpt", weights_only=True) for folder in (one, other)]
-    for name, tensor in ends[0]["state_dict"].items():
-        assert torch.equal(tensor, ends[1]["state_dict"][name]), name
-    for key in ("lr_schedulers", "optimizer_states", "epoch", "global_step"):
-        assert str(ends[0][key]) == str(ends[1][key]), key
+    for key in ("state_dict", "lr_schedulers", "optimizer_states", "epoch", "global_step"):
+        assert_equal(ends[0][key], ends[1][key], key)
     assert rows_of(one) == rows_of(other)
     errors = [json.loads((folder / "metrics.json").read_text())["test_error"] for folder in (one, other)]
     assert errors[0] == errors[1]
+
+
+def assert_equal(one: Any, other: Any, where: str) -> None:
+    """To the last bit, also of tensors inside."""
+    assert type(one) is type(other), where
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), where
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key, value in one.items():
+            assert_equal(value, other[key], f"{where}.{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for number, (first, second) in enumerate(zip(one, other, strict=True)):
+            assert_equal(first, second, f"{where}.{number}")
+    else:
+        assert one == other, where
 
 
 def at_step(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], None]) -> None:

@@ -110,6 +110,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import ssgan
 
     keys = [key for key in TINY if not key.startswith("method=")]
+    keys.append("augmentation.shift=1")  # or there are no views
     result = ssgan.train("digits", "improved_gan", settings=keys, runs_dir=tmp_path_factory.mktemp("runs"))
     return result.folder
 
@@ -127,9 +128,6 @@ def test_the_page_shows_unlabeled_images(
     """Kills pictures that are not those that their name names, and images that have a label, or are for validation."""
     path = tmp_path / "labels.html"
     outcome = ssgan("suggest", f"run={run_folder}", f"output={path}", "count=12", f"rule={rule}")
-    if rule == "views" and outcome.code:
-        assert "neither moved nor flipped" in outcome.err
-        return
     assert outcome.code == 0, outcome.err
     about = content(path.read_text())
     split = json.loads((run_folder / "split.json").read_text())

@@ -55,6 +55,12 @@ def test_a_sweep_that_is_started_again_runs_what_is_left(
     assert (folders[1] / "metrics.json").exists()
 
 
+def test_one_run_of_a_sweep_is_told(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
+    outcome = ssgan("fit", "sweep=seeds", *TINY, "dry_run=true", "baseline=false", f"runs_dir={tmp_path}")
+    assert outcome.code == 0, outcome.err
+    assert "sweep=seeds: without -m this is one run of it" in outcome.err
+
+
 @pytest.mark.slow
 @pytest.mark.distributed
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local", "ray"])

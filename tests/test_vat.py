@@ -1,11 +1,8 @@
 """VAT: its loss and that it learns."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 import torch
-from conftest import Outcome, learned, make_classifier
+from conftest import make_classifier
 from test_improved_gan import SHARED, fit, sgd
 from torch import nn
 
@@ -68,8 +65,3 @@ def test_both_terms_are_on(digits: ImageData) -> None:
     module = VAT(make_classifier(0.3), VAT.Config(**SHARED, classifier_optimizer=sgd(0.1)))
     fit(module, digits, steps=2)
     assert set(module.means.all_reduced()) == {"supervised", "entropy", "virtual_adversarial"}
-
-
-@pytest.mark.slow
-def test_it_learns(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
-    assert learned(ssgan, tmp_path, "vat") < 0.14

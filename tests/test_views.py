@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import Outcome
+from PIL import Image
 from torch import Tensor
 
 from ssgan.errors import SsganError
 from ssgan.inference.classifier import Classifier, Ensemble
-from ssgan.inference.classifier_file import save_classifier
+from ssgan.inference.classifier_file import load_classifier, save_classifier
 from ssgan.inference.views import AveragedViews, moved
 from ssgan.nets import MLPClassifier
 
@@ -79,6 +80,16 @@ def test_commands(ssgan: Callable[..., Outcome], classifier: MLPClassifier, tmp_
     ]
     assert [answer["views"] for answer in answers] == [True, False]
     assert answers[0]["nll"] != answers[1]["nll"]
+    pictures = torch.randint(0, 256, (3, 1, 8, 8), dtype=torch.uint8)
+    for number, picture in enumerate(pictures):
+        Image.fromarray(picture[0].numpy()).save(tmp_path / f"{number}.png")
+    asked = (f"classifier={file}", f"images={tmp_path}", f"output={tmp_path / 'p.csv'}", "views=true", "outliers=0")
+    outcome = ssgan("predict", *asked)
+    assert outcome.code == 0, outcome.err
+    rows = [line.split(",") for line in (tmp_path / "p.csv").read_text().splitlines()[1:]]
+    expected = AveragedViews(load_classifier(file)).predict_proba(pictures).max(1)
+    assert [int(row[1]) for row in rows] == expected.indices.tolist()
+    assert [float(row[2]) for row in rows] == pytest.approx(expected.values.tolist(), abs=1e-5)
     save_classifier(file, classifier, tuple("0123456789"), dataset="digits")
     outcome = ssgan("predict", f"classifier={file}", f"images={tmp_path}", f"output={tmp_path / 'p.csv'}", "views=true")
     assert outcome.code == 1

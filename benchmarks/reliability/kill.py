@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -55,12 +56,21 @@ def kill(runs: Path, rng: random.Random) -> str | None:
     return "writing a checkpoint" if list(folder_of(runs).glob(".*.ckpt.partial")) else "training"
 
 
+def same(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
+
+
 def differences(one: Path, other: Path) -> list[str]:
     """What is not the same, to the last bit, at the ends of two runs."""
     ends = [torch.load(folder / "last.ckpt", weights_only=True) for folder in (one, other)]
-    weights = [end["state_dict"] for end in ends]
-    found = [name for name, tensor in weights[0].items() if not torch.equal(tensor, weights[1][name])]
-    found += [key for key in ("optimizer_states", "lr_schedulers", "epoch") if str(ends[0][key]) != str(ends[1][key])]
+    parts = ("state_dict", "optimizer_states", "lr_schedulers", "epoch")
+    found = [key for key in parts if not same(ends[0][key], ends[1][key])]
     rows, errors = [], []
     for folder in (one, other):
         with (folder / "metrics.csv").open() as file:

@@ -26,7 +26,7 @@ def read(folder: Path) -> list[dict[str, Any]]:
     runs = []
     for run in sorted(folder.glob("split*-seed*")):
         with (run / "metrics.csv").open() as file:
-            rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+            rows = [{key: float(row[key]) for key in ("epoch", *COLUMNS)} for row in csv.DictReader(file)]
         metrics = json.loads((run / "metrics.json").read_text()) if (run / "metrics.json").exists() else {}
         runs.append({"run": run.name, "status": metrics.get("status", "running"), "rows": rows[:20]})
     return runs

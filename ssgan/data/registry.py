@@ -40,6 +40,16 @@ def dataset_names() -> list[str]:
     return sorted(file.stem for file in (Path(CONFIG_DIR) / "dataset").glob("*.yaml"))
 
 
+def is_another(config: Mapping[Any, Any]) -> bool:
+    """It has the name of a data set of conf/dataset and is not that one: reports and model cards would take it for it."""
+    if (
+        config["name"] not in dataset_names() or config.get("path") == "memory"
+    ):  # `ssgan.train` has images by their name
+        return False
+    named: Any = OmegaConf.load(Path(CONFIG_DIR) / "dataset" / f"{config['name']}.yaml")
+    return any(key in named and named[key] != config.get(key) for key in ("_target_", "kind"))
+
+
 def named_dataset(name: str | None, data_dir: str, download: bool) -> ImageData:
     """The data set of conf/dataset/<name>.yaml; raises `SsganError` if there is none of that name."""
     path = Path(CONFIG_DIR) / "dataset" / f"{name}.yaml"

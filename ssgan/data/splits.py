@@ -52,7 +52,8 @@ class Split:
         out = [of_class[part - 1 :: parts] for of_class in members if len(of_class) > 1]
         if not sum(map(len, out)):
             raise SsganError(
-                f"calibration_folds={parts}: more parts than labeled images of a class; use 2 to {max(map(len, members))}"
+                f"calibration_folds={parts}, or fold={part}/{parts}: more parts than labeled images of a class; use 2 to "
+                f"{max(map(len, members))}"
             )
         left = np.setdiff1d(labeled, np.concatenate(out))
         return replace(

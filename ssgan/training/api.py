@@ -1,10 +1,12 @@
 """`ssgan.train`: a whole run from Python."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
@@ -76,7 +78,11 @@ def train(
     if processes > max(1, launched_world_size()):
         raise SsganError(f"devices={config.devices}: start this program with torchrun, or use `python -m ssgan.fit`")
     try:
-        results = run_with_baseline(config, choices, run_path(config), images, logger)
+        with (
+            torch.random.fork_rng(),
+            warnings.catch_warnings(),
+        ):  # what the caller drew, and what it wants to hear, stays its own
+            results = run_with_baseline(config, choices, run_path(config), images, logger)
     except (HydraException, OmegaConfBaseException) as error:
         raise SsganError(format_hydra_error(error, "config")) from error
     except OSError as error:

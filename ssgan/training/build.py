@@ -18,6 +18,7 @@ from ssgan.configuration import require_folder_name
 from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.image_data import ImageData
+from ssgan.data.registry import is_another
 from ssgan.data.splits import Split
 from ssgan.errors import SsganError, first_line
 from ssgan.fields import check_ranges
@@ -37,6 +38,13 @@ def check(config: DictConfig) -> None:
         if not isinstance(value, DictConfig):
             raise SsganError(f"{group}={value}: it has keys of its own, {group}.<key>=; --cfg job lists them")
     check_ranges(OmegaConf.to_object(config))
+    method, dataset = config.method.name, config.dataset.name
+    if OmegaConf.get_type(config.method) is not methods.find(method).Config:
+        raise SsganError(f"method.name={method}: has no keys of that method; use method={method}")
+    if is_another(config.dataset):
+        raise SsganError(
+            f"dataset.name={dataset}: is the name of another data set than this one; use dataset={dataset}, or another name"
+        )
     for key in ("name", "dataset.name"):
         require_folder_name(key, OmegaConf.select(config, key))
     check_processes(config)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ssgan.data.file_predictions import predict_files
 from ssgan.data.image_data import ImageData
 from ssgan.evaluation.calibration import evaluate_scaled, fit_temperature, scaled
 from ssgan.inference.classifier_file import header_of, load_classifier, save_classifier
@@ -39,7 +40,10 @@ def calibrate(folder: RunFolder, folds: Sequence[RunFolder], images: ImageData) 
         record["test"] |= test
         metrics |= {key: test[key] for key in ("ece", "nll", "aurc", "selective", "calibration")}
     save_classifier(path, classifier.network, classifier.class_names, **record)
-    write_model_card(folder / "classifier.md", load_classifier(path).header, metrics)
+    calibrated = load_classifier(path)
+    write_model_card(folder / "classifier.md", calibrated.header, metrics)
+    if images.origin.to_predict:
+        predict_files(calibrated, images.origin.to_predict, folder / "predictions.csv")
     folder.finish(metrics)
     return metrics
 

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+from functools import cache
 from uuid import uuid4
 
 import torch
@@ -106,8 +107,9 @@ def resolve_batch_sizes(config: DictConfig) -> list[str]:
     return rounded
 
 
+@cache
 def limit_threads() -> None:
-    """Give this process its part of the machine's cores, unless OMP_NUM_THREADS says how many threads it may have."""
+    """Once, however many runs it has, give this process its part of the machine's cores, unless OMP_NUM_THREADS says how many threads it may have."""
     beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if beside > 1 and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, torch.get_num_threads() // beside))

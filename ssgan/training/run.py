@@ -139,7 +139,7 @@ def run(
     limit_threads()
     data, split = with_split(config, folder, load())
     # Everything that can refuse the configuration has been built before anything is written.
-    limit = parse_duration(config.max_time) if config.max_time else None
+    limit = None if config.max_time is None else parse_duration(config.max_time)
     method = build(config, data, split)
     images = "for the temperature: " * bool(config.fold) + count_images(method[1])
     if after := folds_beside(config, split):

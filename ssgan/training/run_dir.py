@@ -32,7 +32,7 @@ IGNORED_ON_RESUME = (
     "dataset.path",  # of the same images: their digest is compared
     "dataset.strict",
     "logger",
-    "trainer.samples",
+    "trainer.samples_count",
     "trainer.checkpoint_minutes",
 )
 """Keys that do not enter the result: a run may be resumed with other values of them."""

@@ -1,5 +1,6 @@
 """The training of a run, from its start or its newest checkpoint, and what comes out: classifier, test, metrics, model card."""
 
+import math
 from typing import Any
 
 import pytorch_lightning as pl
@@ -82,14 +83,14 @@ def run_method(
                 f"method.terms.pseudo_label.strangers leaves the strangest out of pseudo-labels."
             )
         classifier = load_classifier(folder / "classifier.safetensors")
-        if data.data.origin.to_predict:
+        if data.data.origin.to_predict and not config.fold:
             predict_files(classifier, data.data.origin.to_predict, folder / "predictions.csv")
     if record.rows:
         draw_curves(record.rows, folder / "curves.png", condition(config))
     measures = None
     if health:
         last = health.measures or measured(module, config.seed)
-        measures = {name: round(value, 4) for name, value in last.items()}
+        measures = {name: round(value, 4) if math.isfinite(value) else None for name, value in last.items()}
     metrics = {
         "status": status,
         "test_error": test["error"],

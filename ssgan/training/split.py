@@ -45,7 +45,8 @@ def folds_beside(config: DictConfig, split: Split) -> list[DictConfig]:
         one.method.epochs = max(1, round(length * config.method.epochs))
         one.method.warm_up_epochs = length * config.method.warm_up_epochs
         one.method.ramp_up_epochs = math.ceil(length * config.method.ramp_up_epochs)
-        one.max_time = config.max_time and f"{length * parse_duration(config.max_time):.1f}s"
+        if config.max_time is not None:
+            one.max_time = f"{length * parse_duration(config.max_time):.1f}s"
     return beside
 
 

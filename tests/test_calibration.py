@@ -345,6 +345,7 @@ def test_a_single_label_of_each_class_is_not_left_out(ssgan: Command, tmp_path: 
             "calibration_folds=6: more parts than labeled images of a class; use 2 to 5",
         ),
         (("fold=6/5",), "fold=6/5: use 1/5 to 5/5"),
+        (("fold=6/6",), "fold=6/6: more parts than labeled images of a class; use 2 to 5"),
         (
             ("method=gan", "calibration_folds=5", "validation=0"),
             "calibration_folds=5: method=gan has no classes; use calibration_folds=0",

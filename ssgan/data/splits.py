@@ -42,18 +42,17 @@ class Split:
             per_class=tuple(np.bincount(targets[labeled], minlength=classes).tolist()),
         )
 
-    def leaving_out(self, part: int, parts: int, targets: Positions, classes: int) -> "Split":
+    def leaving_out(self, part: int, parts: int, targets: Positions, classes: int, asked: str = "") -> "Split":
         """The same with the ``part``th (from 1) of so many ``parts`` of each class's labeled images for validation.
 
-        A class with one label keeps it. Raises `SsganError` if that leaves a part without images.
+        A class with one label keeps it. Raises `SsganError` if that leaves a part without images, naming the key that ``asked`` for it.
         """
         labeled = np.array(self.labeled)
         members = [labeled[targets[labeled] == k] for k in range(classes)]
         out = [of_class[part - 1 :: parts] for of_class in members if len(of_class) > 1]
         if not sum(map(len, out)):
             raise SsganError(
-                f"calibration_folds={parts}, or fold={part}/{parts}: more parts than labeled images of a class; use 2 to "
-                f"{max(map(len, members))}"
+                f"{asked or f'calibration_folds={parts}'}: more parts than labeled images of a class; use 2 to {max(map(len, members))}"
             )
         left = np.setdiff1d(labeled, np.concatenate(out))
         return replace(

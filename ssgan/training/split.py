@@ -80,7 +80,7 @@ def with_split(config: DictConfig, folder: RunFolder, data: ImageData) -> tuple[
         split = split.with_labels(added, targets, classes) if added else split
         for one in folds_beside(config, split):  # raises if it cannot be done
             require_enough(split.leaving_out(*fold_of(one), targets, classes), config)
-        return split.leaving_out(*fold_of(config), targets, classes) if config.fold else split
+        return split.leaving_out(*fold_of(config), targets, classes, f"fold={config.fold}") if config.fold else split
 
     frozen = folder.split(data.digest)
     if frozen is not None and more and frozen != draw():

@@ -100,9 +100,8 @@ class SemiSupervisedData(pl.LightningDataModule):
         if missing:
             raise SsganError(f"strong=None: {', '.join(missing)} is augmented strongly; use strong=Augmentation(...)")
         self.views, self.pixel_range = views, pixel_range
-        self.dtype = (
-            torch.float32 if self.data.of_vectors else dtype
-        )  # which are standardized before anything is rounded
+        # Vectors are standardized before anything is rounded.
+        self.dtype = torch.float32 if self.data.of_vectors else dtype
 
     def train_dataloader(self) -> "TrainingBatches":
         return TrainingBatches(self)

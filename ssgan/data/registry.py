@@ -41,10 +41,11 @@ def dataset_names() -> list[str]:
 
 
 def is_another(config: Mapping[Any, Any]) -> bool:
-    """It has the name of a data set of conf/dataset and is not that one: reports and model cards would take it for it."""
-    if (
-        config["name"] not in dataset_names() or config.get("path") == "memory"
-    ):  # `ssgan.train` has images by their name
+    """It has the name of a data set of conf/dataset and is not that one: reports and model cards would take it for it.
+
+    Images in memory keep the name that they have.
+    """
+    if config["name"] not in dataset_names() or config.get("path") == "memory":
         return False
     named: Any = OmegaConf.load(Path(CONFIG_DIR) / "dataset" / f"{config['name']}.yaml")
     return any(key in named and named[key] != config.get(key) for key in ("_target_", "kind"))

@@ -78,10 +78,7 @@ def train(
     if processes > max(1, launched_world_size()):
         raise SsganError(f"devices={config.devices}: start this program with torchrun, or use `python -m ssgan.fit`")
     try:
-        with (
-            torch.random.fork_rng(),
-            warnings.catch_warnings(),
-        ):  # what the caller drew, and what it wants to hear, stays its own
+        with torch.random.fork_rng(), warnings.catch_warnings():  # the caller's own stay as they are
             results = run_with_baseline(config, choices, run_path(config), images, logger)
     except (HydraException, OmegaConfBaseException) as error:
         raise SsganError(format_hydra_error(error, "config")) from error

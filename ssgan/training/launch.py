@@ -109,7 +109,10 @@ def resolve_batch_sizes(config: DictConfig) -> list[str]:
 
 @cache
 def limit_threads() -> None:
-    """Once, however many runs it has, give this process its part of the machine's cores, unless OMP_NUM_THREADS says how many threads it may have."""
+    """Give this process its part of the machine's cores, unless OMP_NUM_THREADS says how many threads it may have.
+
+    Once, however many runs it has.
+    """
     beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if beside > 1 and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, torch.get_num_threads() // beside))

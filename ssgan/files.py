@@ -53,9 +53,14 @@ def exclusive(path: Path) -> Iterator[None]:
         os.close(held)
 
 
-def write_atomically(path: str | Path, content: bytes) -> None:
-    """``path`` holds either what it held before or all of ``content``. Raises `SsganError` if it cannot be written."""
+def write_atomically(path: str | Path, content: bytes | str) -> None:
+    """``path`` holds either what it held before or all of ``content``. Raises `SsganError` if it cannot be written.
+
+    Text is written as UTF-8; what file names have in it that is none, as the bytes that they are.
+    """
     path = Path(path)
+    if isinstance(content, str):
+        content = content.encode(errors="surrogateescape")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -40,7 +40,7 @@ def report(config: DictConfig) -> int:
     if config.results and readme is not None:
         rows = [row(results) for results in read_results(Path(config.results))]
     if readme is not None:
-        write_atomically(config.readme, fill_readme(readme, results_table(rows)).encode(errors="surrogateescape"))
+        write_atomically(config.readme, fill_readme(readme, results_table(rows)))
     return 0
 
 
@@ -62,8 +62,8 @@ def report_runs(config: DictConfig) -> Report:
         add_card(section)
         sections.append(section)
     content = Report(sections, draw_budgets(groups, output / "figures"), unfinished)
-    write_atomically(output / "report.md", as_markdown(content, output).encode(errors="surrogateescape"))
-    write_atomically(output / "report.html", as_html(content).encode(errors="surrogateescape"))
+    write_atomically(output / "report.md", as_markdown(content, output))
+    write_atomically(output / "report.html", as_html(content))
     print(f"{content.summary} {output / 'report.html'}  {output / 'report.md'}")
     if config.results:
         for group in groups:

@@ -49,7 +49,7 @@ def suggest_images(config: DictConfig) -> int:
         text = fill(
             TEMPLATE.read_text(encoding="utf-8"), about | {"class_names": list(data.class_names), "images": images}
         )
-    write_atomically(config.output, text.encode(errors="surrogateescape"))
+    write_atomically(config.output, text)
     filled = config.output if Path(config.output).suffix == ".csv" else "labels.csv"
     print(
         f"{len(chosen)} of {len(places)} unlabeled images in {config.output}; label them, and train with labels_file={filled} and a "

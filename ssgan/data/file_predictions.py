@@ -69,7 +69,7 @@ def predict_files(
         if len(batch) == size:
             write()
     write()
-    write_atomically(output, table.getvalue().encode(errors="surrogateescape"))  # a name may be any bytes
+    write_atomically(output, table.getvalue())
     print(f"{len(paths) - broken} predictions in {output}")
     if unsure:
         print(f"{unsure} without a class: less probable than min_probability={min_probability:g}")

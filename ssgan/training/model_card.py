@@ -46,7 +46,7 @@ def model_card(header: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
 
 
 def write_model_card(path: Path, header: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
-    write_atomically(path, model_card(header, metrics).encode(errors="surrogateescape"))
+    write_atomically(path, model_card(header, metrics))
 
 
 def block_text(block: str | list[str] | Table | Code) -> str:

@@ -86,7 +86,6 @@ class Method(Lifecycle):
         self.generator_terms = list(self.config.terms.active("generator"))
         if self.uses_running_means:
             self.running_means = RunningMeans(classifier.arguments["classes"], self.config.running_decay)
-        self.guessed_in = -1  # the last step whose guesses they have
         for _, term in self.terms:
             term.prepare(self)
 
@@ -192,9 +191,8 @@ class Method(Lifecycle):
     def log_guesses(self, logits: Tensor, align: bool = False) -> Tensor:
         """log q of the `teacher_logits`, which running means take in, if there are any; with ``align`` divided by their mean."""
         log_q = logits.float().log_softmax(1)
-        if self.uses_running_means and self.guessed_in != self.step_number:  # a method and a term may both guess
-            self.running_means.update(log_q)
-            self.guessed_in = self.step_number
+        if self.uses_running_means:
+            self.running_means.update(log_q, self.step_number)
         return self.running_means.aligned(log_q) if align else log_q
 
     def ramp_up(self) -> float:

@@ -18,12 +18,16 @@ class RunningMeans(nn.Module):
     def __init__(self, classes: int, decay: float):
         super().__init__()
         self.decay = decay
+        self.step: int | None = None
         self.register_buffer("shares", torch.full((classes,), 1 / classes))
         self.register_buffer("confidence", torch.tensor(1 / classes))
 
     @torch.no_grad()
-    def update(self, log_q: Tensor) -> None:
-        """Take in a batch of log-probabilities (N, K)."""
+    def update(self, log_q: Tensor, step: int | None = None) -> None:
+        """Take in a batch of log-probabilities (N, K); of a ``step`` the first one alone: a method and a term may both guess."""
+        if step is not None and step == self.step:
+            return
+        self.step = step
         q = log_q.exp()
         now = all_reduce_mean(torch.cat([q.mean(0), q.amax(1).mean(0, keepdim=True)]))
         self.shares.lerp_(now[:-1], 1 - self.decay)

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 import ssgan
 from ssgan.data.image_data import ImageData
 from ssgan.data.labels_file import write_labels
-from ssgan.inference.suggestions import Question, suggest
+from ssgan.inference.suggestions import Query, suggest
 from ssgan.markdown import table
 from ssgan.suggest import candidates
 from ssgan.training.api import load
@@ -69,10 +69,8 @@ def errors_of(dataset: str, data: ImageData, rule: str, seed: int) -> list[float
         split = json.loads((result.folder / "split.json").read_text())
         places = candidates(data, set(split["labeled"]), 20_000, seed)
         labeled = data.train_images[split["labeled"]]
-        question = Question(
-            result.classifier, data.train_images[places], labeled, PLANS[dataset].more, seed + 100 * number
-        )
-        given += places[suggest(question, rule)].tolist()
+        query = Query(result.classifier, data.train_images[places], labeled, PLANS[dataset].more, seed + 100 * number)
+        given += places[suggest(query, rule)].tolist()
         file = RUNS / f"labels_{dataset}_{rule}_{seed}_{number}.csv"
         file.write_text(write_labels([str(p) for p in given], [str(data.train_targets[p].item()) for p in given]))
         result = train(dataset, f"{rule}_{number}", seed, file)

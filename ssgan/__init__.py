@@ -1,4 +1,4 @@
-"""Semi-supervised image classification with GANs (Salimans et al. 2016): a few labels, many images, one classifier file."""
+"""Semi-supervised image classification (FixMatch, MixMatch, GANs): a few labels, many images, one classifier file."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -110,7 +110,7 @@ def run(config_name: str, job: Callable[[DictConfig], int], help_text: str | Non
             )
             code = 1
         except KeyboardInterrupt as stop:
-            print_error("interrupted; the same command goes on from there")
+            print_error("interrupted; run the same command to resume")
             code = 128 + getattr(stop, "signal", signal.SIGINT)
         code = max([code, *(int(answer.read_text()) for answer in Path(answers).iterdir())])
     sys.exit(code)

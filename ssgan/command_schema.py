@@ -11,7 +11,7 @@ from ssgan.schema import DatasetConfig
 NO_METHOD = ({"optional players": "none"}, {"optional method": "none"})
 """A data set may choose the method of ``fit``. Other commands have none to choose: what is optional and not there is left out."""
 
-VIEWS = "average over views of an image that it was trained to ignore: moved by a pixel, flipped"
+VIEWS = "test-time augmentation: average over shifted and flipped copies, where training used these"
 
 
 @dataclass
@@ -71,7 +71,7 @@ class PredictConfig(CommandConfig):
     output: str = key(MISSING, "the .csv file: path, class, probability, log_z, outlier")
     min_probability: float = key(0.0, "below it no class is named", at_least=0, at_most=1)
     outliers: float = key(
-        0.01, "share of the training pool that would be outliers, by log Z; 0: no such column", at_least=0, at_most=0.5
+        0.01, "share of the training pool to call outliers, by log Z; 0: column left empty", at_least=0, at_most=0.5
     )
     views: bool = key(False, VIEWS)
 

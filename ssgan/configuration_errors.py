@@ -61,7 +61,7 @@ def no_such_key(key: str, known: Iterable[str], elsewhere: Collection[str] = ())
     if parts:
         return f"{key}: its parts are chosen apart: " + ", ".join(f"{key}/{part}=NAME" for part in parts)
     if key in elsewhere:
-        return f"{key}: what is chosen here has no such key, another network, method or data set has; --cfg job lists them all"
+        return f"{key}: a key of another network, method or data set than those chosen; --cfg job lists all keys"
     similar = difflib.get_close_matches(key, known, n=1)
     hint = f"did you mean {similar[0]}? " if similar else ""
     if re.match(r"method\.(classifier_optimizer|generator_optimizer|schedule)\.", key):

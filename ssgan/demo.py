@@ -182,7 +182,7 @@ def demo(config: DictConfig) -> int:
         try:
             blocks.launch(**settings(config.host, config.port, config.megabytes))
         except OSError as error:
-            raise SsganError(f"port={config.port}: cannot be had ({first_line(error)}); use another one") from error
+            raise SsganError(f"port={config.port}: cannot be used ({first_line(error)}); use another one") from error
     return 0
 
 

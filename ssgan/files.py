@@ -94,7 +94,7 @@ def require_writable(path: str | Path, *read: str | Path) -> None:
     if path.is_file():
         for other in read:
             if os.path.exists(other) and path.samefile(other):
-                raise SsganError(f"output={path}: is what is to be read ({other}); name another file")
+                raise SsganError(f"output={path}: is also an input file ({other}); name another file")
     if path.is_dir():
         write_atomically(path, b"")
     probe = path.with_name(f".{path.name}.{os.getpid()}.probe")

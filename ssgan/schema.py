@@ -140,7 +140,7 @@ class FitConfig:
     split_seed: int = MISSING
     seed: int = key(MISSING, "of everything but the split", at_least=0)
     calibration_folds: int = key(
-        MISSING, "parts of the labels, each left out of a training of its own, for the temperature; 0: none", at_least=0
+        MISSING, "folds of the labels, to fit the temperature by cross-validation; 0: none", at_least=0
     )
     calibration_runs: int | None = key(
         MISSING, "of these trainings, the first ones, that are done; null: all", at_least=1

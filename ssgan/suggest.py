@@ -15,7 +15,7 @@ from ssgan.fields import check_ranges
 from ssgan.files import require_writable, write_atomically
 from ssgan.inference.classifier import Classifier
 from ssgan.inference.classifier_file import load_classifier
-from ssgan.inference.suggestions import Question, suggest
+from ssgan.inference.suggestions import Query, suggest
 from ssgan.page import FOLDER, fill, png
 from ssgan.reporting.predictions import data_of, require_known
 from ssgan.reporting.runs import run_in
@@ -38,8 +38,8 @@ def suggest_images(config: DictConfig) -> int:
     split = run.split()
     places = candidates(data, {*split.labeled, *split.validation}, config.pool, config.seed)
     labeled = data.train_images[list(split.labeled)]
-    question = Question(classifier, data.train_images[places], labeled, config.count, config.seed)
-    chosen = places[suggest(question, config.rule)].tolist()
+    query = Query(classifier, data.train_images[places], labeled, config.count, config.seed)
+    chosen = places[suggest(query, config.rule)].tolist()
     names = [name_of(data, place) for place in chosen]
     if Path(config.output).suffix == ".csv":
         text = write_labels(names, [""] * len(names))

@@ -21,7 +21,7 @@ from ssgan.configuration import compose, supervised_beside
 from ssgan.data.image_data import ImageData
 from ssgan.errors import SsganError
 from ssgan.evaluation.calibration import fit_temperature, scaled
-from ssgan.evaluation.classification import least_strangers
+from ssgan.evaluation.classification import ood_share_lower_bound
 from ssgan.inference.classifier import Classifier, Ensemble
 from ssgan.inference.classifier_file import save_classifier
 from ssgan.nets import MLPClassifier
@@ -113,19 +113,21 @@ def test_a_share_of_the_pool_lies_below_the_threshold(ssgan: Command, tmp_path: 
         classifier.outlier_threshold(0.7)
 
 
-def test_strangers_are_counted_by_the_median_of_what_is_known() -> None:
+def test_ood_images_are_counted_by_the_median_of_what_is_known() -> None:
     """30 % of a pool that are uncertain about everything, the rest as certain as known images or more so."""
     known = torch.linspace(0.6, 1, 101)
     known = torch.stack([known, 1 - known], 1).clamp_min(1e-9).log()
     pool = torch.cat([known[:70], torch.full((30, 2), 0.5).log()])
     own = torch.cat([known[31:], torch.full((30, 2), 0.5).log()])  # 70 of its own, of which 19 are below the median
-    assert least_strangers(known, known) == 0
-    assert least_strangers(own, known) == pytest.approx(max(0, 2 * (30 + 19) / 100 - 1), abs=0.02)
-    assert least_strangers(pool, known) == pytest.approx(2 * 0.8 - 1, abs=0.02)
+    assert ood_share_lower_bound(known, known) == 0
+    assert ood_share_lower_bound(own, known) == pytest.approx(max(0, 2 * (30 + 19) / 100 - 1), abs=0.02)
+    assert ood_share_lower_bound(pool, known) == pytest.approx(2 * 0.8 - 1, abs=0.02)
 
 
 @pytest.mark.slow
-def test_a_pool_of_strangers_is_told(tmp_path: Path, digits: ImageData, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_out_of_distribution_pool_is_told(
+    tmp_path: Path, digits: ImageData, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Digits 0 to 4 with labels, nine in ten of the unlabeled images 5 to 9; not so where all are 0 to 4, or nobody learns from them."""
     few = [(digits.train_targets == k).nonzero().flatten() for k in range(10)]
     labeled = torch.cat([of_class[:10] for of_class in few[:5]])
@@ -177,7 +179,7 @@ def test_predict_names_outliers(rows_of: Callable[..., tuple[list[dict[str, str]
     assert max(float(row["log_z"]) for row in rows if row["outlier"] == "true") <= min(
         float(row["log_z"]) for row in rows if row["outlier"] == "false"
     )
-    assert "5 unlike the training images: a lower log Z than 99.0% of them have" in outcome.out
+    assert "5 outliers: a lower log Z than 99.0% of the training images" in outcome.out
     assert [row["outlier"] for row in rows_of("outliers=0.5")[0]].count("true") == 10
     assert {row["outlier"] for row in rows_of("outliers=0")[0]} == {""}
     assert {row["outlier"] for row in rows_of(log_z_quantiles={})[0]} == {""}

@@ -235,7 +235,7 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
         ((*FIT, "net.generator.norm=virtual", "net.generator.reference=1"), ["net.generator.reference=1", "2 or more"]),
         (
             ("fit", "net/classifier=dcgan", "net.classifier.hidden=[8]"),
-            ["net.classifier.hidden: what is chosen here has no such key, another network"],
+            ["net.classifier.hidden: a key of another network, method or data set"],
         ),
         ((*FIT, "dataset=0"), ["dataset=0: a group takes the name of a file"]),
         ((*FIT, "trainer=[1,2]"), ["trainer=[1,2]: a group takes the name of a file"]),
@@ -330,8 +330,8 @@ def test_mistakes_in_predict(ssgan: Command, classifier_file: Path, pictures: Pa
     assert "cannot be written" in message(output=tmp_path)
     picture = pictures / "a.png"
     before = picture.read_bytes()
-    assert f"output={picture}: is what is to be read" in message(output=picture)
-    assert f"output={classifier_file}: is what is to be read" in message(output=classifier_file)
+    assert f"output={picture}: is also an input file" in message(output=picture)
+    assert f"output={classifier_file}: is also an input file" in message(output=classifier_file)
     assert picture.read_bytes() == before
     assert not list(tmp_path.glob("*.csv"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.safetensors", "empty", "pictures"]

@@ -82,15 +82,15 @@ def initialized(name: str) -> Any:
     return make
 
 
-def leaving_out_strangers() -> Method:
+def leaving_out_ood() -> Method:
     """By a quantile of the whole batch's labeled images."""
     config = FixMatch.Config(**SHARED, classifier_optimizer=sgd(0.01))
-    config.terms.pseudo_label.threshold, config.terms.pseudo_label.strangers = 0.2, 0.3
+    config.terms.pseudo_label.threshold, config.terms.pseudo_label.ood_quantile = 0.2, 0.3
     return FixMatch(make_classifier(0.0), config)
 
 
 METHODS = {
-    "strangers": leaving_out_strangers,
+    "ood": leaving_out_ood,
     "feature_matching": without_noise(),
     "l1_and_pull_away": without_noise(feature_norm="l1", terms=weights(pull_away=0.5)),
     "preference": without_noise(generator_loss="preference"),
@@ -238,7 +238,7 @@ def test_a_signal_stops_all_with_a_checkpoint(number: signal.Signals, of: str, t
     wait_for(tmp_path / FOLDER / "last.ckpt", run)
     os.kill(run.pid if of == "all" else children(run.pid)[-1], number)
     _, told = ended(run, code=128 + number, seconds=25)
-    assert "the same command goes on from there" in told
+    assert "run the same command to resume" in told
 
 
 def test_a_collapsed_run_keeps_its_result(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_command(ssgan: Command, tmp_path: Path) -> None:
     assert "format=tflite: use onnx" in ssgan("export", *arguments, "format=tflite").err
     over = ssgan("export", arguments[0], f"output={tmp_path / 'c1'}", "format=torchscript")
     assert over.code == 1
-    assert f"output={tmp_path / 'c1'}: is what is to be read" in over.err
+    assert f"output={tmp_path / 'c1'}: is also an input file" in over.err
 
 
 def test_a_graph_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -198,8 +198,8 @@ def test_neighbors_are_of_one_pass(digits: ImageData, monkeypatch: pytest.Monkey
             "method.terms.pseudo_label.least_threshold=0.99: above threshold=0.5",
         ),
         (
-            "method={strong_labels:true,terms:{pseudo_label:{strangers:0.1}}}",
-            "method.terms.pseudo_label.strangers: compares weak views of unlabeled images with those of labeled ones",
+            "method={strong_labels:true,terms:{pseudo_label:{ood_quantile:0.1}}}",
+            "method.terms.pseudo_label.ood_quantile: compares weak views of unlabeled images with those of labeled ones",
         ),
         ("strong_augmentation.cutout=9", "strong_augmentation.cutout=9.0: use 0 to 8 pixels for 8x8 images"),
     ],
@@ -218,9 +218,9 @@ def test_its_term_works_in_another_method(ssgan: Callable[..., Outcome], tmp_pat
     assert "train/pseudo_label" in rows.splitlines()[0]
 
 
-def test_strangers_are_left_out(digits: ImageData) -> None:
+def test_out_of_distribution_images_are_left_out(digits: ImageData) -> None:
     """Images whose log Z is below the labeled ones' quantile teach nothing, whatever they are taken for."""
-    term = PseudoLabel(weight=1.0, threshold=0.0, strangers=0.25)
+    term = PseudoLabel(weight=1.0, threshold=0.0, ood_quantile=0.25)
     module = FixMatch(
         make_classifier(0.0), FixMatch.Config(**SHARED, classifier_optimizer=sgd(0.1), terms=Terms(pseudo_label=term))
     )

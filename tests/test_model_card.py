@@ -33,7 +33,7 @@ METRICS: dict[str, Any] = {
     "nll": 0.4,
     "selective": {"0.9": 0.0125},
     "calibration": {"images": 50, "ece_before": 0.2, "nll_before": 0.9},
-    "strangers": 0.4,
+    "ood_share": 0.4,
 }
 
 
@@ -43,14 +43,14 @@ def test_a_card_by_hand() -> None:
         "| takes | images of 32 x 32 pixels, color |",
         "| labels | 13; the other images of the pool without a label |",
         "| data | pets; license of the images: that of their owner |",
-        "Error on 8 test images, which were looked at once: 12.50%, balanced 25.00%.",
+        "Error on 8 test images, which were used once: 12.50%, balanced 25.00%.",
         "| cat_s | 4 | 50.00% |",
         "| dog\\|s | 9 | - |",
         "divided by a temperature of 1.5, fitted on 50 validation images; without it: 0.200 and 0.900.",
         "1% of the training pool lies below -3.25",
         "- Fewer than five labels: cat_s.",
         "    python -m ssgan.fit split=[0]*2\n",
-        "Of the 90% of test images that it is surest of it gets 1.25% wrong.",
+        "Error on the 90% most confident test images: 1.25%.",
         "- 40% or more of the unlabeled images seem to be of none of the classes.",
     ):
         assert line in text
@@ -59,13 +59,13 @@ def test_a_card_by_hand() -> None:
 @pytest.mark.parametrize(
     ("header", "metrics", "told", "untold"),
     [
-        ({"temperature": 1.0}, {"calibration": None, "strangers": 0.0}, "were not calibrated", "seem to be of none"),
+        ({"temperature": 1.0}, {"calibration": None, "ood_share": 0.0}, "were not calibrated", "seem to be of none"),
         ({"test": {"error": None}}, {"ece": None, "calibration": None}, "temperature of 1.5", "were not calibrated"),
         (
             {"test": {"error": None}},
             {"ece": None, "nll": None, "calibration": None},
             "no test images",
-            "looked at once",
+            "used once",
         ),
         ({}, {"status": "collapsed"}, "collapsed", "nobody"),
         (

@@ -362,7 +362,7 @@ def test_duplicates_conflicts_and_leaks_are_told(tmp_path: Path, capsys: pytest.
     assert report["examples"]["leaks"] == ["test/cat/seen.png = cat/0.png"]
     assert report["examples"]["conflicts"] == ["dog/other.png = cat/0.png"]
     assert len(warnings_of(report)) == 2
-    with pytest.raises(SsganError, match=r"strict=true: .* two classes: 1 \(dog/other.png = cat/0.png\)"):
+    with pytest.raises(SsganError, match=r"strict=true: .* different labels: 1 \(dog/other.png = cat/0.png\)"):
         read(tmp_path, strict=True)
     (tmp_path / "dog/other.png").unlink()
     with pytest.raises(SsganError, match=r"strict=true: .*: 1 \(test/cat/seen.png = cat/0.png\)"):
@@ -414,7 +414,7 @@ def test_a_table(pictures: Path) -> None:
 def test_tables_as_programs_write_them(text: str, targets: list[int] | None, pictures: Path) -> None:
     path = write(pictures / "labels.csv", text)
     if targets is None:  # 1, 2 and 10
-        with pytest.raises(SsganError, match=r"label 10 stands on 1 of 4 images.*give class_names for all 3"):
+        with pytest.raises(SsganError, match=r"1 of 4 images have label 10.*give class_names for all 3"):
             of_table(path)
         assert of_table(path, class_names=["1", "2", "10"]).train_targets.tolist() == [0, -1, 2, 1]
     else:
@@ -527,8 +527,8 @@ def test_labels_with_class_names(labels: list[Any], names: list[str], targets: l
 @pytest.mark.parametrize(
     ("labels", "settings", "message"),
     [
-        ([0, 1, 255, 255, 255], {}, r"label 255 stands on 3 of 5 images.*0 to 1.*dataset\.no_label=255.*class_names"),
-        ([0, 1, 2, 2, 99], {}, r"label 99 stands on 1 of 5 .*no_label=99"),
+        ([0, 1, 255, 255, 255], {}, r"3 of 5 images have label 255.*0 to 1.*dataset\.no_label=255.*class_names"),
+        ([0, 1, 2, 2, 99], {}, r"1 of 5 images have label 99.*no_label=99"),
         ([0, 0, 0, 7, 3], {}, "0, 3, 7, with gaps.*class_names, 3 of"),
         ([0, 1, -100, 1, 0], {}, r"label -100. .*no_label=-100"),
         ([1, 2, 3, 10, 1], {"class_names": list("0123")}, r"1 to 10. They must be 0\.\.3 for these 4"),
@@ -547,9 +547,9 @@ def test_labels_with_class_names(labels: list[Any], names: list[str], targets: l
         ([0.0, 1.0, 1.0, 0.0, 1.0], {"class_names": ["1.0", "0.0"]}, "label 0 could be the class named 0.0 or"),
         ([0.5, 1, 0, 0, 1], {}, r"label 0\.5: use whole numbers"),
         ([np.inf, 1, 0, 0, 1], {}, "label inf: use whole numbers"),
-        (["a", "b", "None", "a", "None"], {}, "label None stands on 2 images.*no_label=None.*class_names"),
-        (["0", "1", "NA", "0", "NA"], {}, "label NA stands on 2 images.*no_label=NA.*class_names"),
-        (["a", "b", "null", "a", "b"], {}, "label null stands on 1 images.*no_label=null"),
+        (["a", "b", "None", "a", "None"], {}, "2 images have label None.*no_label=None.*class_names"),
+        (["0", "1", "NA", "0", "NA"], {}, "2 images have label NA.*no_label=NA.*class_names"),
+        (["a", "b", "null", "a", "b"], {}, "1 images have label null.*no_label=null"),
         (["a", "b", "X", "a", "X"], {"no_label": "x"}, "no_label=x, and no label is that; they are X, a, b"),
         ([0, 1, 1, 0, 1], {"no_label": 255}, "no_label=255, and no label is that; they are 0, 1"),
         ([0, 1, 1, 0, 1], {"no_label": "?"}, r"no_label=\?, and no label is that"),

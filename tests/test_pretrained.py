@@ -117,7 +117,7 @@ def test_pictures_are_not_overwritten_by_their_vectors(ssgan: Command, large_dig
     before = large_digits.read_bytes()
     outcome = ssgan("embed", f"images={large_digits}", f"output={large_digits}")
     assert outcome.code == 1
-    assert f"output={large_digits}: is what is to be read" in outcome.err
+    assert f"output={large_digits}: is also an input file" in outcome.err
     assert large_digits.read_bytes() == before
 
 

@@ -354,7 +354,7 @@ def test_data_that_cannot_be_had_are_named(
         (None, "names no data set of ssgan"),
     ],
 )
-def test_a_strangers_configuration_executes_nothing(
+def test_a_configuration_from_others_executes_nothing(
     write_run: Callable[..., Path],
     make_report: Any,
     classifier: MLPClassifier,

@@ -140,7 +140,7 @@ def test_a_signal_saves_at_the_next_step(
         at_step(patch, step, lambda: signal.raise_signal(number))
         outcome = ssgan("fit", *TINY, f"runs_dir={tmp_path}")
     assert outcome.code == 128 + number
-    assert "the same command goes on from there" in outcome.err
+    assert "run the same command to resume" in outcome.err
     assert [signal.getsignal(n) for n in StopSignal.SIGNALS] == handlers
     saved = torch.load(folder_of(tmp_path) / "last.ckpt", weights_only=True)
     assert saved["global_step"] == 2 * step

@@ -21,7 +21,7 @@ from ssgan.data.image_data import ImageData
 from ssgan.data.labels_file import read_labels
 from ssgan.errors import SsganError
 from ssgan.inference.classifier import Classifier
-from ssgan.inference.suggestions import RULES, Question, by_views, entropy, farthest, suggest
+from ssgan.inference.suggestions import RULES, Query, by_views, entropy, farthest, suggest
 from ssgan.nets.base import ImageClassifier
 from ssgan.reporting import predictions
 
@@ -54,8 +54,8 @@ def images_of(*pixels: list[float]) -> Tensor:
 
 def test_the_least_margin_comes_first() -> None:
     images = images_of([1, 0], [0.5, 0.4], [0.2, 0.2], [0, 0.7])
-    question = Question(reading(), images, images[:1], 3)
-    assert suggest(question, "margin").tolist() == [2, 1, 3]
+    query = Query(reading(), images, images[:1], 3)
+    assert suggest(query, "margin").tolist() == [2, 1, 3]
 
 
 def test_the_farthest_from_what_is_covered_comes_first() -> None:
@@ -70,10 +70,10 @@ def test_the_farthest_from_what_is_covered_comes_first() -> None:
 def test_the_mix_is_far_apart_among_the_uncertain() -> None:
     angles = torch.linspace(0.05, 1.5, 200)
     images = images_of(*torch.stack([angles.cos(), angles.sin()], 1).tolist())
-    question = Question(reading(), images, images[:1], 2)
+    query = Query(reading(), images, images[:1], 2)
     margins = (images[:, 0, 0, 0] - images[:, 0, 0, 1]).abs()
     uncertain = set(margins.argsort()[:20].tolist())
-    chosen = suggest(question, "mix").tolist()
+    chosen = suggest(query, "mix").tolist()
     assert set(chosen) <= uncertain
     assert chosen[0] == max(uncertain)  # the farthest from the image at angle 0
 
@@ -86,23 +86,23 @@ def test_views_that_disagree_come_first() -> None:
         [1.0, 0.0, 1.0, 0.0],
     )  # the last one mirrored: 0, 1, 0, 1
     images = torch.tensor([unsure, sure, torn])[:, None, None]
-    question = Question(reading({"shift": False, "flip": True}), images, images[:1], 3)
-    assert by_views(question).tolist()[0] == 2
-    with pytest.raises(SsganError, match="does not say which changes"):
-        suggest(Question(reading(), images, images[:1], 1), "views")
+    query = Query(reading({"shift": False, "flip": True}), images, images[:1], 3)
+    assert by_views(query).tolist()[0] == 2
+    with pytest.raises(SsganError, match="does not say how training shifted"):
+        suggest(Query(reading(), images, images[:1], 1), "views")
 
 
 def test_entropy() -> None:
     assert entropy(torch.tensor([0.5, 0.5]).log()).item() == pytest.approx(np.log(2))
 
 
-def test_mistakes_in_a_question() -> None:
+def test_mistakes_in_a_query() -> None:
     images = images_of([1, 0], [0, 1])
     for count in (0, 3):
         with pytest.raises(SsganError, match=f"count={count}: use 1 to 2"):
-            suggest(Question(reading(), images, images[:1], count), "margin")
+            suggest(Query(reading(), images, images[:1], count), "margin")
     with pytest.raises(SsganError, match="rule=best: use mix, margin, views, coverage, random"):
-        suggest(Question(reading(), images, images[:1], 1), "best")
+        suggest(Query(reading(), images, images[:1], 1), "best")
 
 
 @pytest.fixture(scope="module")

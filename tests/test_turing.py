@@ -117,7 +117,7 @@ def test_mistakes(
         (mnist, [f"checkpoint={checkpoint}: its generator makes (1, 8, 8)", "dataset=mnist are (1, 28, 28); name the"]),
         (["dataset=digits", "checkpoint=/nowhere.ckpt"], ["checkpoint=/nowhere.ckpt: no such file"]),
         (["dataset=digits", f"output={tmp_path}"], ["cannot be written"]),
-        (["dataset=digits", f"output={checkpoint}"], [f"output={checkpoint}: is what is to be read"]),
+        (["dataset=digits", f"output={checkpoint}"], [f"output={checkpoint}: is also an input file"]),
         (["dataset=digits", "feedback=perhaps"], ["feedback", "perhaps"]),
         ([], ["missing: dataset=..., one of"]),
     ):

@@ -74,7 +74,7 @@ def predict_files(
     if unsure:
         print(f"{unsure} without a class: less probable than min_probability={min_probability:g}")
     if strange:
-        print(f"{strange} unlike the training images: a lower log Z than {1 - outliers:.1%} of them have")
+        print(f"{strange} outliers: a lower log Z than {1 - outliers:.1%} of the training images")
     if resized:
         warn(f"{resized} pictures were resized to {predictor.image_shape[1:]}")
     return broken

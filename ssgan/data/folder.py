@@ -87,10 +87,10 @@ class Finder:
 
     def of_classes(self, place: Path) -> list[tuple[Path, int]]:
         """Those of the sub-folders of ``place``, with the target of each."""
-        strangers = [p.name for p in _sub_folders(place) if p.name not in self.class_names]
-        if strangers:
+        others = [p.name for p in _sub_folders(place) if p.name not in self.class_names]
+        if others:
             raise SsganError(
-                f"{self.key}: {place.name}/{strangers[0]} is no class; the classes are {', '.join(self.class_names)}"
+                f"{self.key}: {place.name}/{others[0]} is no class; the classes are {', '.join(self.class_names)}"
             )
         if self.count_loose(place) and not _sub_folders(place):
             raise SsganError(

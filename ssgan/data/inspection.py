@@ -99,7 +99,7 @@ def require_strict(data: ImageData) -> None:
     if conflicts:
         copy, first = conflicts[0]
         raise SsganError(
-            f"dataset.strict=true: images of {data.name} that stand in two classes: {len(conflicts)} ({file_of(data, copy)} = "
+            f"dataset.strict=true: duplicates in {data.name} with different labels: {len(conflicts)} ({file_of(data, copy)} = "
             f"{file_of(data, first)}). Remove the one whose label is wrong."
         )
     if leaks:
@@ -127,7 +127,7 @@ def described(found: Mapping[str, Any]) -> list[str]:
         f"{found['name']}: "
         + (f"images of {shape} (channels, height, width)" if of_images else f"vectors of {shape} numbers"),
         f"  {len(labeled)} classes, labeled images of each: {_listed(labeled)}",
-        f"  {found['unlabeled']} unlabeled, {found['validation']} for validation of its own, {found['test']} to test",
+        f"  {found['unlabeled']} unlabeled, {found['validation']} in its own validation set, {found['test']} to test",
     ]
     if found["to_predict"]:
         lines.append(
@@ -141,7 +141,7 @@ def described(found: Mapping[str, Any]) -> list[str]:
         lines.append(f"  skipped: {_listed(_by_count(found['skipped']))}")
     lines += [f"  {note}" for note in found["notes"]]
     if found["duplicates"]:
-        lines.append(f"  training images that are there twice: {found['duplicates']} ({_first(found, 'duplicates')})")
+        lines.append(f"  duplicate training images: {found['duplicates']} ({_first(found, 'duplicates')})")
     return lines
 
 
@@ -157,7 +157,7 @@ def warnings_of(found: Mapping[str, Any]) -> list[str]:
         )
     if found["conflicts"]:
         lines.append(
-            f"images of {found['name']} that stand in two classes: {found['conflicts']} ({_first(found, 'conflicts')})"
+            f"duplicates in {found['name']} with different labels: {found['conflicts']} ({_first(found, 'conflicts')})"
         )
     if found["leaks"]:
         lines.append(

@@ -88,7 +88,7 @@ def _of_words(
         if doubtful.lower() in DOUBTFUL and doubtful not in (names or ()):
             count = sum(word == doubtful for of_part in words.values() for word in of_part)
             raise SsganError(
-                f"{', '.join(parts)}: label {doubtful} stands on {count} images. If it means no label, say dataset.no_label={doubtful}; "
+                f"{', '.join(parts)}: {count} images have label {doubtful}. If it means no label, use dataset.no_label={doubtful}; "
                 f"if it is a class, name it in class_names."
             )
     if names is None:

@@ -113,7 +113,7 @@ def _gaps(what: str, everything: Array, present: Array) -> str:
     listed = ", ".join(map(str, present[:8].tolist())) + (", ..." if present.size > 8 else "")
     if code or counts[-1] > everything.size / 2:
         return (
-            f"{what}: label {values[-1]} stands on {counts[-1]} of {everything.size} images, and the others are {rest[0]} to "
+            f"{what}: {counts[-1]} of {everything.size} images have label {values[-1]}, and the others {rest[0]} to "
             f"{rest[-1]}. If it means no label, say dataset.no_label={values[-1]}; if it is a class, give "
             f"class_names for all {present.size}."
         )

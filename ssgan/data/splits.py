@@ -185,7 +185,7 @@ def _per_class(key: str, count: int | str, smallest: Smallest) -> int:
         raise SsganError(f"{key}={count}: not divisible by the {classes} classes; use {near}, or balanced=false")
     if count // classes > most:
         raise SsganError(
-            f"{key}={count}: {count // classes} images per class, but {smallest.name} has {most} to give; "
+            f"{key}={count}: {count // classes} images per class, but {smallest.name} has only {most}; "
             f"use at most {most * classes}, or balanced=false"
         )
     return count // classes

@@ -15,7 +15,7 @@ SPREAD = 0.5
 
 
 def fit_temperature(log_probabilities: Tensor, targets: Tensor) -> float:
-    """The most probable T of softmax(log p / T) after images that the classifier has not learned from (Guo et al. 2017, sec. 4.2).
+    """The MAP estimate of T in softmax(log p / T) on held-out images (Guo et al. 2017, sec. 4.2).
 
     ``log_probabilities`` (N, K) of the classifier as it is, ``targets`` (N,) in 0..K-1. With a normal prior of log T, of sd `SPREAD`:
     of a hundred images all may be classified right, and the likelihood alone would then have T = 0.

@@ -58,11 +58,11 @@ def at_coverage(risks: Tensor, share: float) -> float:
     return risks[max(0, round(share * len(risks)) - 1)].item()
 
 
-def least_strangers(pool: Tensor, known: Tensor) -> float:
-    """At least how large a share of the ``pool`` seems to be of no class, from log p(y | x), (N, K), of it and of images that are of one.
+def ood_share_lower_bound(pool: Tensor, known: Tensor) -> float:
+    """A lower bound on the out-of-distribution share of ``pool``, log p (N, K), given that of in-distribution ``known``.
 
     Half of the known images are less certain than their median. Of a pool that is like them no more than half is, since it was learned
-    from; each stranger can add one: if a share b lies below, strangers are 2b - 1 or more.
+    from; each image of no class can add one: if a share b lies below, they are 2b - 1 or more.
     """
     certain = known.max(1).values.median()
     below = (pool.max(1).values < certain).double().mean().item()

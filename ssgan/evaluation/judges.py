@@ -42,7 +42,7 @@ class InceptionJudge:
             self.network = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"])
         except OSError as error:
             raise SsganError(
-                f"judge=inception: its weights cannot be had ({error}). Download them where there is a network, "
+                f"judge=inception: its weights cannot be loaded ({error}). Download them where there is a network, "
                 f"or name a classifier file."
             ) from error
 

@@ -69,8 +69,8 @@ class Predictor:
         known = self.header.get("log_z_quantiles", {})
         if not known:
             raise SsganError(
-                "classifier: its file does not say what log Z is for the training images; an earlier version wrote it, or "
-                "ssgan.save_classifier without it. Use outliers=0."
+                "classifier: its file has no log Z quantiles of the training images: an earlier version wrote it, or "
+                "ssgan.save_classifier without them. Use outliers=0."
             )
         shares, values = zip(*sorted((float(at), float(value)) for at, value in known.items()), strict=True)
         if not shares[0] <= share <= shares[-1]:

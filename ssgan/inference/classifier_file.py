@@ -93,7 +93,7 @@ def load_classifier(path: str | Path | Sequence[str | Path], key: str = "classif
         version = header["format"]
         if version in (1, FORMAT):
             if version == FORMAT and header.pop("sha256") != digest(header, tensors):
-                raise ValueError("the check sum is of other ones")
+                raise ValueError("the checksum does not match")
             return Classifier(from_spec(header["network"], tensors, ImageClassifier), header)
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError, RecursionError) as error:
         raise SsganError(

@@ -18,8 +18,8 @@ UNCERTAIN = 10
 
 
 @dataclass(frozen=True)
-class Question:
-    """Whom to ask about what.
+class Query:
+    """What `suggest` chooses from: ``count`` of ``images``, for ``classifier``.
 
     ``images`` (N, C, H, W) have no label, ``labeled`` (M, C, H, W) do; ``seed`` decides what is drawn at random.
     """
@@ -31,46 +31,44 @@ class Question:
     seed: int = 0
 
 
-def at_random(question: Question) -> Tensor:
-    rng = torch.Generator().manual_seed(derive_seed("suggest", question.seed))
-    return torch.randperm(len(question.images), generator=rng)[: question.count]
+def at_random(query: Query) -> Tensor:
+    rng = torch.Generator().manual_seed(derive_seed("suggest", query.seed))
+    return torch.randperm(len(query.images), generator=rng)[: query.count]
 
 
-def by_margin(question: Question) -> Tensor:
+def by_margin(query: Query) -> Tensor:
     """Least difference between the two most probable classes (Scheffer et al. 2001)."""
-    return margins(question).argsort()[: question.count]
+    return margins(query).argsort()[: query.count]
 
 
-def by_views(question: Question) -> Tensor:
+def by_views(query: Query) -> Tensor:
     """Most information that views of an image, moved and flipped as in training, give about the class: entropy of their mean
     less their mean entropy (Houlsby et al. 2011, with views in place of networks).
     """
-    views = AveragedViews(question.classifier)
-    each = torch.stack([answers.log_probabilities for answers in views.each(question.images)])
+    views = AveragedViews(query.classifier)
+    each = torch.stack([answers.log_probabilities for answers in views.each(query.images)])
     mean = each.exp().mean(0)
     information = entropy(mean.clamp_min(1e-12).log()) - entropy(each).mean(0)
-    return information.argsort(descending=True)[: question.count]
+    return information.argsort(descending=True)[: query.count]
 
 
-def by_coverage(question: Question) -> Tensor:
+def by_coverage(query: Query) -> Tensor:
     """Each the farthest from the labeled images and those chosen before, in feature space (k-center greedy, Sener and Savarese 2018)."""
-    return farthest(
-        features(question.classifier, question.images), features(question.classifier, question.labeled), question.count
-    )
+    return farthest(features(query.classifier, query.images), features(query.classifier, query.labeled), query.count)
 
 
-def mixed(question: Question) -> Tensor:
+def mixed(query: Query) -> Tensor:
     """By coverage, among the `UNCERTAIN` times as many images with the least margins: neither many of one kind nor what is known."""
-    uncertain = margins(question).argsort()[: UNCERTAIN * question.count]
+    uncertain = margins(query).argsort()[: UNCERTAIN * query.count]
     chosen = farthest(
-        features(question.classifier, question.images[uncertain]),
-        features(question.classifier, question.labeled),
-        question.count,
+        features(query.classifier, query.images[uncertain]),
+        features(query.classifier, query.labeled),
+        query.count,
     )
     return uncertain[chosen]
 
 
-RULES: dict[str, Callable[[Question], Tensor]] = {
+RULES: dict[str, Callable[[Query], Tensor]] = {
     "mix": mixed,
     "margin": by_margin,
     "views": by_views,
@@ -79,18 +77,18 @@ RULES: dict[str, Callable[[Question], Tensor]] = {
 }
 
 
-def suggest(question: Question, rule: str) -> Tensor:
-    """Places in ``question.images``, (count,), the most wanted first; raises `SsganError` for another rule, and for too few images."""
+def suggest(query: Query, rule: str) -> Tensor:
+    """Places in ``query.images``, (count,), the most wanted first; raises `SsganError` for another rule, and for too few images."""
     if rule not in RULES:
         raise SsganError(f"rule={rule}: use {', '.join(RULES)}")
-    if not 1 <= question.count <= len(question.images):
-        raise SsganError(f"count={question.count}: use 1 to {len(question.images)}, the images to choose from")
-    return RULES[rule](question)
+    if not 1 <= query.count <= len(query.images):
+        raise SsganError(f"count={query.count}: use 1 to {len(query.images)}, the images to choose from")
+    return RULES[rule](query)
 
 
-def margins(question: Question) -> Tensor:
+def margins(query: Query) -> Tensor:
     """p of the most probable class less that of the next, (N,)."""
-    first, second = question.classifier.predict_proba(question.images).topk(2, 1).values.t()
+    first, second = query.classifier.predict_proba(query.images).topk(2, 1).values.t()
     return first - second
 
 

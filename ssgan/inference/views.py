@@ -17,7 +17,7 @@ MOVES = (0, -1, 1)
 class AveragedViews(Predictor):
     """Answers with the mean probability of ``predictor`` over an image's views, and log Z of the image as it is.
 
-    Views are changes that its classifiers were trained to ignore, by ``views`` of their header: with ``shift`` the image
+    Views are shifts and flips that training used, too, by ``views`` of their header: with ``shift`` the image
     moved by a pixel along its diagonal, either way, by reflection; with ``flip`` each of these mirrored, too. Raises
     `SsganError` for a classifier whose file does not say it, and for one that was trained on images as they are.
     """
@@ -30,7 +30,7 @@ class AveragedViews(Predictor):
         known = [member.header["views"] for member in members if "views" in member.header]
         if len(known) < len(members):
             raise SsganError(
-                "views: the classifier's file does not say which changes of an image it was trained to ignore; an "
+                "views: the classifier's file does not say how training shifted and flipped images; an "
                 "earlier version wrote it. Leave views=true, or rule=views, out."
             )
         if predictor.takes_vectors:

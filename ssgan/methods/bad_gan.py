@@ -1,4 +1,4 @@
-"""Bad GAN (Dai et al. 2017): a generator that spreads, and a classifier that is sure of unlabeled images."""
+"""Bad GAN (Dai et al. 2017): a pull-away term for the generator, entropy minimization for the classifier."""
 
 from dataclasses import dataclass
 

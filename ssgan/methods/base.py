@@ -57,7 +57,7 @@ class Method(Lifecycle):
     student: ClassVar[tuple[str, ...]] = ("labeled",)
     """Views that the classifier is applied to in its step."""
     players: ClassVar[str] = "classifier"
-    """What is trained, of `ssgan.configuration.PLAYERS`: it has a say in the preset."""
+    """What is trained, gan or classifier; selects the preset of the data set."""
     uses_labels: ClassVar[bool] = True
     uses_teacher: ClassVar[bool] = False
     """It is taught by its EMA classifier, whatever terms are on."""
@@ -138,7 +138,7 @@ class Method(Lifecycle):
         return max(step / self.total_steps, self.elapsed_fraction())
 
     def risen(self, epochs: float, step: int) -> float:
-        """How far what rises from 0 in the first ``epochs`` has come in ``step``; with a time limit in as large a part of the time."""
+        """A linear ramp, 0 to 1, over ``epochs``, at ``step``; under a time limit over that share of it if sooner."""
         steps = epochs * int(self.trainer.num_training_batches)
         return min(1.0, max(step + 1, self.elapsed_fraction() * self.total_steps) / steps) if steps else 1.0
 
@@ -151,15 +151,15 @@ class Method(Lifecycle):
     def classifier_loss(self, batch: Batch) -> Objective:
         """L_supervised and the terms that are on; gradients reach the classifier only."""
         out = self.outputs(batch, self.student_views)
-        return {**self.supervised(batch, out), **self.optional(self.terms, batch, out)}
+        return {**self.label_terms(batch, out), **self.optional(self.terms, batch, out)}
 
     @property
     def student_views(self) -> tuple[str, ...]:
         needed = [*self.student, *(name for _, term in self.terms for name in term.student)]
         return tuple(dict.fromkeys(needed))
 
-    def supervised(self, batch: Batch, out: Outputs) -> Objective:
-        """The labeled images' term."""
+    def label_terms(self, batch: Batch, out: Outputs) -> Objective:
+        """The terms of labels: cross-entropy of the labeled images."""
         loss = losses.supervised(out["labeled"].logits, batch["targets"], self.config.label_smoothing)
         return {"supervised": (1.0, loss)}
 
@@ -189,7 +189,7 @@ class Method(Lifecycle):
         return logits
 
     def log_guesses(self, logits: Tensor, align: bool = False) -> Tensor:
-        """log q of the `teacher_logits`, which running means take in, if there are any; with ``align`` divided by their mean."""
+        """log q (N, K) of teacher ``logits``; updates the running means, if any, by which ``align`` divides q."""
         log_q = logits.float().log_softmax(1)
         if self.uses_running_means:
             self.running_means.update(log_q, self.step_number)

@@ -26,6 +26,6 @@ class GAN(ImprovedGAN):
     views: ClassVar[Views] = {"unlabeled": UNLABELED}
     student: ClassVar[tuple[str, ...]] = ("unlabeled",)
 
-    def supervised(self, batch: Batch, out: Outputs) -> Objective:
+    def label_terms(self, batch: Batch, out: Outputs) -> Objective:
         """No term: there are no classes."""
         return {}

@@ -144,15 +144,15 @@ class ImprovedGAN(Method):
         out = self.outputs(batch, (*self.student_views, "generated"))
         self.classifier_outputs = out
         return {
-            **self.supervised(batch, out),
+            **self.label_terms(batch, out),
             "unsupervised": (self.config.unlabeled_weight * self.ramp_up(), self.unsupervised(out)),
             **self.historical("classifier"),
             **self.optional(self.terms, batch, out),
         }
 
     def outputs(self, batch: Batch, names: Sequence[str]) -> Outputs:
-        """In one pass; if images of a batch act on each other, those that are told apart have one of their own each, and
-        generated ones move no running statistics. Where a term wants all unlabeled images, the real ones are among them.
+        """In one pass; a classifier whose images act on each other gets real and generated ones in passes of their own, and
+        generated ones move no running statistics. If a term needs all unlabeled images, "real" is a part of them.
         """
         real = "unlabeled" if "unlabeled" in names else "real"
         names = [name for name in names if name != "real" or real == "real"]

@@ -47,7 +47,7 @@ class MixMatch(Method):
     def uses_running_means(self) -> bool:
         return self.config.align or super().uses_running_means
 
-    def supervised(self, batch: Batch, out: Outputs) -> Objective:
+    def label_terms(self, batch: Batch, out: Outputs) -> Objective:
         """The terms of mixtures, which have a pass of their own."""
         config = self.config
         log_q = self.log_guesses(self.teacher_logits(batch["unlabeled"]), config.align)

@@ -119,9 +119,7 @@ class ConvGeneratorConfig(GeneratorConfig):
     """The shape of the authors' generator for SVHN and CIFAR-10 with a quarter of its channels."""
 
     _target_: str = "ssgan.nets.ConvGenerator"
-    channels: list[int] = key(
-        [128, 64, 32], "before each doubling of the sides, the first of which is of what z is mapped to"
-    )
+    channels: list[int] = key([128, 64, 32], "before each upsampling by 2; the first is what z is projected to")
     size: int = key(4, "of a kernel", at_least=1)
     init_std: float = key(0.05, "of initial weights; authors' code", above=0)
 

@@ -23,7 +23,8 @@ class ResNetClassifier(ImageClassifier):
 
     In training a batch is normed by its own statistics, so every kind of image needs a pass of its own, and only one
     kind, real ones, should move the running statistics (`frozen_bn_stats`); before it is used the averaged
-    classifier takes new ones from real images (`initialization.recalibrate`). Raises `SsganError` for anything else than stages.
+    classifier takes new ones from real images (`initialization.recalibrate`).
+    Raises `SsganError` for invalid ``stages``, ``stem`` or ``dropout``.
     """
 
     pixel_range = (-1.0, 1.0)

@@ -62,11 +62,12 @@ def train(
     method: a file of ssgan/methods, or None for the data set's own choice
     labels: how many training images are labeled, "all" that have a label, or None for the preset's number
     settings: anything else that the command line takes: ["method.epochs=10", "net/classifier=dcgan"]
-    runs_dir: where the run folder is made; the same call goes on with an unfinished run, and reads a finished one
+    runs_dir: where the run folder is made; the same call resumes an unfinished run, and reads a finished one
     logger: one of Lightning's
     keys: keys of the top level: ``validation=100``, ``split_seed=1``, ``seed=1``, ``max_time="10m"``, ``name="trial"``
 
-    Raises `SsganError` for a mistake, as one sentence with key, value and remedy, before anything is trained.
+    A collapsed run raises nothing: ``metrics["status"]`` is then "collapsed". Raises `SsganError` for invalid input,
+    before training, and for files that cannot be written.
     """
     images = in_memory(data)
     overrides = [*dataset_overrides(data, images), f"runs_dir={quoted(runs_dir)}"]

@@ -80,7 +80,7 @@ def check(config: DictConfig) -> None:
         trainer = make_trainer(config, [])
     except (ValueError, MisconfigurationException) as error:
         raise SsganError(
-            f"trainer.accelerator={config.trainer.accelerator}, devices={config.devices}: cannot be had ({error}). "
+            f"trainer.accelerator={config.trainer.accelerator}, devices={config.devices}: not available ({error}). "
             f"Use trainer.accelerator=auto or cpu, or fewer devices."
         ) from error
     precision = config.method.precision

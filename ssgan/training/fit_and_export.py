@@ -11,17 +11,17 @@ from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.distributed import is_lost_connection, world_size
 from ssgan.errors import SsganError, print_error
 from ssgan.evaluation.calibration import evaluate_scaled, fit_temperature, scaled
-from ssgan.evaluation.classification import evaluate, least_strangers
+from ssgan.evaluation.classification import evaluate, ood_share_lower_bound
 from ssgan.inference.classifier import QUANTILES, Classifier
 from ssgan.inference.classifier_file import header_of, load_classifier, save_classifier
 from ssgan.training.callbacks.checkpoints import Checkpoints, Stopped, StopSignal, agree
 
 NOT_TESTED: dict[str, Any] = dict.fromkeys(
-    ("error", "balanced_error", "per_class_error", "ece", "nll", "aurc", "selective", "calibration", "strangers")
+    ("error", "balanced_error", "per_class_error", "ece", "nll", "aurc", "selective", "calibration", "ood_share")
 )
 """What a run records of its test images, without any."""
 OF_POOL = 2_000
-"""Unlabeled images by whose log Z outliers, and by whose probabilities strangers are told."""
+"""Unlabeled images that give the quantiles of log Z and `ood_share_lower_bound`."""
 
 
 def train_from_checkpoint(
@@ -56,8 +56,8 @@ def train_from_checkpoint(
 def export(config: DictConfig, module: Any, data: SemiSupervisedData, path: Path) -> dict[str, Any]:
     """Write the averaged classifier as a file, with what `evaluate` says of it in the header; returns that.
 
-    Validation images, if there are any, give its temperature, and "calibration" says what ECE and NLL are without it; "strangers" is
-    `least_strangers` of the pool. What is tested is the file as it is read. ``path`` appears when that is done.
+    Validation images, if there are any, give its temperature, and "calibration" says what ECE and NLL are without it; "ood_share" is
+    `ood_share_lower_bound` of the pool. What is tested is the file as it is read. ``path`` appears when that is done.
     """
     module.recalibrate()
     network, images = module.ema_classifier.module, data.data
@@ -90,6 +90,6 @@ def export(config: DictConfig, module: Any, data: SemiSupervisedData, path: Path
             test = evaluate_scaled(unscaled, images.test_targets, record["temperature"], images=len(known))
         else:
             test = evaluate(log_p, images.test_targets) | {"calibration": None}
-        test["strangers"] = round(least_strangers(pool.log_probabilities, unscaled), 4)
+        test["ood_share"] = round(ood_share_lower_bound(pool.log_probabilities, unscaled), 4)
     save_classifier(path, network, images.class_names, **record, test=test)
     return test

@@ -106,7 +106,7 @@ def of_errors(header: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str
         (name, str(metrics["labels_per_class"][name]), "-" if error is None else f"{error:.2%}")
         for name, error in zip(header["class_names"], test["per_class_error"], strict=True)
     ]
-    told = f"Error on {test['n']} test images, which were looked at once: {test['error']:.2%}, balanced {test['balanced_error']:.2%}."
+    told = f"Error on {test['n']} test images, which were used once: {test['error']:.2%}, balanced {test['balanced_error']:.2%}."
     return [told, Table(("class", "labels", "error"), rows)]
 
 
@@ -116,7 +116,7 @@ def of_trust(header: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]
         said += [
             f"Expected calibration error {metrics['ece']:.3f} (0: its probabilities are right on average), "
             f"negative log-likelihood {metrics['nll']:.3f}.",
-            f"Of the {float(SELECTIVE):.0%} of test images that it is surest of it gets {metrics['selective'][SELECTIVE]:.2%} wrong.",
+            f"Error on the {float(SELECTIVE):.0%} most confident test images: {metrics['selective'][SELECTIVE]:.2%}.",
         ]
     calibration = metrics["calibration"]
     if calibration:
@@ -154,8 +154,8 @@ def limits(header: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
     few = [name for name, count in metrics["labels_per_class"].items() if count < 5]
     if few:
         said.append(f"Fewer than five labels: {', '.join(few)}.")
-    if (metrics["strangers"] or 0) > 0:
-        said.append(f"{metrics['strangers']:.0%} or more of the unlabeled images seem to be of none of the classes.")
+    if (metrics["ood_share"] or 0) > 0:
+        said.append(f"{metrics['ood_share']:.0%} or more of the unlabeled images seem to be of none of the classes.")
     if header.get("embedding"):
         said.append(f"It takes vectors of the backbone {header['embedding']['backbone']}, whose own limits it shares.")
     return said

@@ -35,7 +35,7 @@ IGNORED_ON_RESUME = (
     "trainer.samples_count",
     "trainer.checkpoint_minutes",
 )
-"""Keys that do not enter the result: a run may be resumed with other values of them."""
+"""Keys that do not affect the result: a run may be resumed with other values of them."""
 
 USE_ANOTHER_NAME = "Give this one a name of its own (name=...), or move that folder away."
 

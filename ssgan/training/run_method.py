@@ -24,8 +24,8 @@ from ssgan.training.fit_and_export import NOT_TESTED, export, train_from_checkpo
 from ssgan.training.model_card import write_model_card
 from ssgan.training.run_dir import RunFolder
 
-TOLD_STRANGERS = 0.3
-"""Of `least_strangers`: where half of a pool of digits are strangers it is 0.1 to 0.4, with 90 % 0.5 to 0.6, with none 0 (benchmarks/strangers.md)."""
+OOD_SHARE_TOLD = 0.3
+"""Of `ood_share_lower_bound`: where half of a pool of digits is of other classes it is 0.1 to 0.4, with 90 % 0.5 to 0.6, with none 0 (benchmarks/open_set.md)."""
 
 
 def run_method(
@@ -76,11 +76,11 @@ def run_method(
     test = NOT_TESTED
     if module.uses_labels:
         test = export(config, module, data, folder / "classifier.safetensors")
-        if (test["strangers"] or 0.0) > TOLD_STRANGERS and module.learns_from_pool:
+        if (test["ood_share"] or 0.0) > OOD_SHARE_TOLD and module.learns_from_pool:
             warn(
-                f"{test['strangers']:.0%} or more of the unlabeled images seem to be of none of the classes: too many are less certain "
+                f"{test['ood_share']:.0%} or more of the unlabeled images seem to be of none of the classes: too many are less certain "
                 f"than half of the test images. Compare with method=supervised (baseline=true); "
-                f"method.terms.pseudo_label.strangers leaves the strangest out of pseudo-labels."
+                f"method.terms.pseudo_label.ood_quantile leaves the strangest out of pseudo-labels."
             )
         classifier = load_classifier(folder / "classifier.safetensors")
         if data.data.origin.to_predict and not config.fold:

@@ -31,16 +31,16 @@ class PseudoLabel(Term):
     adaptive: bool = key(
         False, "a threshold for each class from running means, between least_threshold and threshold; FreeMatch's"
     )
-    strangers: float = key(
+    ood_quantile: float = key(
         0.0,
-        "leave out images whose log Z is below this quantile of the labeled ones', as of no known class; 0: none",
+        "exclude out-of-distribution images: log Z below this quantile of the labeled ones'; 0: off",
         at_least=0,
         below=1,
     )
     least_threshold: float = key(0.0, "of adaptive ones; FreeMatch's on SVHN: 0.9", at_least=0, at_most=1)
     neighbors: float = key(
         0.0,
-        "share in q of what the nearest images, by pixels, were taken for, which falls to 0 in ramp_up_epochs; 0: none",
+        "weight in q of the nearest images' predictions, in pixel space; falls to 0 over ramp_up_epochs; 0: off",
         at_least=0,
         at_most=1,
     )
@@ -64,9 +64,9 @@ class PseudoLabel(Term):
                 f"method.terms.pseudo_label.least_threshold={self.least_threshold:g}: above threshold={self.threshold:g}, which is the "
                 f"greatest; lower it"
             )
-        if self.strangers and method.config.strong_labels:
+        if self.ood_quantile and method.config.strong_labels:
             raise SsganError(
-                "method.terms.pseudo_label.strangers: compares weak views of unlabeled images with those of labeled ones, which "
+                "method.terms.pseudo_label.ood_quantile: compares weak views of unlabeled images with those of labeled ones, which "
                 "method.strong_labels=true leaves out; use false"
             )
         if not self.neighbors:
@@ -92,8 +92,8 @@ class PseudoLabel(Term):
         if self.adaptive:
             adapted = method.running_means.thresholds(log_q.argmax(1))
             threshold = adapted.clamp(self.least_threshold, self.threshold)
-        if self.strangers:
+        if self.ood_quantile:
             of_known = losses.log_partition(method.teacher_logits(batch["labeled"]))
-            is_known = losses.log_partition(logits) >= all_gather(of_known).quantile(self.strangers)
+            is_known = losses.log_partition(logits) >= all_gather(of_known).quantile(self.ood_quantile)
             threshold = torch.where(is_known, threshold, torch.inf)
         return losses.pseudo_label(out["strong"].logits, log_q, threshold, self.temperature)

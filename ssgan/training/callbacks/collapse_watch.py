@@ -189,7 +189,7 @@ class CollapseWatch(pl.Callback):
             return None
         self.advice = FEW_IMAGES
         return (
-            f"the generator draws few images again and again (different nearest training images: {measures['distinct']:.3f} "
+            f"mode collapse: the generator repeats images (distinct nearest training images: {measures['distinct']:.3f} "
             f"of its images, {measures['distinct_real']:.3f} of real ones)"
         )
 

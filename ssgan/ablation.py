@@ -55,7 +55,7 @@ def write_table(
     finished = [(run.metrics["name"].removeprefix("ablation_"), run) for run in find_runs(pattern)[0]]
     order = {variant: place for place, variant in enumerate(VARIANTS)}
     finished.sort(key=lambda named: order.get(named[0], len(order)))
-    classifier = load_classifier(judge)
+    classifier = load_classifier(judge, "judge")
     data = named_dataset(classifier.header.get("dataset"), data_dir, download)
     judge_network = ClassifierJudge(classifier)
     real, _ = extract_features(judge_network, in_parts(data.test_images, BATCH))

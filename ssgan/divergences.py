@@ -1,13 +1,13 @@
 """python -m ssgan.divergences: how divergences between Bernoulli distributions change with the size of a minibatch."""
 
-import csv
-import io
 from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import DictConfig
 
 from ssgan import cli
+from ssgan.data.csv_rows import csv_text
 from ssgan.errors import SsganError
 from ssgan.evaluation.divergences import js, kl, preference, reverse_kl
 from ssgan.files import require_writable, write_atomically, write_figure
@@ -42,13 +42,11 @@ def divergences(config: DictConfig) -> int:
 
 def write_csv(path: Path, p: float, q: list[float], columns: dict[str, list[float]]) -> None:
     """One row per q: KL, reverse KL, the adversarial preference divergence, and JS for every size of minibatch."""
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["p", "q", "kl", "reverse_kl", "preference", *columns])
+    rows: list[list[Any]] = [["p", "q", "kl", "reverse_kl", "preference", *columns]]
     for row, value in enumerate(q):
         single = [kl(p, value), reverse_kl(p, value), preference(p, value)]
-        writer.writerow([p, value, *single, *(column[row] for column in columns.values())])
-    write_atomically(path, table.getvalue().encode())
+        rows.append([p, value, *single, *(column[row] for column in columns.values())])
+    write_atomically(path, csv_text(rows))
 
 
 def draw(path: Path, p: float, q: list[float], columns: dict[str, list[float]]) -> None:
@@ -72,3 +70,7 @@ def draw(path: Path, p: float, q: list[float], columns: dict[str, list[float]]) 
 
 def main() -> None:
     cli.run("divergences", divergences)
+
+
+if __name__ == "__main__":
+    main()

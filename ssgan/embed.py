@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from ssgan.data.image_data import ImageData
 from ssgan.data.inspection import tell
 from ssgan.data.progress import tracked
 from ssgan.errors import SsganError
+from ssgan.fields import quoted
 from ssgan.files import require_writable, write_atomically
 from ssgan.inference.embedding import Embedder
 
@@ -23,7 +25,8 @@ def embed(config: DictConfig) -> int:
     """Write x_train, y_train and so on as ``dataset=vectors`` takes them, and by which backbone they were made."""
     from ssgan.training.api import load
 
-    require_writable(config.output, *filter(None, [config.images, config.weights]))
+    archive = Path(config.data_dir) / f"{config.images}.npz"  # if the images are a data set's
+    require_writable(config.output, *filter(None, [config.images, config.weights]), archive)
     shaped = [setting for setting in config.settings if setting.startswith(("dataset.size=", "dataset.channels="))]
     if shaped:
         raise SsganError(
@@ -31,7 +34,7 @@ def embed(config: DictConfig) -> int:
             f"are; leave it out, or change size="
         )
     embedder = Embedder(config.backbone, config.size, config.weights)  # its mistakes are told before anything is read
-    own = [f"data_dir={config.data_dir}", f"download={str(config.download).lower()}", *config.settings]
+    own = [f"data_dir={quoted(config.data_dir)}", f"download={str(config.download).lower()}", *config.settings]
     data = load(config.images, own, size=config.size)
     if data.of_vectors:
         raise SsganError(f"images={config.images}: holds vectors already")

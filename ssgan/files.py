@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,29 +46,42 @@ def lock(path: Path, wait: bool) -> int:
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Inside, no other process is; the empty file ``path`` stays."""
-    held = lock(path, wait=True)
+    """Inside, no other process is; the empty file ``path`` stays. In a folder that cannot be written nothing is locked."""
+    try:
+        held = lock(path, wait=True)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        held = None
     try:
         yield
     finally:
-        os.close(held)
+        if held is not None:
+            os.close(held)
 
 
 def write_atomically(path: str | Path, content: bytes | str) -> None:
     """``path`` holds either what it held before or all of ``content``. Raises `SsganError` if it cannot be written.
 
-    Text is written as UTF-8; what file names have in it that is none, as the bytes that they are.
+    Text is written as UTF-8; what file names have in it that is none, as the bytes that they are. Through a link the file
+    that it names is written, which keeps its mode; a pipe or a device is written to.
     """
     path = Path(path)
     if isinstance(content, str):
         content = content.encode(errors="surrogateescape")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
+        if path.is_dir() or not path.name:
             raise IsADirectoryError(0, "it is a folder")
+        if is_stream(path):
+            path.write_bytes(content)
+            return
+        path = Path(os.path.realpath(path))
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with partial.open("wb") as file:
+                if path.exists():
+                    partial.chmod(stat.S_IMODE(path.stat().st_mode))
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -76,6 +90,11 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise SsganError(f"{path} cannot be written ({error.strerror}). Name a file in a folder that can.") from error
+
+
+def is_stream(path: Path) -> bool:
+    """It is there, and neither a folder nor a file that another could take the place of: a pipe, a terminal, /dev/null."""
+    return path.exists() and not path.is_dir() and not path.is_file()
 
 
 def write_figure(path: str | Path, figure: "Figure") -> None:
@@ -91,12 +110,15 @@ def require_writable(path: str | Path, *read: str | Path) -> None:
     What it holds stays as it is.
     """
     path = Path(path)
-    if path.is_file():
-        for other in read:
-            if os.path.exists(other) and path.samefile(other):
-                raise SsganError(f"output={path}: is also an input file ({other}); name another file")
-    if path.is_dir():
+    for other in read:
+        same_file = path.is_file() and os.path.exists(other) and path.samefile(other)
+        if same_file or os.path.realpath(path) == os.path.realpath(other):
+            raise SsganError(f"output={path}: is also an input file ({other}); name another file")
+    if path.is_dir() or not path.name:
         write_atomically(path, b"")
+    if is_stream(path):
+        return
+    path = Path(os.path.realpath(path))
     probe = path.with_name(f".{path.name}.{os.getpid()}.probe")
     try:
         write_atomically(probe, b"")

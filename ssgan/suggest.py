@@ -10,6 +10,7 @@ from torch import Tensor
 from ssgan import cli
 from ssgan.data.image_data import ImageData
 from ssgan.data.labels_file import name_of, read_labels, write_labels
+from ssgan.data.registry import files_read
 from ssgan.errors import SsganError
 from ssgan.fields import check_ranges
 from ssgan.files import require_writable, write_atomically
@@ -22,6 +23,7 @@ from ssgan.reporting.runs import run_in
 from ssgan.seeds import derive_seed
 
 TEMPLATE = FOLDER / "suggest.html"
+PAGES = (".html", ".htm")
 
 
 def suggest_images(config: DictConfig) -> int:
@@ -33,24 +35,33 @@ def suggest_images(config: DictConfig) -> int:
     require_known(data, classifier)
     if data.of_vectors:
         raise SsganError(f"run={config.run}: was trained on vectors, which nobody can look at")
-    require_writable(config.output, *filter(None, [run.config().get("labels_file")]))
-    require_unlabeled(config.output)
+    described = run.config()
+    read = [described.get("labels_file"), *files_read(described["dataset"] | {"data_dir": config.data_dir})]
+    require_writable(config.output, *filter(None, read), *run.folder.iterdir())
+    is_table = Path(config.output).suffix.lower() == ".csv"
+    if is_table:
+        require_unlabeled(config.output)
+    elif Path(config.output).suffix.lower() not in PAGES:
+        raise SsganError(
+            f"output={config.output}: use a name that ends with .html, for a page, or .csv, for a table to fill in"
+        )
     split = run.split()
     places = candidates(data, {*split.labeled, *split.validation}, config.pool, config.seed)
     labeled = data.train_images[list(split.labeled)]
     query = Query(classifier, data.train_images[places], labeled, config.count, config.seed)
     chosen = places[suggest(query, config.rule)].tolist()
     names = [name_of(data, place) for place in chosen]
-    if Path(config.output).suffix == ".csv":
+    if is_table:
         text = write_labels(names, [""] * len(names))
     else:
+        require_unicode(config.output, names)
         about = {"dataset": data.name, "rule": config.rule, "hints": config.hints}
         images = shown(classifier, data.train_images[chosen], names)
         text = fill(
             TEMPLATE.read_text(encoding="utf-8"), about | {"class_names": list(data.class_names), "images": images}
         )
     write_atomically(config.output, text)
-    filled = config.output if Path(config.output).suffix == ".csv" else "labels.csv"
+    filled = config.output if is_table else "labels.csv"
     print(
         f"{len(chosen)} of {len(places)} unlabeled images in {config.output}; label them, and train with labels_file={filled} and a "
         f"name of its own (name=...)"
@@ -60,11 +71,21 @@ def suggest_images(config: DictConfig) -> int:
 
 def require_unlabeled(output: str) -> None:
     """Raise `SsganError` for a table in which somebody has named images: it would be gone."""
-    if Path(output).suffix != ".csv" or not Path(output).is_file():
+    if not Path(output).is_file():
         return
     named = sum(bool(label) for _, label in read_labels(f"output={output}", output))
     if named:
         raise SsganError(f"output={output}: holds {named} labels already; name another file")
+
+
+def require_unicode(output: str, names: list[str]) -> None:
+    """Raise `SsganError` for the name of a file that a page would change."""
+    for name in names:
+        if not name.isascii() and any("\ud800" <= character <= "\udfff" for character in name):
+            raise SsganError(
+                f"output={output}: a page cannot hold the name {name!a}, which is no Unicode; rename the file, or use a name that "
+                f"ends with .csv"
+            )
 
 
 def candidates(data: ImageData, taken: set[int], most: int, seed: int) -> Tensor:

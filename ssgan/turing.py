@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from ssgan import cli
-from ssgan.data.registry import load_dataset, require_own_data
+from ssgan.data.registry import files_read, load_dataset, require_own_data
 from ssgan.errors import SsganError
 from ssgan.files import require_writable, write_atomically
 from ssgan.inference.classifier_file import load_generator
@@ -25,7 +25,7 @@ def turing(config: DictConfig) -> int:
     require_own_data(config.checkpoint, generator, data)
     if not 1 <= config.count <= len(data.test_images):
         raise SsganError(f"count={config.count}: use 1 to {len(data.test_images)}, the test images of {data.name}")
-    require_writable(config.output, config.checkpoint)
+    require_writable(config.output, config.checkpoint, *files_read(config.dataset))
     chosen = shuffled(len(data.test_images), "real", config.seed)[: config.count]
     images = [question("real", index, data.test_images[index]) for index in chosen]
     drawn = torch.cat(list(draw_images(generator, config.count, config.seed)))

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from ssgan import SsganError, load_classifier
-from ssgan.inference.classifier_file import load_generator, save_classifier, to_spec
+from ssgan.inference.classifier_file import load_generator, named_files, save_classifier, to_spec
 from ssgan.nets import DCGANGenerator, MLPClassifier
 from ssgan.training.callbacks.checkpoints import Checkpoints
 
@@ -25,6 +25,14 @@ NAMES = [f"class {k}" for k in range(10)]
 def file(classifier: MLPClassifier, tmp_path: Path) -> Path:
     save_classifier(tmp_path / "c.safetensors", classifier, NAMES, dataset="digits", split_digest="abc")
     return tmp_path / "c.safetensors"
+
+
+def test_a_pattern_leaves_out_folds(tmp_path: Path) -> None:
+    """Kills an ensemble with the trainings that give the temperature, which are shorter and have fewer labels."""
+    for name in ("run/config.yaml", "run/c.safetensors", "run/fold1of8/c.safetensors", "folds/c.safetensors"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert [Path(file).parent.name for file in named_files(f"{tmp_path}/**/c.safetensors")] == ["folds", "run"]
 
 
 def test_round_trip(file: Path, classifier: MLPClassifier) -> None:

@@ -20,7 +20,7 @@ from ssgan.data.datasets import from_arrays, npz
 from ssgan.data.file_predictions import predict_files
 from ssgan.data.folder import folder
 from ssgan.data.image_data import ImageData
-from ssgan.data.images import read_picture
+from ssgan.data.images import picture_facts, read_picture
 from ssgan.data.inspection import inspect_data, warnings_of
 from ssgan.data.labels import parse_labels
 from ssgan.data.picture_files import find_pictures
@@ -345,6 +345,21 @@ def test_a_large_photograph_is_read_at_a_fraction(tmp_path: Path) -> None:
     expected = ramp.reshape(8, 100).mean(1)
     assert resized
     assert np.abs(pixels[0].float().numpy() - expected).max() < 3
+
+
+def test_no_picture_is_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow takes a format from the content, whatever the name, and hands PostScript to Ghostscript, which runs it."""
+
+    def started(*_: object, **__: object) -> None:
+        raise AssertionError("another program was started")
+
+    monkeypatch.setattr("subprocess.check_call", started)
+    monkeypatch.setattr("PIL.EpsImagePlugin.has_ghostscript", lambda: True)
+    path = tmp_path / "cat.png"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n")
+    for reads in (lambda: read_picture(path, (3, 8, 8)), lambda: picture_facts(path)):
+        with pytest.raises(SsganError, match=r"cat.png: not a picture that can be read"):
+            reads()
 
 
 # --- What is the same ---

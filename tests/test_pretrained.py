@@ -121,6 +121,12 @@ def test_pictures_are_not_overwritten_by_their_vectors(ssgan: Command, large_dig
     assert large_digits.read_bytes() == before
 
 
+def test_a_data_set_is_not_overwritten_by_its_vectors(ssgan: Command, tmp_path: Path) -> None:
+    outcome = ssgan("embed", "images=mnist", f"data_dir={tmp_path}", f"output={tmp_path / 'mnist.npz'}")
+    assert outcome.code == 1
+    assert f"output={tmp_path / 'mnist.npz'}: is also an input file" in outcome.err
+
+
 def test_without_a_network_a_file_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(*_: object, **__: object) -> None:
         raise OSError("no route to host")
@@ -137,7 +143,7 @@ def test_without_a_network_a_file_is_asked_for(monkeypatch: pytest.MonkeyPatch) 
 def test_embed_train_and_predict_pictures(ssgan: Command, weights: Path, pets: Path, tmp_path: Path) -> None:
     """From pictures to vectors, to a classifier of vectors, to pictures again."""
     vectors = tmp_path / "vectors.npz"
-    made = [f"backbone={NAME}", f"weights={weights}", "size=32", f"output={vectors}"]
+    made = [f"backbone={NAME}", f"weights={weights}", "size=32", f"output={vectors}", "data_dir='größe, (alt)'"]
     outcome = ssgan("embed", f"images={pets}", *made)
     assert outcome.code == 0, outcome.err
     assert "14 vectors of 1024 numbers" in outcome.out

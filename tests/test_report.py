@@ -17,16 +17,17 @@ import yaml
 from conftest import TINY, Outcome, make_classifier, shorten_baseline, tiny
 from PIL import Image
 from scipy.stats import linregress, t
+from torchmetrics.functional.classification import multiclass_calibration_error
 
 from ssgan.data.image_data import ImageData
 from ssgan.data.splits import draw_split
-from ssgan.evaluation.classification import BINS, evaluate
+from ssgan.evaluation.classification import BINS, calibration_bins, evaluate
 from ssgan.evaluation.pixels import LEARNERS, errors_on_pixels
 from ssgan.inference.classifier_file import save_classifier
 from ssgan.nets import MLPClassifier
 from ssgan.reporting.content import COLUMNS, COMPARED
 from ssgan.reporting.efficiency import power_law
-from ssgan.reporting.figures import calibration_bins, confusion_matrix
+from ssgan.reporting.figures import confusion_matrix
 from ssgan.reporting.markdown import BEGIN, END
 from ssgan.reporting.pictures import PICTURE_BYTES, small_png
 from ssgan.reporting.results import Results
@@ -187,6 +188,21 @@ def test_names_that_are_not_unicode(
     assert b"caf\xe9 (2 labels) 50.0%" in (tmp_path / "report.md").read_bytes()
     assert ssgan("report", f"results={results}", f"readme={readme}").code == 0
     assert cells(readme.read_text())["recipe"] == "trial/lr1"
+
+
+def test_two_recipes_never_share_a_file(write_run: Callable[..., Path], make_report: Any, tmp_path: Path) -> None:
+    """A slash in a run's name is written as _, which another name may have."""
+    write_run(0, recipe="trial/a", test_error=0.1)
+    results = tmp_path / "results"
+    make_report(f"results={results}")
+    shutil.rmtree(tmp_path / "runs")
+    write_run(0, recipe="trial_a", test_error=0.2)
+    with pytest.raises(
+        AssertionError, match="holds results of digits@50, trial/a; those of digits@50, trial_a would go"
+    ):
+        make_report(f"results={results}")
+    [path] = results.iterdir()
+    assert json.loads(path.read_text())["mean"] == 0.1
 
 
 def test_only_runs_with_both_errors_are_paired(write_run: Callable[..., Path], make_report: Any) -> None:
@@ -479,13 +495,23 @@ def test_calibration_bins_give_the_calibration_error() -> None:
     count, confidence, right = calibration_bins(log_probabilities, targets)
     assert count.shape == (BINS,)
     assert count.sum() == 1001
+    theirs = multiclass_calibration_error(log_probabilities.exp(), targets, 5, n_bins=BINS)  # in float64
+    assert evaluate(log_probabilities, targets)["ece"] == pytest.approx(theirs.item(), abs=1e-3)
     error = (count * (confidence - right).abs()).nansum() / count.sum()
-    assert error.item() == pytest.approx(evaluate(log_probabilities, targets)["ece"], abs=1e-6)
+    assert evaluate(log_probabilities, targets)["ece"] == pytest.approx(error.item(), abs=1e-6)
     assert confidence[-1] <= 1
     some = torch.tensor([[0.59, 0.41], [0.39, 0.61], [0.99, 0.01]]).log()
     count, _, right = calibration_bins(some, torch.zeros(3, dtype=torch.long))
     assert count.nonzero().flatten().tolist() == [8, 9, 14]
     assert right[[8, 9, 14]].tolist() == [1, 0, 1]
+
+
+def test_the_calibration_error_of_many_images() -> None:
+    """Sums in float32 are 18 % too large there."""
+    uncertainty = torch.tensor(0.0071, dtype=torch.float64)
+    log_probabilities = torch.stack([1 - uncertainty, uncertainty]).log().float().expand(300_000, 2)
+    targets = torch.zeros(300_000, dtype=torch.long)
+    assert evaluate(log_probabilities, targets)["ece"] == pytest.approx(uncertainty.item(), abs=2e-6)
 
 
 def test_confusion_matrix_counts_true_classes_in_rows() -> None:

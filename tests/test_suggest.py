@@ -23,7 +23,9 @@ from ssgan.errors import SsganError
 from ssgan.inference.classifier import Classifier
 from ssgan.inference.suggestions import RULES, Query, by_views, entropy, farthest, suggest
 from ssgan.nets.base import ImageClassifier
+from ssgan.page import fill
 from ssgan.reporting import predictions
+from ssgan.suggest import TEMPLATE, require_unicode
 
 Command = Callable[..., Outcome]
 
@@ -151,7 +153,7 @@ def test_a_table_to_fill_in(ssgan: Command, run_folder: Path, tmp_path: Path) ->
 
 
 def test_labels_by_hand_are_not_overwritten(ssgan: Command, run_folder: Path, tmp_path: Path) -> None:
-    file = tmp_path / "labels.csv"
+    file = tmp_path / "labels.CSV"
     arguments = (f"run={run_folder}", f"output={file}", "count=5")
     for _ in range(2):  # one that nobody has filled in is written again
         assert ssgan("suggest", *arguments).code == 0
@@ -188,11 +190,22 @@ def test_mistakes(ssgan: Command, run_folder: Path, tmp_path: Path) -> None:
         ([f"run={run_folder}", output, "count=5000"], "count=5000: use 1 to"),
         ([f"run={run_folder}", output, "count=0"], "count=0: use 1 or more"),
         ([f"run={run_folder}", f"output={tmp_path}"], "cannot be written"),
+        ([f"run={run_folder}", f"output={tmp_path / 'l.tsv'}"], "l.tsv: use a name that ends with .html"),
+        ([f"run={run_folder}", f"output={run_folder / 'split.json'}"], "split.json: is also an input file"),
     ):
         outcome = ssgan("suggest", *keys)
         assert outcome.code == 1
         assert message in outcome.err
         assert "Traceback" not in outcome.err
+
+
+def test_a_page_holds_no_name_that_is_no_unicode() -> None:
+    """JSON writes it, and a browser reads U+FFFD: labels for an image that is not there."""
+    require_unicode("l.html", ["a/ä.png", "0"])
+    with pytest.raises(
+        SsganError, match=r"output=l.html: a page cannot hold the name 'caf\\udce9.png'.*ends with .csv"
+    ):
+        require_unicode("l.html", ["a.png", "caf\udce9.png"])
 
 
 def test_nothing_external_is_referenced(ssgan: Command, run_folder: Path, tmp_path: Path) -> None:
@@ -222,8 +235,10 @@ def test_a_person_labels_and_the_labels_are_trained_on(
         assert page.get_by_text(f"Image {place + 1} of 6", exact=True).is_visible()
         assert page.locator("#image").get_attribute("src") == image["png"]
         match place:
-            case 0:  # wrong, and back
+            case 0:  # wrong, and back; on from it nothing changes
                 page.keyboard.press(str((int(name) + 1) % 10))
+                page.keyboard.press("ArrowLeft")
+                page.keyboard.press("ArrowRight")
                 page.keyboard.press("ArrowLeft")
                 assert page.get_by_text(f"labeled {(int(name) + 1) % 10}").is_visible()
                 page.keyboard.press(name)
@@ -253,13 +268,16 @@ def test_a_person_labels_and_the_labels_are_trained_on(
 
 @pytest.mark.parametrize(
     ("names", "keys"),
-    [(["b", "a"], ["b", "a"]), (["cat", 'a "dog", big'], ["1", "2"]), ([f"class {k}" for k in range(12)], ["1", "b"])],
+    [
+        (["b", "a"], ["B", "a"]),
+        (["A", "a"], ["A", "a"]),
+        (["cat", 'a "dog", big'], ["1", "2"]),
+        ([f"class {k}" for k in range(12)], ["1", "b"]),
+    ],
 )
 def test_keys_and_quotes_of_any_names(
     names: list[str], keys: list[str], browser: Any, ssgan: Command, run_folder: Path, tmp_path: Path
 ) -> None:
-    from ssgan.page import fill
-    from ssgan.suggest import TEMPLATE
 
     blank = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
     files = ["a, b/1.png", 'c"d.png']

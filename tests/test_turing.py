@@ -111,6 +111,10 @@ def test_mistakes(
 ) -> None:
     output = tmp_path / "turing.html"
     mnist = ["dataset=mnist", f"data_dir={write_npz().parent}"]
+    arrays = tmp_path / "arrays.npz"
+    images = np.zeros((20, 8, 8), np.uint8)
+    np.savez(arrays, x_train=images, y_train=np.arange(20) % 10, x_test=images, y_test=np.arange(20) % 10)
+    npz = ["dataset=npz", f"dataset.path={arrays}", "count=2"]
     for overrides, messages in (
         (["dataset=digits", "count=0"], ["count=0: use 1 to 500, the test images of digits"]),
         (["dataset=digits", "count=501"], ["count=501: use 1 to 500"]),
@@ -119,6 +123,7 @@ def test_mistakes(
         (["dataset=digits", f"output={tmp_path}"], ["cannot be written"]),
         (["dataset=digits", f"output={checkpoint}"], [f"output={checkpoint}: is also an input file"]),
         (["dataset=digits", "feedback=perhaps"], ["feedback", "perhaps"]),
+        ([*npz, f"output={arrays}"], [f"output={arrays}: is also an input file"]),
         ([], ["missing: dataset=..., one of"]),
     ):
         outcome = ssgan("turing", f"checkpoint={checkpoint}", f"output={output}", *overrides)

@@ -2,23 +2,39 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 from ssgan.errors import SsganError, first_line
 
 Row = dict[str, str]
 
 
-def read_rows(key: str, file: str | Path, columns: Sequence[str]) -> tuple[list[str], list[Row]]:
+def csv_text(rows: Iterable[Sequence[Any]]) -> str:
+    """The text of a table, which `read_rows` reads again, whatever line breaks its cells hold."""
+    text = io.StringIO()
+    plain, all_quoted = (
+        csv.writer(text, lineterminator="\n", quoting=how) for how in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+    )
+    for row in rows:
+        broken = any("\r" in str(cell) for cell in row)  # which Python 3.11 does not quote
+        (all_quoted if broken else plain).writerow(row)
+    return text.getvalue()
+
+
+def read_rows(
+    key: str, file: str | Path, columns: Sequence[str], errors: Literal["strict", "surrogateescape"] = "strict"
+) -> tuple[list[str], list[Row]]:
     """The names of a table's columns, and its rows by them, without the space around words; line 1 is the names.
 
     The separator is the one of comma, semicolon and tab that the names have most of. Raises `SsganError`, which begins with
-    ``key``, for a file that cannot be read or is no table in UTF-8, for a row with another number of cells, and where one of
+    ``key``, for a file that cannot be read or is no table in UTF-8 (but for names of files that are none, with ``errors`` as the
+    file system has them), for a row with another number of cells, and where one of
     ``columns`` is there twice.
     """
     try:
-        text = Path(file).read_bytes().decode("utf-8-sig")
+        text = Path(file).read_bytes().decode("utf-8-sig", errors)
     except OSError as error:
         raise SsganError(f"{key}: cannot be read ({first_line(error)})") from error
     except UnicodeDecodeError as error:

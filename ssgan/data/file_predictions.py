@@ -1,12 +1,11 @@
 """A classifier's word on picture files, as a CSV file."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from ssgan.data.csv_rows import csv_text
 from ssgan.data.images import read_picture
 from ssgan.data.progress import tracked
 from ssgan.errors import SsganError, print_error, warn
@@ -33,9 +32,7 @@ def predict_files(
     """
     threshold = predictor.outlier_threshold(outliers) if outliers and predictor.header.get("log_z_quantiles") else None
     unsure = strange = 0
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["path", "class", "probability", "log_z", "outlier"])
+    rows: list[list[object]] = [["path", "class", "probability", "log_z", "outlier"]]
     broken = resized = 0
     batch: list[tuple[Path, torch.Tensor]] = []
     size = max(1, BATCH_PIXELS // torch.Size(predictor.image_shape).numel())
@@ -52,7 +49,7 @@ def predict_files(
             outlier = threshold is not None and log_z < threshold
             unsure, strange = unsure + (not sure), strange + outlier
             name = predictor.class_names[index] if sure else ""
-            writer.writerow(
+            rows.append(
                 [path, name, f"{probability:.6f}", f"{log_z:.4f}", "" if threshold is None else str(outlier).lower()]
             )
         batch.clear()
@@ -69,7 +66,7 @@ def predict_files(
         if len(batch) == size:
             write()
     write()
-    write_atomically(output, table.getvalue())
+    write_atomically(output, csv_text(rows))
     print(f"{len(paths) - broken} predictions in {output}")
     if unsure:
         print(f"{unsure} without a class: less probable than min_probability={min_probability:g}")

@@ -2,7 +2,9 @@
 
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -16,6 +18,9 @@ from ssgan.reading import AS_IS, PictureReading
 
 READER = 4
 """Names the pixels that `read_picture` makes of a file: a cache of what an earlier one made is not used."""
+
+NOT_READ = ("BUFR", "EPS", "FITS", "GRIB", "HDF5", "MPEG", "PDF", "WMF")
+"""Formats that Pillow recognizes, whatever a file is called, and cannot decode or hands to other programs (EPS: to Ghostscript, which runs it)."""
 
 LARGEST = 1 << 26
 """Pixels of a picture, at most: 8192 x 8192. A small file can claim any number."""
@@ -44,7 +49,7 @@ def picture_facts(path: Path) -> Facts:
             array = np.load(path, allow_pickle=False, mmap_mode="r")
             sides = array.shape[1:] if array.ndim == 3 and array.shape[0] in (1, 3) else array.shape[:2]
             return Facts("x".join(map(str, reversed(sides))), str(array.dtype), None)
-        with quiet_pillow(), path.open("rb") as file, Image.open(file) as picture:
+        with quiet_pillow(), path.open("rb") as file, opened(file) as picture:
             _check_size(picture.width * picture.height)
             levels = None
             if picture.mode.startswith(DEEP):
@@ -71,7 +76,7 @@ def read_picture(path: Path, image_shape: tuple[int, int, int], reading: Picture
         if path.suffix.lower() == ".npy":
             return _resized(_from_npy(path, channels), (height, width))
         # A file and no path: Pillow would map raw pixels into memory, with the sides of a turned picture the wrong way round.
-        with quiet_pillow(), path.open("rb") as file, Image.open(file) as picture:
+        with quiet_pillow(), path.open("rb") as file, opened(file) as picture:
             _check_size(picture.width * picture.height)
             if {*picture.size} != {width, height}:
                 side = 2 * max(height, width)
@@ -84,6 +89,18 @@ def read_picture(path: Path, image_shape: tuple[int, int, int], reading: Picture
     except (*DAMAGED, MemoryError, Image.DecompressionBombError) as error:
         raise unreadable(path, error) from error
     return torch.from_numpy(pixels).reshape(height, width, channels).permute(2, 0, 1), not same
+
+
+@cache
+def formats() -> tuple[str, ...]:
+    """What Pillow decodes, by its names."""
+    Image.init()
+    return tuple(kind for kind in Image.OPEN if kind not in NOT_READ)
+
+
+def opened(file: BinaryIO) -> Image.Image:
+    """The picture in ``file``, whose format its content says, not its name; of one of `formats`."""
+    return Image.open(file, formats=formats())
 
 
 def unreadable(path: Path, error: BaseException) -> SsganError:

@@ -1,11 +1,9 @@
 """Labels that came later: a file of images of a data set and their classes, as `ssgan.suggest`'s page writes it."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ssgan.data.csv_rows import read_rows
+from ssgan.data.csv_rows import csv_text, read_rows
 from ssgan.data.image_data import ImageData
 from ssgan.errors import SsganError
 
@@ -55,7 +53,7 @@ def with_labels_of(data: ImageData, path: str) -> tuple[ImageData, tuple[int, ..
 
 def read_labels(key: str, path: str) -> list[tuple[str, str]]:
     """Image and label of every row; raises `SsganError` for a file that is no such table."""
-    names, rows = read_rows(key, path, (IMAGE, LABEL))
+    names, rows = read_rows(key, path, (IMAGE, LABEL), errors="surrogateescape")
     if not rows or not {IMAGE, LABEL} <= set(names):
         raise SsganError(f"{key}: needs a first line with the columns {IMAGE} and {LABEL}, and rows below it")
     return [(row[IMAGE], row[LABEL]) for row in rows]
@@ -63,9 +61,7 @@ def read_labels(key: str, path: str) -> list[tuple[str, str]]:
 
 def write_labels(names: Sequence[str], labels: Sequence[str]) -> str:
     """The text of a labels file."""
-    table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows([(IMAGE, LABEL), *zip(names, labels, strict=True)])
-    return table.getvalue()
+    return csv_text([(IMAGE, LABEL), *zip(names, labels, strict=True)])
 
 
 def name_of(data: ImageData, place: int) -> str:

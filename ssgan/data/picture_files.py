@@ -8,10 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from ssgan.data.images import formats
 from ssgan.errors import SsganError
-
-NOT_READ = ("BUFR", "EPS", "FITS", "GRIB", "HDF5", "MPEG", "PDF", "WMF")
-"""Formats that Pillow recognizes and cannot decode, or hands to other programs."""
 
 JUNK_FOLDERS = (
     "__macosx",
@@ -33,7 +31,7 @@ OWN = "decoded pictures of ssgan's own"
 def suffixes() -> tuple[str, ...]:
     """Those of files that are pictures, in lower case: what Pillow decodes, and .npy."""
     known = Image.registered_extensions()
-    return (".npy", *sorted(end for end, kind in known.items() if kind in Image.OPEN and kind not in NOT_READ))
+    return (".npy", *sorted(end for end, kind in known.items() if kind in formats()))
 
 
 @dataclass

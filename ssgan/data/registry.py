@@ -35,6 +35,14 @@ def load_dataset(config: Mapping[Any, Any]) -> ImageData:
     return data
 
 
+def files_read(config: Mapping[Any, Any]) -> list[Path]:
+    """Where the data set of ``config`` may be read from, and no command should write: its path, or its archive in data_dir."""
+    if config.get("path"):
+        return [Path(config["path"])]
+    kind = config.get("kind")
+    return [Path(config["data_dir"]) / f"{kind.lower()}.npz"] if kind else []
+
+
 def dataset_names() -> list[str]:
     """The data sets of conf/dataset, those that need a path among them."""
     return sorted(file.stem for file in (Path(CONFIG_DIR) / "dataset").glob("*.yaml"))

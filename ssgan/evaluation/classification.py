@@ -6,7 +6,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics.functional.classification import multiclass_calibration_error
 
 BINS = 15
 """Of the top probability, for the calibration error."""
@@ -24,7 +23,7 @@ def evaluate(log_probabilities: Tensor, targets: Tensor) -> dict[str, Any]:
     """
     classes = log_probabilities.shape[1]
     risks = risk_coverage(log_probabilities, targets)
-    probabilities = log_probabilities.exp()
+    count, confidence, right = calibration_bins(log_probabilities, targets)
     wrong = (log_probabilities.argmax(1) != targets).double()
     counts = torch.bincount(targets, minlength=classes).tolist()
     wrong_in_class = torch.bincount(targets, weights=wrong, minlength=classes).tolist()
@@ -34,11 +33,21 @@ def evaluate(log_probabilities: Tensor, targets: Tensor) -> dict[str, Any]:
         "n": len(targets),
         "balanced_error": mean(error for error in per_class if error is not None),
         "per_class_error": per_class,
-        "ece": round(multiclass_calibration_error(probabilities, targets, classes, n_bins=BINS).item(), 6),
+        "ece": round(((confidence - right).abs() * count).nansum().item() / len(targets), 6),
         "nll": round(F.nll_loss(log_probabilities, targets).item(), 6),
         "aurc": round(risks.mean().item(), 6),
         "selective": {str(share): round(at_coverage(risks, share), 6) for share in COVERAGES},
     }
+
+
+def calibration_bins(log_probabilities: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(count, mean top probability, share right) of `BINS` equal bins of the top probability; NaN where a bin is empty."""
+    top, predicted = log_probabilities.double().exp().max(1)
+    place = (top * BINS).long().clamp(max=BINS - 1)  # probability 1 belongs to the last bin
+    count = torch.bincount(place, minlength=BINS)
+    confidence = torch.bincount(place, weights=top, minlength=BINS) / count
+    right = torch.bincount(place, weights=(predicted == targets).double(), minlength=BINS) / count
+    return count, confidence, right
 
 
 def risk_coverage(log_probabilities: Tensor, targets: Tensor) -> Tensor:

@@ -126,13 +126,20 @@ def load_named(pattern: str, views: bool = False) -> Predictor:
 
 
 def named_files(pattern: str) -> list[str]:
-    """The file of this name, whether it is there or not, or those that ``pattern`` matches; raises `SsganError` if it matches none."""
+    """The file of this name, whether it is there or not, or those that ``pattern`` matches but for those of folds; raises
+    `SsganError` if it matches none.
+    """
     if Path(pattern).exists() or not glob.has_magic(pattern):
         return [pattern]
-    files = sorted(glob.glob(pattern, recursive=True))
+    files = sorted(file for file in glob.glob(pattern, recursive=True) if not is_fold(Path(file).parent))
     if not files:
         raise SsganError(f"classifier={pattern}: matches no file")
     return files
+
+
+def is_fold(folder: Path) -> bool:
+    """It holds a training without some of the labels, for the temperature of the run in the folder above."""
+    return folder.name.startswith("fold") and (folder.parent / "config.yaml").is_file()
 
 
 def load_generator(path: str | Path) -> ImageGenerator:

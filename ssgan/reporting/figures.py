@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ssgan.evaluation.classification import BINS, risk_coverage
+from ssgan.evaluation.classification import BINS, calibration_bins, risk_coverage
 from ssgan.reporting.efficiency import MORE, PowerLaw, power_law
 from ssgan.reporting.results import Group, Summary
 
@@ -78,16 +78,6 @@ def draw_law(axes: "Axes", law: PowerLaw, least: int, color: str) -> None:
     middle, low, high = ([100 * value for value in line] for line in zip(*map(law.error, labels), strict=True))
     axes.plot(labels, middle, ":", color=color)
     axes.fill_between(labels, low, high, color=color, alpha=0.12, linewidth=0)
-
-
-def calibration_bins(log_probabilities: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(count, mean top probability, share right) of `BINS` equal bins of the top probability; NaN where a bin is empty."""
-    top, predicted = log_probabilities.double().exp().max(1)
-    place = (top * BINS).long().clamp(max=BINS - 1)  # probability 1 belongs to the last bin
-    count = torch.bincount(place, minlength=BINS)
-    confidence = torch.bincount(place, weights=top, minlength=BINS) / count
-    right = torch.bincount(place, weights=(predicted == targets).double(), minlength=BINS) / count
-    return count, confidence, right
 
 
 def calibration_figure(log_probabilities: Tensor, targets: Tensor) -> "Figure":

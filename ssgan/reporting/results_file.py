@@ -38,10 +38,19 @@ FROM_BEFORE = (
 def add_runs(folder: Path, group: Group) -> Path:
     """Write ``group`` to its file in ``folder``; runs that are there stay, but those of the same seeds. Returns its path.
 
-    Mean and sample standard deviation are over all of them, collapsed ones included.
+    Mean and sample standard deviation are over all of them, collapsed ones included. Raises `SsganError` for a file that holds
+    something else.
     """
     path = folder / f"{group.condition}_{group.recipe}.json".replace("/", "_")
-    entries = {(entry["split_seed"], entry["seed"]): entry for entry in read(path)["runs"]} if path.exists() else {}
+    entries: dict[tuple[int, int], dict[str, Any]] = {}
+    if path.exists():
+        there = read(path)
+        if (there["condition"], there["recipe"]) != (group.condition, group.recipe):
+            raise SsganError(
+                f"{path}: holds results of {there['condition']}, {there['recipe']}; those of {group.condition}, {group.recipe} would go "
+                f"to the same file. Give one of them another name="
+            )
+        entries = {(entry["split_seed"], entry["seed"]): entry for entry in there["runs"]}
     for run in group.runs:
         made = (run.starts() or [{}])[-1]
         known = {**run.metrics, "command": run.command, "threads": made.get("threads")}

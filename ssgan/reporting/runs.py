@@ -14,6 +14,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from ssgan.data.splits import Split
 from ssgan.errors import SsganError
+from ssgan.inference.classifier_file import is_fold
 
 KINDS: dict[str, Any] = {
     **dict.fromkeys(("condition", "name", "status", "command"), str),
@@ -128,10 +129,6 @@ def find_runs(pattern: str) -> tuple[list[Run], list[Path]]:
             f"runs='runs/*/*/*'"
         )
     return [Run(folder, read_metrics(folder / "metrics.json")) for folder in ended], unfinished
-
-
-def is_fold(folder: Path) -> bool:
-    return folder.name.startswith("fold") and (folder.parent / "config.yaml").is_file()
 
 
 def read_metrics(path: Path) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from rich.progress import track
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from ssgan import cli, configuration
+from ssgan import cli, configuration, methods
 from ssgan.data.registry import dataset_names, named_dataset, require_own_data
-from ssgan.errors import SsganError, print_error
+from ssgan.errors import SsganError, print_error, warn
 from ssgan.evaluation.generation import extract_features, metrics_of_features, require_enough
 from ssgan.evaluation.judges import ClassifierJudge
 from ssgan.files import require_writable, write_atomically, write_figure
@@ -62,6 +62,13 @@ def write_table(
     table: dict[str, dict[str, list[Any]]] = {}
     rows: dict[str, Tensor] = {}
     for variant, run in track(finished, description="scores", transient=True):
+        if methods.find(run.metrics["method"]).players != "gan":
+            continue
+        if not (run.folder / "last.ckpt").is_file():
+            warn(
+                f"{run.folder}: collapsed before its first checkpoint, and has no generator to score; the table is without it"
+            )
+            continue
         generator = load_generator(run.folder / "last.ckpt")
         require_own_data(run.folder / "last.ckpt", generator, data)
         seen = extract_features(judge_network, draw_images(generator, samples, run.metrics["seed"]))
@@ -76,7 +83,9 @@ def write_table(
     write_atomically(output / "table.json", as_json(table))
     write_atomically(output / "table.md", as_markdown(table).encode())
     draw_rows(rows, output / "samples.png")
-    print(f"{len(finished)} runs of {len(table)} variants: {output / 'table.md'}  {output / 'samples.png'}")
+    print(
+        f"{sum(len(entry['seed']) for entry in table.values())} runs of {len(table)} variants: {output / 'table.md'}  {output / 'samples.png'}"
+    )
 
 
 def as_markdown(table: dict[str, dict[str, list[Any]]]) -> str:
@@ -116,7 +125,7 @@ class AblationReport(Callback):
         self.samples, self.splits = samples, splits
 
     def judge(self, config: DictConfig) -> Path:
-        return Path(config.runs_dir) / f"{config.dataset.name}@all/supervised/split0-seed0/classifier.safetensors"
+        return Path(config.runs_dir) / f"{config.dataset.name}@all/judge/split0-seed0/classifier.safetensors"
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         try:
@@ -131,7 +140,15 @@ class AblationReport(Callback):
             )
             sys.exit(1)
         if not config.dry_run and not self.judge(config).exists():
-            what = ["method=supervised", "labels=all", f"dataset={config.dataset.name}", f"runs_dir={config.runs_dir}"]
+            name = config.dataset.name  # its networks are those of the runs that it judges
+            what = [
+                "method=supervised",
+                "labels=all",
+                f"dataset={name}",
+                f"preset={name}_gan",
+                "name=judge",
+                f"runs_dir={config.runs_dir}",
+            ]
             where = [f"data_dir={config.data_dir}", f"download={config.download}"]
             code = subprocess.run([sys.executable, "-m", "ssgan.fit", *what, *where], check=False).returncode
             if code:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path, PurePath
+from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -112,6 +113,7 @@ def supervised_beside(config: DictConfig, choices: Mapping[str, str]) -> DictCon
         overrides.append(f"recipe@method={recipe}")
     beside = config.copy()
     beside.method = compose(overrides)[0].method
+    beside.method.batch_size = min(beside.method.batch_size, config.method.batch_size)  # of a pool that may be small
     beside.name, beside.baseline, beside.max_time = f"{config.name}_supervised", False, None
     beside.calibration_folds, beside.start_from = 0, None  # what it would start from may have learned from the pool
     return beside
@@ -121,11 +123,19 @@ def check_budget(config: DictConfig, choices: Mapping[str, str]) -> None:
     """Raise `SsganError` for a budget beside an experiment, a sweep or an ablation with epochs of its own."""
     budget = choices["budget"]
     for group in ("experiment", "sweep", "ablation"):
-        if budget != "standard" and choices.get(group) and config.method.epochs != config.budgets[budget].epochs:
+        if budget != "standard" and choices.get(group) and has_epochs(group, choices[group]):
             raise SsganError(
                 f"budget={budget}: {group}={choices[group]} has epochs of its own, {config.method.epochs}; "
                 f"leave one of the two out"
             )
+
+
+def has_epochs(group: str, name: str) -> bool:
+    """The file of conf/ sets ``method.epochs``, or one of its group that it is made from does."""
+    path = Path(CONFIG_DIR) / group / f"{name}.yaml"
+    content: Any = OmegaConf.load(path) if path.is_file() else {}  # a user's own is not looked into
+    parents = [entry for entry in content.get("defaults", []) if isinstance(entry, str) and entry != "_self_"]
+    return OmegaConf.select(content, "method.epochs") is not None or any(has_epochs(group, one) for one in parents)
 
 
 def condition(config: DictConfig) -> str:

@@ -1,6 +1,7 @@
 """The ablation trains its variants, scores them by one judge, and leaves a table and a picture."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from statistics import mean, stdev
@@ -34,7 +35,9 @@ def test_every_variant_has_a_row_and_a_file() -> None:
 def test_sweep(ssgan: Command, tmp_path: Path) -> None:
     """Runs with and without labels from one command, with a table of all at its end."""
     judge = ("method=supervised", "labels=all", "method.epochs=2", "dataset=digits", f"runs_dir={tmp_path}")
-    assert ssgan("fit", *judge).code == 0
+    assert ssgan("fit", *judge, "name=judge").code == 0
+    labels_alone = tmp_path / "digits@50/ablation_full_supervised/split0-seed0"  # as baseline=true leaves it
+    shutil.copytree(tmp_path / "digits@all/judge/split0-seed0", labels_alone)
     variants = ["full", "no_labels_historical_averaging"]
     overrides = ["dataset=digits", f"ablation={','.join(variants)}", "seed=0,1", *SMALL]
     outcome = ssgan("fit", "-m", "sweep=ablation", *overrides, f"runs_dir={tmp_path}")
@@ -53,6 +56,17 @@ def test_sweep(ssgan: Command, tmp_path: Path) -> None:
     with Image.open(output / "samples.png") as picture:
         assert picture.size[0] > picture.size[1]
     assert len((output / "table.md").read_text().splitlines()) == 2 + len(variants)
+    (
+        tmp_path / "digits@50/ablation_full/split0-seed0/last.ckpt"
+    ).unlink()  # of one that collapsed in its first epoch there is none
+    again = [
+        f"runs={tmp_path}/digits@50/ablation_full/*",
+        f"judge={tmp_path}/digits@all/judge/split0-seed0/classifier.safetensors",
+    ]
+    outcome = ssgan("ablation", *again, f"output={tmp_path / 'again'}", "samples=20", "splits=2")
+    assert outcome.code == 0, outcome.err
+    assert "ablation_full/split0-seed0: collapsed before its first checkpoint" in outcome.err
+    assert json.loads((tmp_path / "again/table.json").read_text())["full"]["seed"] == [1]
 
 
 @pytest.mark.slow

@@ -298,7 +298,6 @@ def test_a_fold_that_collapsed_says_nothing(ssgan: Command, tmp_path: Path, monk
     ("settings", "message"),
     [
         (("calibration_folds=4", "method.batch_size=40"), "calibration_folds: method.batch_size=40: use 2 to 30"),
-        (("baseline=true", "method.batch_size=20"), "baseline=true: method.batch_size="),
     ],
 )
 def test_mistakes_of_what_follows_are_told_first(
@@ -308,8 +307,6 @@ def test_mistakes_of_what_follows_are_told_first(
     images, targets = np.zeros((40, 32, 32), np.uint8), np.arange(40) % 2
     np.savez(tmp_path / "d.npz", x_train=images, y_train=targets)
     data = ["dataset=npz", f"dataset.path={tmp_path / 'd.npz'}", "method=supervised", "validation=0"]
-    if "baseline=true" in settings:
-        data[2] = "method=fixmatch"
     outcome = ssgan("fit", *data, "method.labeled_batch_size=20", *settings, f"runs_dir={tmp_path / 'runs'}")
     assert outcome.code == 1
     assert message in outcome.err
@@ -359,3 +356,20 @@ def test_folds_that_cannot_be(ssgan: Command, tmp_path: Path, settings: tuple[st
     assert outcome.code == 1
     assert message in outcome.err
     assert not list(tmp_path.rglob("*"))
+
+
+def test_folds_that_cannot_be_beside_a_run_that_ended(ssgan: Command, tmp_path: Path) -> None:
+    """Kills five trainings of six, and then no temperature."""
+    run = [*TINY, "validation=0", f"runs_dir={tmp_path}"]
+    assert ssgan("fit", *run).code == 0
+    outcome = ssgan("fit", *run, "calibration_folds=6")
+    assert outcome.code == 1
+    assert "calibration_folds=6: more parts than labeled images of a class; use 2 to 5" in outcome.err
+    assert not list(tmp_path.rglob("fold*"))
+
+
+def test_validation_images_give_the_temperature(ssgan: Command, tmp_path: Path) -> None:
+    outcome = ssgan("fit", *TINY, "calibration_folds=5", f"runs_dir={tmp_path}")
+    assert outcome.code == 0, outcome.err
+    assert "calibration_folds=5: not needed, the validation images give the temperature" in outcome.out
+    assert not list(tmp_path.rglob("fold*"))

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import hydra
 import pytest
-from conftest import Outcome
+from conftest import TINY, Outcome
 from omegaconf import DictConfig, OmegaConf
 
 from ssgan import methods
 from ssgan.configuration import compose as compose_with_choices
-from ssgan.configuration import register
+from ssgan.configuration import has_epochs, register
 from ssgan.data.augmentation import AugmentationConfig
 from ssgan.fields import check_ranges
 from ssgan.schema import CONFIG_DIR
@@ -109,6 +109,26 @@ def test_a_budget_beside_epochs_of_an_experiment_is_refused(ssgan: Callable[...,
     assert outcome.code == 1
     assert "budget=quick: experiment=mnist_20 has epochs of its own, 30; leave one of the two out" in outcome.err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_budget_beside_a_sweep_without_epochs_is_not(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
+    """Kills epochs of the command line that are taken for the sweep's."""
+    assert has_epochs("ablation", "no_labels")  # from the file that it is made from
+    assert not has_epochs("sweep", "seeds")
+    epochs = ["budget=quick", "method.epochs=1", "trainer.limit_train_batches=1"]
+    sweep = ["sweep=seeds", "split_seed=0", "seed=0,1", f"runs_dir={tmp_path}"]
+    outcome = ssgan("fit", "-m", *sweep, *TINY[:-2], *epochs, "trainer.samples_count=4")
+    assert outcome.code == 0, outcome.err
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "svhn", "cifar10"])
+@pytest.mark.parametrize("ablation", ["full", "no_labels"])
+def test_the_papers_full_set_has_nothing_of_later_papers(dataset: str, ablation: str) -> None:
+    config = compose(f"ablation={ablation}", f"dataset={dataset}")
+    weights = {name: term.weight for name, term in config.method.terms.items() if term.weight}
+    assert not weights
+    assert not any((config.augmentation.flip, *(value for key, value in config.augmentation.items() if key != "flip")))
+    assert (config.method.warm_up_epochs, config.method.ramp_up_epochs) == (0, 0)
 
 
 def test_choices_on_the_command_line_win_over_an_experiment() -> None:

@@ -195,7 +195,7 @@ def test_neighbors_are_of_one_pass(digits: ImageData, monkeypatch: pytest.Monkey
         ),
         (
             "method.terms.pseudo_label={adaptive:true,least_threshold:0.99,threshold:0.5}",
-            "method.terms.pseudo_label.least_threshold=0.99: above threshold=0.5",
+            "method.terms.pseudo_label.adaptive=true: between least_threshold=0.99 and threshold=0.5 there is no room",
         ),
         (
             "method={strong_labels:true,terms:{pseudo_label:{ood_quantile:0.1}}}",

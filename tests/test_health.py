@@ -37,7 +37,10 @@ class Draws(ImageGenerator):
 
 def test_real_images_are_healthy_and_one_image_is_not(digits: ImageData) -> None:
     classifier, images = make_classifier(), digits.train_images
-    alive, dead = (generator_health(classifier, Draws(images, different), images, 0) for different in (True, False))
+    alive, dead = (
+        generator_health(classifier, Draws(images, different), images, torch.arange(len(images)), 0)
+        for different in (True, False)
+    )
     assert alive["distinct"] > 0.9 * alive["distinct_real"]
     assert (alive["precision"], alive["recall"]) == (pytest.approx(1, abs=0.1), pytest.approx(1, abs=0.2))
     assert alive["d_generated"] == pytest.approx(alive["d_real"], abs=0.01)
@@ -48,25 +51,26 @@ def test_real_images_are_healthy_and_one_image_is_not(digits: ImageData) -> None
 
 def test_it_calibrates_what_minibatch_discrimination_compares_with(digits: ImageData, generator: MLPGenerator) -> None:
     """Catches a classifier without batch norm that keeps what older weights compared with."""
-    images = digits.train_images
+    images, everywhere = digits.train_images, torch.arange(len(digits.train_images))
     network = MLPClassifier((1, 8, 8), 10, [24, 16], 0.0, 0.0, 0.1, minibatch_kernels=4, minibatch_dims=3)
     calibration = images[:100] / 255
     initialize_from_data(network, calibration)
     recalibrate(network, calibration)
-    expected = generator_health(network, generator, images, 0)
+    expected = generator_health(network, generator, images, everywhere, 0)
     recalibrate(network, torch.zeros(100, 1, 8, 8))
-    assert generator_health(network, generator, images, 0) != expected
-    assert generator_health(network, generator, images, 0, 0.0, calibration) == expected
+    assert generator_health(network, generator, images, everywhere, 0) != expected
+    assert generator_health(network, generator, images, everywhere, 0, 0.0, calibration) == expected
 
 
 def test_it_changes_no_network(digits: ImageData, generator: MLPGenerator) -> None:
     """Catches batch norms of the classifier that are calibrated in place, and modes that are not put back."""
     classifier = SmallClassifier((1, 8, 8), 10, [4, 4]).train()
     before = {name: value.clone() for name, value in classifier.state_dict().items()}
-    health = generator_health(classifier, generator, digits.train_images, 0, 0.0, torch.rand(100, 1, 8, 8) * 2 - 1)
+    pool, calibration = torch.arange(1000), torch.rand(100, 1, 8, 8) * 2 - 1
+    health = generator_health(classifier, generator, digits.train_images, pool, 0, 0.0, calibration)
     assert all(torch.equal(before[name], value) for name, value in classifier.state_dict().items())
     assert classifier.training
     assert 0 < health["d_real"] < 1
-    offset = generator_health(classifier, generator, digits.train_images, 0, 9.0, torch.rand(100, 1, 8, 8) * 2 - 1)
+    offset = generator_health(classifier, generator, digits.train_images, pool, 0, 9.0, calibration)
     assert offset["d_real"] < health["d_real"]
-    assert generator_health(classifier, generator, digits.train_images[:7], 0) == {}
+    assert generator_health(classifier, generator, digits.train_images, torch.arange(7), 0) == {}

@@ -19,9 +19,10 @@ from ssgan.errors import SsganError
 from ssgan.methods.improved_gan import ImprovedGAN
 from ssgan.methods.supervised import Supervised
 from ssgan.methods.terms import Terms
-from ssgan.nets import MLPGenerator, SmallClassifier
+from ssgan.nets import MLPClassifier, MLPGenerator, SmallClassifier
 from ssgan.nets.base import forward_concatenated
 from ssgan.nets.ema import averaged
+from ssgan.nets.initialization import discriminations
 from ssgan.nets.layers.batch_norm import batch_norms
 from ssgan.seeds import derive_seed
 
@@ -356,3 +357,19 @@ def test_learning_rate_is_constant_and_then_falls_to_zero(digits: ImageData) -> 
     fit(make_method(), digits, steps=4, epochs=2, callbacks=[Rates()])
     assert [rate for rate, _ in rates] == pytest.approx([0.1] * 5 + [0.075, 0.05, 0.025])
     assert [a for a, _ in rates] == [b for _, b in rates]
+
+
+def test_the_averaged_classifier_compares_with_real_images_in_training(digits: ImageData) -> None:
+    """The collapse watch asks it: with a batch of zeros to compare with it names other classes for half of the images."""
+    network = MLPClassifier((1, 8, 8), 10, [24, 16], 0.1, 0.1, 0.1, minibatch_kernels=4, minibatch_dims=3)
+    module = make_method(classifier=network)
+    module.needs_initialization = True
+    seen: list[float] = []
+
+    class Look(pl.Callback):
+        def on_train_batch_end(self, *_: object) -> None:
+            seen.extend(layer.others_seen.abs().sum().item() for layer in discriminations(module.ema_classifier))
+
+    fit(module, digits, steps=2, callbacks=[Look()])
+    assert len(seen) == 2
+    assert min(seen) > 0

@@ -213,3 +213,20 @@ def test_the_snippets_of_the_guide_run(number: int, tmp_path: Path) -> None:
     code = code.replace('"budget=quick"', '"method.epochs=2"')
     result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
+
+
+def test_a_baseline_of_few_images(tmp_path: Path) -> None:
+    """Its batches are no larger than the run's: the preset's do not fit a pool of 90."""
+    images = np.random.default_rng(0).integers(0, 256, (90, 8, 8), np.uint8)
+    settings = [
+        "method.batch_size=32",
+        "method.labeled_batch_size=8",
+        "method.epochs=1",
+        "preset=digits_classifier",
+    ]
+    data = (images, np.arange(90) % 2)
+    result = ssgan.train(
+        data, "fixmatch", labels=10, settings=settings, runs_dir=tmp_path, baseline=True, calibration_folds=0
+    )
+    assert result.baseline is not None
+    assert result.baseline.metrics["status"] == "finished"

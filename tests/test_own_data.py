@@ -11,6 +11,7 @@ import torch
 from conftest import Outcome, make_classifier
 from PIL import Image
 
+from ssgan.data.arrays import image_data
 from ssgan.data.datasets import npz
 from ssgan.data.folder import folder
 from ssgan.data.image_data import ImageData
@@ -296,3 +297,15 @@ def test_the_same_images_by_another_path_are_the_same_run(ssgan: Command, large_
     outcome = ssgan("fit", f"dataset.path={copy}", *common)
     assert outcome.code == 1
     assert "began with other images, labels or class names" in outcome.err
+
+
+def test_images_for_validation_are_a_part_of_what_data_are() -> None:
+    """Catches a run that goes on with its split after the last images have become those for validation."""
+    images, targets = np.arange(20 * 64, dtype=np.uint8).reshape(20, 8, 8), np.arange(20) % 2
+
+    def cut(count: int) -> ImageData:
+        train = {"x_train": images[:count], "y_train": targets[:count]}
+        return image_data("own", train | {"x_validation": images[count:], "y_validation": targets[count:]}, "own")
+
+    assert torch.equal(cut(12).train_images, cut(16).train_images)
+    assert cut(12).digest != cut(16).digest

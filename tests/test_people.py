@@ -503,6 +503,7 @@ CASES: list[tuple[str, Any, list[int], tuple[str, ...]]] = [
     ("floats with NaN", np.array([0.0, np.nan, 1.0]), [0, -1, 1], ("0", "1")),
     ("a column", np.array([[0], [1], [-1]]), [0, 1, -1], ("0", "1")),
     ("one-hot", np.array([[1, 0], [0, 1], [0, 0]]), [0, 1, -1], ("0", "1")),
+    ("one-hot, a class without images", np.eye(4)[[0, 1, 1]], [0, 1, 1], ("0", "1", "2", "3")),
     ("one-hot floats with NaN", np.array([[1, 0], [0, 1], [np.nan, np.nan]]), [0, 1, -1], ("0", "1")),
     ("booleans", np.array([True, False, True]), [1, 0, 1], ("0", "1")),
     ("from 1", np.array([1, 2, -1]), [0, 1, -1], ("1", "2")),
@@ -543,6 +544,11 @@ def test_labels_with_class_names(labels: list[Any], names: list[str], targets: l
     ("labels", "settings", "message"),
     [
         ([0, 1, 255, 255, 255], {}, r"3 of 5 images have label 255.*0 to 1.*dataset\.no_label=255.*class_names"),
+        (
+            [0, 1, 255, 255, 255],
+            {"class_names": ["a", "b", "c"]},
+            r"label 255, and the others 0 to 1.*no_label=255; if it is c,",
+        ),
         ([0, 1, 2, 2, 99], {}, r"1 of 5 images have label 99.*no_label=99"),
         ([0, 0, 0, 7, 3], {}, "0, 3, 7, with gaps.*class_names, 3 of"),
         ([0, 1, -100, 1, 0], {}, r"label -100. .*no_label=-100"),

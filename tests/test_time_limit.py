@@ -18,6 +18,7 @@ from test_improved_gan import fit, make_method
 from ssgan.data.image_data import ImageData
 from ssgan.errors import SsganError
 from ssgan.training.callbacks import time_limit
+from ssgan.training.callbacks.sample_grid import SampleGrid
 from ssgan.training.callbacks.time_limit import TimeEstimate, TimeLimit, format_duration, parse_duration, time_left
 
 Command = Callable[..., Outcome]
@@ -55,7 +56,7 @@ class Ticks:
 
 
 def test_learning_rate_falls_by_the_clock_and_training_ends_at_the_limit(
-    digits: ImageData, monkeypatch: pytest.MonkeyPatch
+    digits: ImageData, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Kills a schedule that goes by steps where time is short, and a clock that starts anew after a resume."""
     monkeypatch.setattr(time_limit, "time", SimpleNamespace(monotonic=Ticks()))
@@ -68,7 +69,12 @@ def test_learning_rate_falls_by_the_clock_and_training_ends_at_the_limit(
     module = make_method()
     limit = TimeLimit(30)
     limit.load_state_dict({"elapsed": 10})
-    fit(module, digits, steps=100, callbacks=[limit, Rates()])
+    grids = SampleGrid(tmp_path, 50, 4, 0)
+    fit(module, digits, steps=15, epochs=4, callbacks=[limit, Rates(), grids])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "epoch_0001.png",
+        "epoch_0002.png",
+    ]  # the first and the last
     assert len(rates) < 22  # of the 23 of an epoch
     assert rates[0] == 0.1
     assert 0 < rates[-2] < 0.02

@@ -17,6 +17,7 @@ from ssgan.data.views import UNLABELED
 from ssgan.errors import SsganError
 from ssgan.inference.classifier_file import load_classifier, load_generator, save_classifier
 from ssgan.inference.sampling import draw_images, sample_grid
+from ssgan.methods.improved_gan import ImprovedGAN
 from ssgan.nets import MLPClassifier, MLPGenerator
 
 Command = Callable[..., Outcome]
@@ -113,6 +114,19 @@ def test_vectors_of_different_backbones_make_no_ensemble(tmp_path: Path) -> None
     assert load_classifier([tmp_path / "resnet18"] * 2).size == 2
     with pytest.raises(SsganError, match=r"vectors that resnet18 64 0+ and resnet34 64 0+ made make no ensemble"):
         load_classifier([tmp_path / "resnet18", tmp_path / "resnet34"])
+
+
+def test_generated_vectors_have_the_scale_of_real_ones() -> None:
+    """`start_from_mean=false` leaves the bias of the output as it is, and not the units of the vectors."""
+    x = (5 + 0.01 * torch.randn(200, 6, 1, 1)).float()
+    data = from_arrays(x, torch.arange(200) % 2, name="small numbers")
+    config = ImprovedGAN.Config(start_from_mean=False, batch_size=50, labeled_batch_size=10)
+    classifier = MLPClassifier((6, 1, 1), 2, [16], 0.1, 0.1, 0.1, standardized=True)
+    module = ImprovedGAN(classifier, MLPGenerator((6, 1, 1), 10, [16], output="standardized"), config)
+    module.attach(SemiSupervisedData(data, draw_split(data.train_targets.numpy(), 2, 20, 0)))
+    vectors = torch.cat(list(draw_images(module.generator, 100, 0)))
+    assert vectors.mean().item() == pytest.approx(5, abs=0.05)
+    assert vectors.std() < 0.1
 
 
 @pytest.mark.slow

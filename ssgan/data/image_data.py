@@ -57,8 +57,12 @@ class ImageData:
 
     @cached_property
     def digest(self) -> str:
-        """16 hexadecimal digits that two data sets share only if they hold the same images, targets and class names."""
+        """16 hexadecimal digits that two data sets share only if they hold the same images, targets and class names, and as many
+        images for validation.
+        """
         sha = hashlib.sha256(json.dumps(self.class_names).encode())
+        if self.held_out:
+            sha.update(f"{self.held_out} held out ".encode())
         for tensor in (self.train_images, self.train_targets, self.test_images, self.test_targets):
             sha.update(f"{tensor.dtype} {list(tensor.shape)} ".encode())
             for part in tensor.split(PART):

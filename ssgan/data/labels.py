@@ -38,6 +38,9 @@ def parse_labels(
     if names is not None and len(set(names)) < len(names):
         raise SsganError(f"class_names: {', '.join(names)} has a name twice")
     flat = {what: _as_named(labels, names) for what, labels in flat.items()}
+    columns = {labels.shape[1] if labels.ndim == 2 else 1 for labels in parts.values()}
+    if names is None and len(columns) == 1 and max(columns) > 1:
+        names = tuple(map(str, range(max(columns))))  # one-hot rows have a column for a class without images, too
     whole = {what: numbers for what, labels in flat.items() if (numbers := whole_numbers(labels)) is not None}
     if len(whole) == len(flat):
         targets, names, notes = targets_of_numbers(without_code(whole, no_label), names)

@@ -57,7 +57,7 @@ def targets_of_numbers(
     if names is None and (count > present.size + 1 or (count > present.size and 0 in present)):
         raise SsganError(_gaps(what, everything, present))
     if names is not None and present.size:
-        return _named_numbers(parts, names, present)
+        return _named_numbers(parts, names, everything, present)
     if names is None and 0 not in present and present.size:
         names = tuple(map(str, present.tolist()))
         targets = {part: _positions(labels, present) for part, labels in parts.items()}
@@ -66,7 +66,7 @@ def targets_of_numbers(
 
 
 def _named_numbers(
-    parts: dict[str, Array], names: tuple[str, ...], present: Array
+    parts: dict[str, Array], names: tuple[str, ...], everything: Array, present: Array
 ) -> tuple[dict[str, Array], tuple[str, ...], list[str]]:
     """Labels that are positions in ``names``, or their words (names may be numbers), or as many numbers in order."""
     what, words = ", ".join(parts), list(map(str, present.tolist()))
@@ -89,6 +89,10 @@ def _named_numbers(
             f"{what} holds labels from {present[0]} to {present[-1]}. They must be 0..{len(names) - 1} for these "
             f"{len(names)} class names, or the names themselves."
         )
+    if _ends_with_code(everything, present):
+        raise SsganError(
+            f"{_code(what, everything, present)}; if it is {names[-1]}, use the names of the classes as labels."
+        )
     told = ", ".join(f"{word} is {name}" for word, name in zip(words[:3], names, strict=False))
     targets = {part: _positions(labels, present) for part, labels in parts.items()}
     return targets, names, [f"labels are {words[0]}..{words[-1]}: {told}{' and so on' if len(names) > 3 else ''}"]
@@ -105,18 +109,29 @@ def _positions(labels: Array, present: Array, order: Array | None = None) -> Arr
     return np.where(labels == NO_LABEL, NO_LABEL, positions if order is None else order[positions])
 
 
+def _ends_with_code(everything: Array, present: Array) -> bool:
+    """The last number may mean "no label": there is a gap before it, and the others are 0..K-1 or 1..K or most images have it."""
+    rest = present[:-1]
+    if not rest.size or present[-1] - rest[-1] == 1:
+        return False
+    in_order = rest.size > 1 and rest[-1] - rest[0] == rest.size - 1 and rest[0] in (0, 1)
+    return bool(in_order or (everything == present[-1]).sum() > everything.size / 2)
+
+
+def _code(what: str, everything: Array, present: Array) -> str:
+    """The question that such a number asks."""
+    code, rest = present[-1], present[:-1]
+    return (
+        f"{what}: {(everything == code).sum()} of {everything.size} images have label {code}, and the others {rest[0]} to {rest[-1]}. If "
+        f"it means no label, use dataset.no_label={code}"
+    )
+
+
 def _gaps(what: str, everything: Array, present: Array) -> str:
     """The question that labels ask which are neither 0..K-1 nor 1..K."""
-    values, counts = np.unique(everything[everything != NO_LABEL], return_counts=True)
-    rest = present[:-1]
-    code = rest.size > 1 and rest[-1] - rest[0] == rest.size - 1 and rest[0] in (0, 1)
     listed = ", ".join(map(str, present[:8].tolist())) + (", ..." if present.size > 8 else "")
-    if code or counts[-1] > everything.size / 2:
-        return (
-            f"{what}: {counts[-1]} of {everything.size} images have label {values[-1]}, and the others {rest[0]} to "
-            f"{rest[-1]}. If it means no label, say dataset.no_label={values[-1]}; if it is a class, give "
-            f"class_names for all {present.size}."
-        )
+    if _ends_with_code(everything, present):
+        return f"{_code(what, everything, present)}; if it is a class, give class_names for all {present.size}."
     return (
         f"{what}: the labels are {listed}, with gaps between 0 and {present[-1]}. Give class_names, {present.size} of "
         f"them in this order or {present[-1] + 1} for 0..{present[-1]}, or count the classes from 0."

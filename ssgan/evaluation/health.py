@@ -25,11 +25,12 @@ def generator_health(
     classifier: ImageClassifier,
     generator: ImageGenerator,
     images: Tensor,
+    pool: Tensor,
     seed: int,
     fake_logit: float = 0.0,
     calibration_images: Tensor | None = None,
 ) -> dict[str, float]:
-    """What `SAMPLES` generated images are like beside as many of ``images``, uint8 (N, C, H, W), without labels.
+    """What `SAMPLES` generated images are like beside as many of ``images``, uint8 (N, C, H, W), at the places ``pool``, without labels.
 
     distinct: share of different images among the nearest ones, of `CANDIDATES` real images, of each sample, by pixels;
         distinct_real is the same of other real images. Few candidates are hit twice by chance: compare the two
@@ -39,7 +40,7 @@ def generator_health(
     The classifier is used as it is in evaluation; with ``calibration_images``, in its pixel range, a copy of it that they
     `recalibrate`. Returns nothing for too few images to have neighbors.
     """
-    count = min(SAMPLES, len(images) // 2)
+    count = min(SAMPLES, len(pool) // 2)
     if count <= NEIGHBORS:
         return {}
     if calibration_images is not None:
@@ -48,7 +49,7 @@ def generator_health(
     training, generator_training = classifier.training, generator.training
     classifier.eval()
     device = next(classifier.parameters()).device
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(derive_seed("health", seed)))
+    order = pool[torch.randperm(len(pool), generator=torch.Generator().manual_seed(derive_seed("health", seed)))]
     others, candidates = images[order[:count]], images[order[count:][:CANDIDATES]]
     with local_only():
         generated = torch.cat(list(draw_images(generator, count, seed)))

@@ -115,7 +115,7 @@ class ImprovedGAN(Method):
 
     def initialize_generator(self, images: Tensor) -> None:
         self.generator.initialize(max(LEAST, len(in_parts(images)[0])))
-        if self.config.start_from_mean:
+        if self.config.start_from_mean or self.generator.pixel_range is None:  # vectors have a scale of their own
             self.generator.start_from_mean(
                 between_ranges(images, self.classifier.pixel_range, self.generator.pixel_range)
             )

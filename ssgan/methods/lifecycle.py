@@ -102,8 +102,7 @@ class Lifecycle(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         self.weight_cache.clear()
         self.means = TermMeans()
-        taught = self.uses_teacher or any(term.uses_teacher for _, term in self.terms)
-        if self.calibration_images is not None and taught and discriminations(self.classifier):
+        if self.calibration_images is not None and discriminations(self.classifier):
             recalibrate(self.classifier, self.calibration_images.to(self.device))  # the EMA copies what is set here
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:

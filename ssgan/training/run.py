@@ -50,7 +50,10 @@ def run_with_baseline(
     ``choices`` are the files of conf/ that ``config`` is made of, ``path`` the first run's folder, ``data`` the images if they
     are not those that ``config.dataset`` names, and ``logger`` one of Lightning's, for the first run.
     """
-    wanted = config.baseline and config.method.name != "supervised" and methods.find(config.method.name).uses_labels
+    uses_labels = methods.find(config.method.name).uses_labels
+    if config.baseline and not uses_labels:
+        warn(f"baseline=true: method={config.method.name} learns no labels, and has no supervised baseline")
+    wanted = config.baseline and config.method.name != "supervised" and uses_labels
     with RunFolder.made(path, config.runs_dir) as folder:
         check_budget(config, choices)
         beside = supervised_beside(config, choices) if wanted else None
@@ -75,7 +78,11 @@ def run_folds(config: DictConfig, result: Result, load: Callable[[], ImageData])
     images, split = with_split(config, result.folder, load())
     folds = folds_of(config, result.folder, split)
     if not folds:
-        if not split.validation and not config.fold:
+        if split.validation:
+            print(
+                f"calibration_folds={config.calibration_folds}: not needed, the validation images give the temperature"
+            )
+        elif not config.fold:
             warn(
                 f"calibration_folds={config.calibration_folds}: each class has one label, and none is left out; no temperature"
             )

@@ -78,8 +78,6 @@ def with_split(config: DictConfig, folder: RunFolder, data: ImageData) -> tuple[
             split = drawn(data)  # the file has the first labels of a class
         added = sorted({*more} - {*split.validation}) if config.labels == "all" else more
         split = split.with_labels(added, targets, classes) if added else split
-        for one in folds_beside(config, split):  # raises if it cannot be done
-            require_enough(split.leaving_out(*fold_of(one), targets, classes), config)
         return split.leaving_out(*fold_of(config), targets, classes, f"fold={config.fold}") if config.fold else split
 
     frozen = folder.split(data.digest)
@@ -89,6 +87,8 @@ def with_split(config: DictConfig, folder: RunFolder, data: ImageData) -> tuple[
         )
     split = frozen or draw()
     require_enough(split, config)
+    for one in folds_beside(config, split):  # raises if it cannot be done
+        require_enough(split.leaving_out(*fold_of(one), targets, classes), config)
     return data, split
 
 

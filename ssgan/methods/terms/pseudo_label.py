@@ -59,10 +59,10 @@ class PseudoLabel(Term):
         return self.align or self.adaptive
 
     def prepare(self, method: "Method") -> None:
-        if self.adaptive and self.least_threshold > self.threshold:
+        if self.adaptive and self.least_threshold >= self.threshold:
             raise SsganError(
-                f"method.terms.pseudo_label.least_threshold={self.least_threshold:g}: above threshold={self.threshold:g}, which is the "
-                f"greatest; lower it"
+                f"method.terms.pseudo_label.adaptive=true: between least_threshold={self.least_threshold:g} and "
+                f"threshold={self.threshold:g} there is no room; use method.terms.pseudo_label.threshold=0.95"
             )
         if self.ood_quantile and method.config.strong_labels:
             raise SsganError(

@@ -35,7 +35,8 @@ def measured(module: Any, seed: int) -> dict[str, float]:
     return generator_health(
         module.ema_classifier.module,
         module.ema_generator.module,
-        data.data.train_images[data.pool],
+        data.data.train_images,
+        data.pool,
         seed,
         module.fake_logit,
         None if images is None else images.to(module.device),

@@ -9,9 +9,11 @@ from ssgan.inference.sampling import sample_grid, write_grid
 
 
 def is_due(trainer: pl.Trainer, every: int) -> bool:
-    """Whether what is done after epochs 1, every, 2 every, ... and the last is to be done now."""
+    """Whether what is done after epochs 1, every, 2 every, ... and the last is to be done now; with a time limit the last is when it is over."""
     epoch = trainer.current_epoch + 1
-    return epoch in (1, trainer.max_epochs) or epoch % every == 0
+    module: Any = trainer.lightning_module
+    time_is_over = module.elapsed_fraction() >= 1
+    return time_is_over or epoch in (1, trainer.max_epochs) or epoch % every == 0
 
 
 class SampleGrid(pl.Callback):

@@ -225,8 +225,6 @@ def test_a_baseline_of_few_images(tmp_path: Path) -> None:
         "preset=digits_classifier",
     ]
     data = (images, np.arange(90) % 2)
-    result = ssgan.train(
-        data, "fixmatch", labels=10, settings=settings, runs_dir=tmp_path, baseline=True, calibration_folds=0
-    )
+    result = ssgan.train(data, "fixmatch", labels=10, validation=0, settings=settings, runs_dir=tmp_path, baseline=True)
     assert result.baseline is not None
     assert result.baseline.metrics["status"] == "finished"

@@ -118,8 +118,8 @@ def test_vectors_of_different_backbones_make_no_ensemble(tmp_path: Path) -> None
 
 def test_generated_vectors_have_the_scale_of_real_ones() -> None:
     """`start_from_mean=false` leaves the bias of the output as it is, and not the units of the vectors."""
-    x = (5 + 0.01 * torch.randn(200, 6, 1, 1)).float()
-    data = from_arrays(x, torch.arange(200) % 2, name="small numbers")
+    x = (5 + 0.01 * torch.randn(200, 6)).numpy()
+    data = from_arrays(x, np.arange(200) % 2)
     config = ImprovedGAN.Config(start_from_mean=False, batch_size=50, labeled_batch_size=10)
     classifier = MLPClassifier((6, 1, 1), 2, [16], 0.1, 0.1, 0.1, standardized=True)
     module = ImprovedGAN(classifier, MLPGenerator((6, 1, 1), 10, [16], output="standardized"), config)

@@ -23,7 +23,7 @@ from ssgan.inference.classifier_file import load_classifier, load_generator
 from ssgan.inference.sampling import BATCH, draw_images
 from ssgan.pixels import in_parts
 from ssgan.reporting.results import summarize
-from ssgan.reporting.runs import find_runs
+from ssgan.reporting.runs import Run, find_runs
 from ssgan.training.run_dir import as_json
 
 VARIANTS = {
@@ -51,8 +51,10 @@ def ablation(config: DictConfig) -> int:
 def write_table(
     pattern: str, judge: str, output: Path, samples: int, splits: int, data_dir: str, download: bool
 ) -> None:
-    """Raises `SsganError` if there is no finished run among the folders that ``pattern`` matches."""
-    finished = [(run.metrics["name"].removeprefix("ablation_"), run) for run in find_runs(pattern)[0]]
+    """Raises `SsganError` if there is no finished run with a generator among the folders that ``pattern`` matches."""
+    finished = [(run.metrics["name"].removeprefix("ablation_"), run) for run in find_runs(pattern)[0] if is_scored(run)]
+    if not finished:
+        raise SsganError(f"runs={pattern}: none of them has a generator to score")
     order = {variant: place for place, variant in enumerate(VARIANTS)}
     finished.sort(key=lambda named: order.get(named[0], len(order)))
     classifier = load_classifier(judge, "judge")
@@ -62,13 +64,6 @@ def write_table(
     table: dict[str, dict[str, list[Any]]] = {}
     rows: dict[str, Tensor] = {}
     for variant, run in track(finished, description="scores", transient=True):
-        if methods.find(run.metrics["method"]).players != "gan":
-            continue
-        if not (run.folder / "last.ckpt").is_file():
-            warn(
-                f"{run.folder}: collapsed before its first checkpoint, and has no generator to score; the table is without it"
-            )
-            continue
         generator = load_generator(run.folder / "last.ckpt")
         require_own_data(run.folder / "last.ckpt", generator, data)
         seen = extract_features(judge_network, draw_images(generator, samples, run.metrics["seed"]))
@@ -83,9 +78,17 @@ def write_table(
     write_atomically(output / "table.json", as_json(table))
     write_atomically(output / "table.md", as_markdown(table).encode())
     draw_rows(rows, output / "samples.png")
-    print(
-        f"{sum(len(entry['seed']) for entry in table.values())} runs of {len(table)} variants: {output / 'table.md'}  {output / 'samples.png'}"
-    )
+    print(f"{len(finished)} runs of {len(table)} variants: {output / 'table.md'}  {output / 'samples.png'}")
+
+
+def is_scored(run: Run) -> bool:
+    """It has a generator: it is no supervised baseline, and did not collapse before its first checkpoint, of which it warns."""
+    if methods.find(run.metrics["method"]).players != "gan":
+        return False
+    if not (run.folder / "last.ckpt").is_file():
+        warn(f"{run.folder}: collapsed before its first checkpoint, and has no generator; the table is without it")
+        return False
+    return True
 
 
 def as_markdown(table: dict[str, dict[str, list[Any]]]) -> str:

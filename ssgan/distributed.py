@@ -4,6 +4,9 @@
 a loss that every process computes from its part of a batch then gives the gradient of the same loss on the whole batch.
 """
 
+import atexit
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -123,3 +126,18 @@ def all_reduce_max(*numbers: float) -> list[float]:
     dist.all_reduce(tensor, dist.ReduceOp.MAX)
     result: list[float] = tensor.tolist()
     return result
+
+
+def leave_the_others() -> None:
+    """Let this process, which has failed, end without those that wait for it, so that whoever started them sees it and ends them.
+
+    The teardown of NCCL's process group, which Lightning leaves to the end of the process, would wait for them.
+    """
+    if dist.is_initialized() and dist.get_backend() == "nccl":
+        atexit.register(_leave)  # what is registered last comes first
+
+
+def _leave() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)

@@ -46,11 +46,13 @@ def lock(path: Path, wait: bool) -> int:
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Inside, no other process is; the empty file ``path`` stays. In a folder that cannot be written nothing is locked."""
+    """Inside, no other process is; the empty file ``path`` stays. In a folder that is not there or cannot be written nothing is
+    locked.
+    """
     try:
         held = lock(path, wait=True)
     except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR):
             raise
         held = None
     try:

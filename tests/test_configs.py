@@ -206,3 +206,12 @@ def test_commands_leave_no_folder(
     monkeypatch.chdir(tmp_path)
     assert ssgan(name, "--cfg", "job").code in (0, 1)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("method", ["improved_gan", "fixmatch"])
+def test_another_network_composes_with_every_preset(dataset: str, method: str) -> None:
+    """Catches a preset with keys of its own network: no other could be chosen."""
+    own = ["dataset.path=somewhere"] if dataset in OWN else []
+    config = compose(f"dataset={dataset}", *own, f"method={method}", "net/classifier=wrn_28_2")
+    assert "WideResNet" in config.net.classifier._target_ or "ResNet" in config.net.classifier._target_

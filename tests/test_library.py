@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import hydra
@@ -15,7 +16,9 @@ import pytorch_lightning as pl
 import torch
 from conftest import TINY, Outcome
 from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 import ssgan
 from ssgan.configuration import compose, run_path
@@ -26,6 +29,7 @@ from ssgan.methods.fixmatch import FixMatch
 from ssgan.methods.improved_gan import ImprovedGAN
 from ssgan.nets import MLPClassifier, MLPGenerator
 from ssgan.schema import CONFIG_DIR
+from ssgan.training.build import devices
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -228,3 +232,28 @@ def test_a_baseline_of_few_images(tmp_path: Path) -> None:
     result = ssgan.train(data, "fixmatch", labels=10, validation=0, settings=settings, runs_dir=tmp_path, baseline=True)
     assert result.baseline is not None
     assert result.baseline.metrics["status"] == "finished"
+
+
+def test_jobs_of_a_sweep_take_turns_at_the_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches four jobs at once that all train on the first of four."""
+    config, _ = compose([])
+    assert devices(config) == 1
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    assert devices(config) == 1
+    monkeypatch.setattr("ssgan.training.build.HydraConfig.initialized", lambda: True)
+    hydra_config = SimpleNamespace(mode=RunMode.MULTIRUN, job=SimpleNamespace(num=6))
+    monkeypatch.setattr("ssgan.training.build.HydraConfig.get", lambda: hydra_config)
+    assert devices(config) == [2]
+    config.trainer.accelerator = "cpu"
+    assert devices(config) == 1
+    config.trainer.accelerator, config.devices = "auto", 4
+    assert devices(config) == 4
+
+
+def test_a_wrapper_for_several_devices_is_refused() -> None:
+    """Lightning's default with two GPUs; it would end in an error of torch's in the generator's turn."""
+    method = FixMatch(MLPClassifier((1, 8, 8), 10, [8], 0.1, 0.1, 0.1))
+    wrapper = DistributedDataParallel.__new__(DistributedDataParallel)
+    method._trainer = SimpleNamespace(strategy=SimpleNamespace(model=wrapper))  # type: ignore[assignment]
+    with pytest.raises(ssgan.SsganError, match=r"use devices=1, or strategy=ssgan.training.launch.ManualDDPStrategy"):
+        method.on_fit_start()

@@ -21,7 +21,7 @@ from torch import Tensor
 from ssgan.data.images import READER, Facts, picture_facts, read_picture
 from ssgan.data.progress import tracked
 from ssgan.errors import SsganError, warn
-from ssgan.files import write_atomically
+from ssgan.files import exclusive, write_atomically
 from ssgan.reading import PictureReading
 
 Shape = tuple[int, int, int]
@@ -59,9 +59,20 @@ def decoded(root: Path, files: list[Path], cache: Path, shape: Shape, background
     kept = read_cache(cache, digest, shape)
     if kept is not None:
         return kept
-    try:
+    with suppress(OSError):
         cache.parent.mkdir(parents=True, exist_ok=True)
-        partial = cache.with_name(f"{cache.name}.{os.getpid()}.partial")
+    with exclusive(cache.with_name(f"{cache.name}.lock")):  # processes of one run, or of a sweep, wait for the first
+        kept = read_cache(cache, digest, shape)
+        return kept or _decode(root, files, cache, shape, background, deep, digest)
+
+
+def _decode(
+    root: Path, files: list[Path], cache: Path, shape: Shape, background: int, deep: range, digest: str
+) -> Decoded:
+    """All ``files``, into the ``cache`` if it can be written."""
+    names = [relative(file, root) for file in files]
+    try:
+        partial = cache.with_name(f"{cache.name}.{uuid4().hex}.partial")
         partial.touch()
         writable = True
     except OSError as error:

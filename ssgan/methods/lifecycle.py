@@ -5,11 +5,13 @@ from typing import Any, ClassVar
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torchmetrics import Metric
 
 from ssgan.allocator import keep_freed_memory
 from ssgan.data.datamodule import Batch, SemiSupervisedData
 from ssgan.data.views import Views
+from ssgan.errors import SsganError
 from ssgan.methods.config import MethodConfig
 from ssgan.methods.term_means import TermMeans
 from ssgan.nets.base import ImageClassifier
@@ -86,6 +88,11 @@ class Lifecycle(pl.LightningModule):
     # Training
 
     def on_fit_start(self) -> None:
+        if isinstance(self.trainer.strategy.model, DistributedDataParallel):
+            raise SsganError(
+                "Trainer: DistributedDataParallel reduces the gradients of all players in the turn of each; use devices=1, or "
+                "strategy=ssgan.training.launch.ManualDDPStrategy()"
+            )
         on_cpu = self.device.type == "cpu"
         if on_cpu:
             keep_freed_memory()
@@ -103,7 +110,7 @@ class Lifecycle(pl.LightningModule):
         self.weight_cache.clear()
         self.means = TermMeans()
         if self.calibration_images is not None and discriminations(self.classifier):
-            recalibrate(self.classifier, self.calibration_images.to(self.device))  # the EMA copies what is set here
+            recalibrate(self.classifier, self.calibration_images)  # the EMA copies what is set here
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         epoch = self.trainer.current_epoch
@@ -118,8 +125,8 @@ class Lifecycle(pl.LightningModule):
         seeds: tuple[int | str, ...] = (self.seed, self.global_rank, self.step_number, *key)
         # Not torch.manual_seed: where CUDA is built in but not in use, each call adds to a list that nothing empties.
         torch.default_generator.manual_seed(derive_seed("noise", *seeds))
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(derive_seed("noise", *seeds))
+        if self.device.type != "cpu":
+            getattr(torch, self.device.type).manual_seed(derive_seed("noise", *seeds))
         if self.pool is not None:
             self.pool.seek("places", *seeds)
 
@@ -129,7 +136,7 @@ class Lifecycle(pl.LightningModule):
     def recalibrate(self) -> None:
         """Recompute the EMA classifier's batch-norm statistics and reference features, before it is used."""
         if self.calibration_images is not None:
-            recalibrate(self.ema_classifier.module, self.calibration_images.to(self.device))
+            recalibrate(self.ema_classifier.module, self.calibration_images)
 
     def on_validation_start(self) -> None:
         self.recalibrate()

@@ -46,9 +46,11 @@ def recalibrate(network: nn.Module, images: Tensor, batch_size: int = 100) -> No
 
     Every batch norm takes the mean of the statistics of their batches (Izmailov et al. 2018, sec. 3.2: averaged weights
     have statistics that no running mean has seen); every minibatch discrimination keeps them as the others of its
-    batch. To be called again when the weights have changed. Raises `SsganError` for too few images.
+    batch. To be called again when the weights have changed. ``images`` may be on another device than ``network``. Raises
+    `SsganError` for too few images.
     """
-    update_bn(network, in_parts(images, batch_size))
+    device = next(network.parameters()).device
+    update_bn(network, (part.to(device) for part in in_parts(images, batch_size)))
     hooks = [layer.register_forward_pre_hook(lambda m, x: m.remember(*x)) for layer in discriminations(network)]
     if hooks:
         _pass(network, images, hooks, training=False)
@@ -63,7 +65,8 @@ def _pass(network: nn.Module, images: Tensor, hooks: Iterable[RemovableHandle], 
     """The first part of ``images``, or `LEAST`, through ``network`` once, in training or evaluation, with ``hooks`` until then."""
     was_training = network.training
     try:
-        network.train(training)(images[: max(LEAST, len(in_parts(images)[0]))])
+        first = images[: max(LEAST, len(in_parts(images)[0]))]
+        network.train(training)(first.to(next(network.parameters()).device))
     finally:
         network.train(was_training)
         for hook in hooks:

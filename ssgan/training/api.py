@@ -79,7 +79,10 @@ def train(
     if processes > max(1, launched_world_size()):
         raise SsganError(f"devices={config.devices}: start this program with torchrun, or use `python -m ssgan.fit`")
     try:
-        with torch.random.fork_rng(), warnings.catch_warnings():  # the caller's own stay as they are
+        with (
+            torch.random.fork_rng(devices=range(torch.cuda.device_count())),
+            warnings.catch_warnings(),
+        ):  # the caller's own stay as they are
             results = run_with_baseline(config, choices, run_path(config), images, logger)
     except (HydraException, OmegaConfBaseException) as error:
         raise SsganError(format_hydra_error(error, "config")) from error

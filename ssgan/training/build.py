@@ -8,7 +8,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
@@ -176,6 +178,15 @@ def _check_vectors(config: DictConfig, module: Method, strongly: list[str]) -> N
         )
 
 
+def devices(config: DictConfig) -> int | list[int]:
+    """How many; but the jobs of a sweep that are one process each take turns at the GPUs of a machine."""
+    gpus = 0 if config.trainer.accelerator == "cpu" else torch.cuda.device_count()
+    hydra = HydraConfig.get() if HydraConfig.initialized() else None
+    if gpus < 2 or config.devices * config.num_nodes > 1 or hydra is None or hydra.mode != RunMode.MULTIRUN:
+        return int(config.devices)
+    return [hydra.job.num % gpus]
+
+
 def make_trainer(
     config: DictConfig,
     callbacks: list[pl.Callback],
@@ -193,7 +204,7 @@ def make_trainer(
     warnings.filterwarnings("ignore", ".*your dataloader is not resumable.*")  # `TrainingBatches` looks where it was
     return pl.Trainer(
         accelerator=config.trainer.accelerator,
-        devices=config.devices,
+        devices=devices(config),
         num_nodes=config.num_nodes,
         strategy=ManualDDPStrategy() if config.devices * config.num_nodes > 1 else "auto",
         plugins=[*cluster()],

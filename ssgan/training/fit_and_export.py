@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from omegaconf import DictConfig
 
 from ssgan.data.datamodule import SemiSupervisedData
-from ssgan.distributed import is_lost_connection, world_size
+from ssgan.distributed import is_lost_connection, leave_the_others, world_size
 from ssgan.errors import SsganError, print_error
 from ssgan.evaluation.calibration import evaluate_scaled, fit_temperature, scaled
 from ssgan.evaluation.classification import evaluate, ood_share_lower_bound
@@ -42,19 +43,25 @@ def train_from_checkpoint(
                 raise Stopped(checkpoints.stop.number or signal.SIGINT) from exit_
             raise
         except RuntimeError as error:
+            leave_the_others()
             if world_size() > 1 and is_lost_connection(error):
                 raise SsganError(
                     "another process of this run has ended, and this one cannot go on alone; the same command goes on "
                     "from the last checkpoint"
                 ) from error
             raise
+        except Exception:
+            leave_the_others()
+            raise
         _, number = agree(True, checkpoints.stop.number)
         if number is not None:  # it came during the last checkpoint, after which nobody asks
             raise Stopped(number)
 
 
-def export(config: DictConfig, module: Any, data: SemiSupervisedData, path: Path) -> dict[str, Any]:
-    """Write the averaged classifier as a file, with what `evaluate` says of it in the header; returns that.
+def export(
+    config: DictConfig, module: Any, data: SemiSupervisedData, path: Path, device: torch.device
+) -> dict[str, Any]:
+    """Write the averaged classifier as a file, with what `evaluate` says of it on ``device`` in the header; returns that.
 
     Validation images, if there are any, give its temperature, and "calibration" says what ECE and NLL are without it; "ood_share" is
     `ood_share_lower_bound` of the pool. What is tested is the file as it is read. ``path`` appears when that is done.
@@ -83,7 +90,9 @@ def export(config: DictConfig, module: Any, data: SemiSupervisedData, path: Path
     if len(images.test_images):
         untested = path.with_name(f".{path.name}.untested")
         save_classifier(untested, network, images.class_names, **record)
-        log_p = load_classifier(untested).predict_log_proba(images.test_images)
+        tested = load_classifier(untested)
+        tested.network.to(device)
+        log_p = tested.predict_log_proba(images.test_images)
         untested.unlink()
         unscaled = scaled(log_p, 1 / record["temperature"])
         if len(known):

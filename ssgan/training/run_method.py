@@ -75,7 +75,7 @@ def run_method(
         print_error(watch.message(module, exports=module.uses_labels))
     test = NOT_TESTED
     if module.uses_labels:
-        test = export(config, module, data, folder / "classifier.safetensors")
+        test = export(config, module, data, folder / "classifier.safetensors", trainer.strategy.root_device)
         if (test["ood_share"] or 0.0) > OOD_SHARE_TOLD and module.learns_from_pool:
             warn(
                 f"{test['ood_share']:.0%} or more of the unlabeled images seem to be of none of the classes: too many are less certain "

@@ -45,11 +45,12 @@ class _Normalize(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, variance = ctx.saved_tensors
+        inverse_sd = (variance + ctx.eps).rsqrt()
+        # As saved moments, too: CUDA's kernel for channels_last reads these, in evaluation as well.
         grad_x, grad_weight, grad_bias = torch.ops.aten.native_batch_norm_backward(
-            grad, x, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
+            grad, x, weight, mean, variance, mean, inverse_sd, False, ctx.eps, [True, True, True]
         )
         total, total_h = all_reduce_mean(torch.stack([grad_bias, grad_weight])) * world_size()
-        inverse_sd = (variance + ctx.eps).rsqrt()
         each = weight * inverse_sd / ctx.count
         slope = -each * inverse_sd * total_h
         shape = [1, -1] + [1] * (x.ndim - 2)

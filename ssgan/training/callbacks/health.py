@@ -31,7 +31,6 @@ class HealthRecord(pl.Callback):
 def measured(module: Any, seed: int) -> dict[str, float]:
     """`generator_health` of the averaged networks of a method that trains, on the pool that it draws from."""
     data = module.trainer.datamodule
-    images = module.calibration_images
     return generator_health(
         module.ema_classifier.module,
         module.ema_generator.module,
@@ -39,5 +38,5 @@ def measured(module: Any, seed: int) -> dict[str, float]:
         data.pool,
         seed,
         module.fake_logit,
-        None if images is None else images.to(module.device),
+        module.calibration_images,
     )

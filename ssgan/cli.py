@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
@@ -65,7 +66,7 @@ def run(config_name: str, job: Callable[[DictConfig], int], help_text: str | Non
         print(help_text, end="")
         sys.exit(0)
     sys.argv[1:] = [as_string(word, sweeps=not {"-m", "--multirun"}.isdisjoint(sys.argv)) for word in sys.argv[1:]]
-    mistakes = [*unknown_keys(config_name), *elsewhere()]
+    mistakes = [*unknown_keys(config_name), *elsewhere(), *paths_as_names()]
     if mistakes:
         print_error("; ".join(mistakes))
         sys.exit(1)
@@ -159,6 +160,17 @@ def elsewhere() -> Iterator[str]:
                 require_folder_name(key, value.strip("'\""))
             except SsganError as error:
                 yield str(error)
+
+
+def paths_as_names() -> Iterator[str]:
+    """A message for each place of files that stands where a key or the name of a data set should."""
+    for before, word in pairwise(sys.argv):
+        key, separator, value = word.partition("=")
+        place = value if separator else word
+        named = key == "dataset" and "/" in value
+        alone = not separator and not before.startswith("-") and not word.startswith("-") and Path(word).exists()
+        if named or alone:
+            yield f"{word}: for files use dataset=folder dataset.path={place} (or dataset=table, npz, vectors)"
 
 
 def groups() -> set[str]:

@@ -136,7 +136,9 @@ def page_of(page: Page) -> Any:
     try:
         import gradio as gr
     except ImportError as error:
-        raise SsganError(f"demo: needs pip install 'ssgan[demo]' ({first_line(error)})") from error
+        raise SsganError(
+            f"demo: needs pip install -e '.[demo]' in a checkout of ssgan ({first_line(error)})"
+        ) from error
     header = page.classifier.header
     with gr.Blocks(title="ssgan") as blocks:
         gr.Markdown(

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 
@@ -23,8 +24,13 @@ def fill(template: str, content: dict[str, Any]) -> str:
     return template.replace("{{style}}", style).replace("{{content}}", json.dumps(content).replace("<", "\\u003c"))
 
 
-def png(image: Tensor, compressed: bool = True) -> str:
-    """A uint8 (C, H, W) image as a data URI."""
+def png(image: Tensor | Image.Image, compressed: bool = True) -> str:
+    """A uint8 (C, H, W) image, or a picture, as a data URI."""
+    picture = to_pil_image(image) if isinstance(image, Tensor) else image
+    return data_uri(picture, "png", compress_level=6 if compressed else 0)
+
+
+def data_uri(picture: Image.Image, kind: str, **settings: Any) -> str:
     buffer = io.BytesIO()
-    to_pil_image(image).save(buffer, format="PNG", compress_level=6 if compressed else 0)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    picture.save(buffer, format=kind, **settings)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

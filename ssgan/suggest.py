@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ssgan import cli
 from ssgan.data.image_data import ImageData
+from ssgan.data.images import thumbnail
 from ssgan.data.labels_file import name_of, read_labels, write_labels
 from ssgan.data.registry import files_read
 from ssgan.errors import SsganError
@@ -17,13 +18,15 @@ from ssgan.files import require_writable, write_atomically
 from ssgan.inference.classifier import Classifier
 from ssgan.inference.classifier_file import load_classifier
 from ssgan.inference.suggestions import Query, suggest
-from ssgan.page import FOLDER, fill, png
+from ssgan.page import FOLDER, data_uri, fill, png
 from ssgan.reporting.predictions import data_of, require_known
 from ssgan.reporting.runs import run_in
 from ssgan.seeds import derive_seed
 
 TEMPLATE = FOLDER / "suggest.html"
 PAGES = (".html", ".htm")
+SIDE, SMALL = 384, 64
+"""Pixels a side of pictures on the page, at most, and of those that are small enough to be shown without loss."""
 
 
 def suggest_images(config: DictConfig) -> int:
@@ -56,7 +59,7 @@ def suggest_images(config: DictConfig) -> int:
     else:
         require_unicode(config.output, names)
         about = {"dataset": data.name, "rule": config.rule, "hints": config.hints}
-        images = shown(classifier, data.train_images[chosen], names)
+        images = shown(classifier, data, chosen)
         text = fill(
             TEMPLATE.read_text(encoding="utf-8"), about | {"class_names": list(data.class_names), "images": images}
         )
@@ -95,14 +98,28 @@ def candidates(data: ImageData, taken: set[int], most: int, seed: int) -> Tensor
     return free if len(free) <= most else free[torch.randperm(len(free), generator=rng)[:most].sort().values]
 
 
-def shown(classifier: Classifier, images: Tensor, names: list[str]) -> list[dict[str, Any]]:
+def shown(classifier: Classifier, data: ImageData, chosen: list[int]) -> list[dict[str, Any]]:
     """What the page knows of each image: its name in a labels file, the picture, and what the classifier takes it for."""
+    images = data.train_images[chosen]
     probabilities, classes = classifier.predict_proba(images).max(1)
-    rows = zip(names, images, classes.tolist(), probabilities.tolist(), strict=True)
+    rows = zip(chosen, images, classes.tolist(), probabilities.tolist(), strict=True)
     return [
-        {"image": name, "png": png(image), "guess": guess, "probability": round(probability, 4)}
-        for name, image, guess, probability in rows
+        {
+            "image": name_of(data, place),
+            "picture": picture_of(data, place, image),
+            "guess": guess,
+            "probability": round(p, 4),
+        }
+        for place, image, guess, p in rows
     ]
+
+
+def picture_of(data: ImageData, place: int, image: Tensor) -> str:
+    """What a person sees of ``image``: its file, if there is one, or the few pixels that the classifier sees."""
+    if data.origin.root is None or data.origin.files[place].lower().endswith(".npy"):
+        return png(image)
+    picture = thumbnail(data.origin.root / data.origin.files[place], SIDE, data.origin.reading)
+    return png(picture) if max(picture.size) <= SMALL else data_uri(picture, "jpeg", quality=85)
 
 
 def main() -> None:

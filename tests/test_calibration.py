@@ -294,23 +294,32 @@ def test_a_fold_that_collapsed_says_nothing(ssgan: Command, tmp_path: Path, monk
     assert (metrics["calibration"]["images"], metrics["calibration"]["folds"]) == (10, 1)
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        (("calibration_folds=4", "method.batch_size=40"), "calibration_folds: method.batch_size=40: use 2 to 30"),
-    ],
-)
-def test_mistakes_of_what_follows_are_told_first(
-    ssgan: Command, tmp_path: Path, settings: tuple[str, ...], message: str
-) -> None:
+def test_mistakes_of_what_follows_are_told_first(ssgan: Command, tmp_path: Path) -> None:
     """Kills an error after the training whose run it makes useless."""
-    images, targets = np.zeros((40, 32, 32), np.uint8), np.arange(40) % 2
-    np.savez(tmp_path / "d.npz", x_train=images, y_train=targets)
-    data = ["dataset=npz", f"dataset.path={tmp_path / 'd.npz'}", "method=supervised", "validation=0"]
-    outcome = ssgan("fit", *data, "method.labeled_batch_size=20", *settings, f"runs_dir={tmp_path / 'runs'}")
+    other = ["name=own_supervised", "method=supervised", "method.epochs=1"]
+    assert ssgan("fit", *TINY[1:], *other, f"runs_dir={tmp_path}").code == 0
+    outcome = ssgan("fit", *TINY, "name=own", "baseline=true", f"runs_dir={tmp_path}")
     assert outcome.code == 1
-    assert message in outcome.err
-    assert not list((tmp_path / "runs").rglob("*"))
+    assert "baseline=true: " in outcome.err
+    assert "own_supervised/split0-seed0 holds a run with another configuration" in outcome.err
+    assert not list(tmp_path.rglob("own/*/metrics.csv"))
+
+
+def test_batches_are_no_larger_than_a_small_pool(ssgan: Command, tmp_path: Path) -> None:
+    """README's own command for a folder of 30 pictures: the preset's 192 are told, and no error."""
+    images, targets = np.random.default_rng(0).integers(0, 256, (30, 8, 8), np.uint8), np.arange(30) % 2
+    np.savez(tmp_path / "d.npz", x_train=images, y_train=targets)
+    data = [
+        "dataset=npz",
+        f"dataset.path={tmp_path / 'd.npz'}",
+        *TINY[1:],
+        "method=fixmatch",
+        "method.least_steps=0",
+        "labels=10",
+    ]
+    outcome = ssgan("fit", *data, "validation=10", "baseline=true", f"runs_dir={tmp_path / 'runs'}")
+    assert outcome.code == 0, outcome.err
+    assert "method.batch_size=100: the unlabeled pool has 20 images; trains with 20" in outcome.err
 
 
 def test_processes_share_what_is_left_out() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from ssgan.command_schema import COMMANDS
 from ssgan.data.csv_rows import csv_text, read_rows
+from ssgan.data.datasets import npz
 from ssgan.errors import SsganError
 from ssgan.files import exclusive, require_writable, write_atomically
 
@@ -78,3 +79,14 @@ def test_every_command_runs_as_a_module() -> None:
     for command in COMMANDS:
         text = (package / f"{command.replace('-', '_')}.py").read_text()
         assert re.search(r'^if __name__ == "__main__":\n    main\(\)\n\Z', text, re.MULTILINE), command
+
+
+def test_what_spreadsheets_add_to_a_table(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("sep=;\npath;label\na.png;x\n;\n;\n")
+    assert read_rows("", tmp_path / "t.csv", ("path",))[1] == [{"path": "a.png", "label": "x"}]
+
+
+def test_a_table_is_no_array_file(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(SsganError, match=r"t.csv: a table; use dataset=table for one of pictures.*np.savez"):
+        npz("t", str(tmp_path / "t.csv"))

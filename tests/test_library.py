@@ -257,3 +257,20 @@ def test_a_wrapper_for_several_devices_is_refused() -> None:
     method._trainer = SimpleNamespace(strategy=SimpleNamespace(model=wrapper))  # type: ignore[assignment]
     with pytest.raises(ssgan.SsganError, match=r"use devices=1, or strategy=ssgan.training.launch.ManualDDPStrategy"):
         method.on_fit_start()
+
+
+class OwnNetwork(MLPClassifier):
+    """Of a user's own package."""
+
+
+def test_a_network_that_no_file_can_name_is_refused_before_training(tmp_path: Path) -> None:
+    sizes = ["net.classifier.input_noise=0.1", "preset=digits_gan"]
+    own = [*sizes, f"net.classifier._target_={__name__}.OwnNetwork", "method.epochs=1"]
+    with pytest.raises(ssgan.SsganError, match=r"OwnNetwork: a classifier file names a network of ssgan.nets"):
+        ssgan.train("digits", "supervised", settings=own, runs_dir=tmp_path)
+
+
+@pytest.mark.parametrize("data", ["some/photoss", "mnistt"])
+def test_data_that_are_not_there(data: str, tmp_path: Path) -> None:
+    with pytest.raises(ssgan.SsganError, match=f"data={data}: there is no such folder, table .* use one of"):
+        ssgan.train(data, runs_dir=tmp_path)

@@ -12,10 +12,11 @@ from conftest import Outcome, make_classifier
 from PIL import Image
 
 from ssgan.data.arrays import image_data
-from ssgan.data.datasets import npz
+from ssgan.data.datasets import from_arrays, npz
 from ssgan.data.folder import folder
 from ssgan.data.image_data import ImageData
-from ssgan.data.registry import named_dataset
+from ssgan.data.inspection import inspect_data, warnings_of
+from ssgan.data.registry import named_dataset, require_same_reading
 from ssgan.errors import SsganError
 from ssgan.inference.classifier_file import load_classifier, save_classifier
 
@@ -309,3 +310,30 @@ def test_images_for_validation_are_a_part_of_what_data_are() -> None:
 
     assert torch.equal(cut(12).train_images, cut(16).train_images)
     assert cut(12).digest != cut(16).digest
+
+
+def test_floats_just_above_one_are_not_taken_for_black() -> None:
+    """Rounding and interpolation: read as 0..255 all pixels would be 0 or 1."""
+    with pytest.raises(SsganError, match=r"0 to 1.05. If 1 is white, clip them: x.clip\(0, 1\)"):
+        from_arrays(np.linspace(0, 1.05, 640).reshape(10, 8, 8), np.arange(10) % 2)
+
+
+def test_one_bright_pixel_that_sets_the_range_is_told() -> None:
+    images = np.random.default_rng(0).integers(0, 4096, (40, 8, 8)).astype(np.uint16)
+    assert not warnings_of(inspect_data(from_arrays(images, np.arange(40) % 2)))
+    images[0, 0, 0] = 65535
+    [warning] = warnings_of(inspect_data(from_arrays(images, np.arange(40) % 2)))
+    assert "a few very bright ones set the range" in warning
+
+
+def test_arrays_of_16_bits_are_scaled_as_in_training(tmp_path: Path) -> None:
+    """Catches another range for other images, and a user who divides by 65535."""
+    levels = {"background": 255, "levels": [100, 4000]}
+    save_classifier(tmp_path / "c.safetensors", make_classifier(), list("0123456789"), reading=levels)
+    classifier = load_classifier(tmp_path / "c.safetensors")
+    deep = np.random.default_rng(0).integers(100, 4000, (20, 8, 8)).astype(np.uint16)
+    scaled = torch.from_numpy(np.rint((deep - 100.0) * 255 / 3900).astype(np.uint8))
+    torch.testing.assert_close(classifier.predict_proba(deep), classifier.predict_proba(scaled))
+    targets = np.arange(20) % 10
+    with pytest.raises(SsganError, match=r"became 0 and 255, and for the classifier \(100.0, 4000.0\)"):
+        require_same_reading(from_arrays(deep, targets, deep, targets), classifier)

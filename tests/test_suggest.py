@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ssgan import load_classifier
+from ssgan.data.folder import folder
 from ssgan.data.image_data import ImageData
 from ssgan.data.labels_file import read_labels
 from ssgan.errors import SsganError
@@ -25,7 +26,7 @@ from ssgan.inference.suggestions import RULES, Query, by_views, entropy, farthes
 from ssgan.nets.base import ImageClassifier
 from ssgan.page import fill
 from ssgan.reporting import predictions
-from ssgan.suggest import TEMPLATE, require_unicode
+from ssgan.suggest import TEMPLATE, picture_of, require_unicode
 
 Command = Callable[..., Outcome]
 
@@ -138,11 +139,31 @@ def test_the_page_shows_unlabeled_images(
     assert not {*places} & {*split["labeled"], *split["validation"]}
     classifier = load_classifier(run_folder / "classifier.safetensors")
     for place, image in zip(places, about["images"], strict=True):
-        with Image.open(io.BytesIO(base64.b64decode(image["png"].partition(",")[2]))) as picture:
+        with Image.open(io.BytesIO(base64.b64decode(image["picture"].partition(",")[2]))) as picture:
             assert np.array_equal(np.asarray(picture), digits.train_images[place, 0])
         probabilities = classifier.predict_proba(digits.train_images[place : place + 1])[0]
         assert image["guess"] == probabilities.argmax()
         assert image["probability"] == pytest.approx(probabilities.max().item(), abs=1e-4)
+
+
+def test_the_page_shows_pictures_as_their_files_have_them(tmp_path: Path) -> None:
+    """A person cannot name what is on 32x32 pixels of a photograph; it stands as its camera was held."""
+    random = np.random.default_rng(0)
+    for number in range(3):
+        for name in ("cat", "dog"):
+            (tmp_path / name).mkdir(exist_ok=True)
+            large = Image.fromarray(random.integers(0, 256, (600, 800, 3), np.uint8))
+            exif = large.getexif()
+            exif[0x0112] = 6  # turned by 90 degrees
+            large.save(tmp_path / name / f"{number}.jpg", exif=exif)
+            Image.fromarray(random.integers(0, 256, (8, 8, 3), np.uint8)).save(tmp_path / name / f"small{number}.png")
+    data = folder("pets", str(tmp_path), 32, 3, strict=False)
+    sizes = set()
+    for place, image in enumerate(data.train_images):
+        kind, _, encoded = picture_of(data, place, image).partition(";base64,")
+        with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
+            sizes.add((kind, picture.size))
+    assert sizes == {("data:image/jpeg", (288, 384)), ("data:image/png", (8, 8))}
 
 
 def test_a_table_to_fill_in(ssgan: Command, run_folder: Path, tmp_path: Path) -> None:
@@ -233,7 +254,7 @@ def test_a_person_labels_and_the_labels_are_trained_on(
     assert page.get_by_text("The classifier: ").is_visible()
     for place, (image, name) in enumerate(zip(images, truth, strict=True)):
         assert page.get_by_text(f"Image {place + 1} of 6", exact=True).is_visible()
-        assert page.locator("#image").get_attribute("src") == image["png"]
+        assert page.locator("#image").get_attribute("src") == image["picture"]
         match place:
             case 0:  # wrong, and back; on from it nothing changes
                 page.keyboard.press(str((int(name) + 1) % 10))
@@ -281,7 +302,7 @@ def test_keys_and_quotes_of_any_names(
 
     blank = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
     files = ["a, b/1.png", 'c"d.png']
-    images = [{"image": file, "png": blank, "guess": 0, "probability": 0.5} for file in files]
+    images = [{"image": file, "picture": blank, "guess": 0, "probability": 0.5} for file in files]
     about = {"dataset": "<b>", "rule": "mix", "hints": False, "class_names": names, "images": images}
     (tmp_path / "p.html").write_text(fill(TEMPLATE.read_text(), about))
     page = browser.new_page()

@@ -77,6 +77,11 @@ def read_npy(path: Path) -> Array:
 
 def names_in(path: Path) -> list[str]:
     """The names of all arrays in an .npz file."""
+    if path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".txt", ".xlsx", ".parquet"):
+        raise SsganError(
+            f"{path}: a table; use dataset=table for one of pictures. One of numbers becomes an array file by "
+            f"np.savez('vectors.npz', x_train=t[columns].to_numpy(float), y_train=t['label'].to_numpy(str))"
+        )
     try:
         with zipfile.ZipFile(path) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]

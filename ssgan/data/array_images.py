@@ -13,6 +13,9 @@ from ssgan.pixels import levels_to_uint8
 
 Array = np.ndarray[Any, Any]
 
+OVERSHOOT = 2.0
+"""Floats up to this are hardly 0..255: rounding and interpolation go a little above 1."""
+
 DARK = 32
 """Images of 0..255 with no level above this are told of: they may be meant otherwise."""
 
@@ -80,6 +83,10 @@ def _levels(images: Array, what: str, notes: list[str]) -> tuple[float, float]:
         raise SsganError(f"{what} holds values from {low:g} to {high:g}. Use 0..255, or floats in [0, 1].")
     if images.dtype.kind == "b" or (images.dtype.kind == "f" and high <= 1):
         return 0.0, 1.0
+    if images.dtype.kind == "f" and high <= OVERSHOOT:
+        raise SsganError(
+            f"{what} holds values from {low:g} to {high:g}. If 1 is white, clip them: x.clip(0, 1); else use 0..255."
+        )
     if high > 255:
         if images.dtype.kind == "f":
             raise SsganError(f"{what} holds values from {low:g} to {high:g}. Use 0..255, or floats in [0, 1].")

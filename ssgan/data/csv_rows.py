@@ -39,6 +39,9 @@ def read_rows(
         raise SsganError(f"{key}: cannot be read ({first_line(error)})") from error
     except UnicodeDecodeError as error:
         raise SsganError(f"{key}: not a text file in UTF-8 ({first_line(error)}). Save it as CSV UTF-8.") from error
+    first, _, rest = text.partition("\n")
+    if first.strip().lower() in ("sep=,", "sep=;", "sep=\t"):  # a spreadsheet's word on it
+        text = rest
     separator = max(",;\t", key=text.partition("\n")[0].count)
     try:
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
@@ -47,6 +50,8 @@ def read_rows(
         if twice:
             raise SsganError(f"{key}: {names.count(twice[0])} columns are named {twice[0]}. Rename all but one.")
         rows = list(reader)
+        while rows and None not in rows[-1] and not any(rows[-1].values()):
+            rows.pop()  # empty cells, as spreadsheets leave them at the end
     except csv.Error as error:
         raise SsganError(f"{key}: not a table of comma-separated values ({first_line(error)})") from error
     for number, row in enumerate(rows, 2):

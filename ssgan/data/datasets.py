@@ -71,7 +71,7 @@ def npz(
 
     With ``strict``, test images that are training images too raise `SsganError`.
     """
-    data = image_data(name, read_data_arrays(Path(path)), path, class_names, no_label)
+    data = image_data(name, read_data_arrays(Path(path).expanduser()), path, class_names, no_label)
     if strict:
         require_strict(data)
     return data

@@ -33,7 +33,7 @@ def folder(name: str, path: str, size: int, channels: int, strict: bool, backgro
     too. Pictures are resized and, with ``channels`` 1 or 3, made gray or color; ``background`` is the gray level behind
     transparent ones. See `read_listing` for the rest. Raises `SsganError` for a layout that could mean two things.
     """
-    root = Path(path)
+    root = Path(path).expanduser()
     if not root.is_dir():
         raise SsganError(f"dataset.path={path}: no such folder")
     shape = (channels, size, size)

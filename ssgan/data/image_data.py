@@ -29,13 +29,14 @@ class Origin:
     modes: Mapping[str, int] = field(default_factory=dict)
     """Pictures by Pillow's name of how they hold colors: RGB, L, P, I;16."""
     files: tuple[str, ...] = ()
-    """The files of all training images and then of all test images; none for arrays."""
+    """The files of all training images and then of all test images, relative to ``root``; none for arrays."""
     to_predict: tuple[Path, ...] = ()
     """Pictures for testing that nobody has labeled."""
     embedding: Mapping[str, Any] | None = None
     """By which backbone vectors were made of images, if ``ssgan.embed`` did so."""
     reading: PictureReading = AS_IS
     """How other pictures are to be read for a classifier that was trained on these."""
+    root: Path | None = None
 
 
 @dataclass(frozen=True)

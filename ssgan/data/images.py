@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from ssgan.errors import DAMAGED, SsganError, first_line
@@ -91,6 +91,22 @@ def read_picture(path: Path, image_shape: tuple[int, int, int], reading: Picture
     return torch.from_numpy(pixels).reshape(height, width, channels).permute(2, 0, 1), not same
 
 
+def thumbnail(path: Path, side: int, reading: PictureReading) -> Image.Image:
+    """The picture, of ``side`` pixels at most, for people to look at, in color and read as by `read_picture`.
+
+    Raises `SsganError` for a file that Pillow cannot read, a .npy file among them.
+    """
+    try:
+        with quiet_pillow(), path.open("rb") as file, opened(file) as picture:
+            _check_size(picture.width * picture.height)
+            picture.draft(None, (side, side))
+            upright = _eight_bits(ImageOps.exif_transpose(picture), reading, "RGB")
+            upright.thumbnail((side, side))
+            return upright
+    except (*DAMAGED, MemoryError, Image.DecompressionBombError) as error:
+        raise unreadable(path, error) from error
+
+
 @cache
 def formats() -> tuple[str, ...]:
     """What Pillow decodes, by its names."""
@@ -104,7 +120,8 @@ def opened(file: BinaryIO) -> Image.Image:
 
 
 def unreadable(path: Path, error: BaseException) -> SsganError:
-    return SsganError(f"{path}: not a picture that can be read ({first_line(error)})")
+    why = "of no known format" if isinstance(error, UnidentifiedImageError) else first_line(error)
+    return SsganError(f"{path}: not a picture that can be read ({why})")
 
 
 def quiet_pillow() -> warnings.catch_warnings:

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ssgan.data.array_images import DARK
 from ssgan.data.image_data import PART, ImageData
 from ssgan.errors import SsganError, warn
 
@@ -21,7 +22,7 @@ def inspect_data(data: ImageData) -> dict[str, Any]:
     ``to_predict``: numbers of images; ``shape``: (C, H, W) as they are trained on; ``sizes`` and ``modes``: of pictures in their
     files; ``skipped``: files that are none, by suffix or reason; ``duplicates``: training images with the pixels of an
     earlier one, and ``conflicts``, those of them with another label; ``leaks``: test or validation images with the
-    pixels of an image in the pool; ``examples``: of the last three, in words; ``notes``: what was understood, in words.
+    pixels of an image in the pool; ``examples``: of the last three, in words; ``dark``: `is_dark`, of more than 8 bits; ``notes``: what was understood, in words.
     """
     pool = len(data.train_images) - data.held_out
     targets = data.train_targets[:pool]
@@ -45,8 +46,15 @@ def inspect_data(data: ImageData) -> dict[str, Any]:
             kind: [f"{file_of(data, copy)} = {file_of(data, first)}" for copy, first in pairs[:3]]
             for kind, pairs in (("duplicates", duplicates), ("conflicts", conflicts), ("leaks", leaks))
         },
+        "dark": origin.reading.levels is not None and is_dark(data.train_images),
         "notes": list(origin.notes),
     }
+
+
+def is_dark(images: Tensor) -> bool:
+    """99 % of the pixels of these images, or of 1,000 of them, are `DARK`: a few outliers set the range of their values."""
+    some = images[:: max(1, len(images) // 1000)].float().flatten()
+    return bool((some <= DARK).float().mean() >= 0.99)
 
 
 def same_pixels(data: ImageData) -> tuple[list[tuple[int, int]], ...]:
@@ -154,6 +162,10 @@ def warnings_of(found: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"classes of {found['name']} without a labeled image, which nothing can teach: {len(bare)} ({shown}). They need "
             f"balanced=false"
+        )
+    if found["dark"]:
+        lines.append(
+            f"nearly all pixels of {found['name']} are below {DARK} of 255: a few very bright ones set the range; clip them in the files"
         )
     if found["conflicts"]:
         lines.append(

@@ -1,6 +1,7 @@
 """Labels as people have them, and the classes that they name: words, whole numbers or one-hot rows."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -90,8 +91,9 @@ def _of_words(
     for doubtful in present:
         if doubtful.lower() in DOUBTFUL and doubtful not in (names or ()):
             count = sum(word == doubtful for of_part in words.values() for word in of_part)
+            word = f"\"'{doubtful}'\"" if doubtful.lower() == "null" else shlex.quote(doubtful)  # Hydra's null is none
             raise SsganError(
-                f"{', '.join(parts)}: {count} images have label {doubtful}. If it means no label, use dataset.no_label={doubtful}; "
+                f"{', '.join(parts)}: {count} images have label {doubtful}. If it means no label, use dataset.no_label={word}; "
                 f"if it is a class, name it in class_names."
             )
     if names is None:

@@ -10,8 +10,8 @@ MISSING = ("", "nan", "<na>")
 """Words, in lower case, that NumPy and pandas write for a label that is not there."""
 
 
-DOUBTFUL = ("none", "na", "n/a", "null")
-"""Words, in lower case, that Python, R, spreadsheets and databases write for it, and that may be the name of a class."""
+DOUBTFUL = ("none", "na", "n/a", "null", "unlabeled", "unlabelled", "not labeled", "unknown", "?", "-")
+"""Words, in lower case, that people, Python, R, spreadsheets and databases write for it, and that may be the name of a class."""
 
 
 def is_missing(value: Any) -> bool:

@@ -84,6 +84,7 @@ def read_listing(
             tuple(relative(files[number], root) for number in got.kept),
             tuple(listing.to_predict),
             reading=PictureReading(background, got.levels),
+            root=root,
         ),
     )
     if strict:

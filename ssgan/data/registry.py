@@ -93,6 +93,11 @@ def require_same_reading(data: ImageData, classifier: Predictor) -> None:
             f"dataset.background={was.background}"
             + (", or ssgan.predict, which reads gray values as the classifier does" if was.levels != now.levels else "")
         )
+    if now.levels != was.levels:
+        raise SsganError(
+            f"dataset={data.name}: {now.levels or (0, 255)} became 0 and 255, and for the classifier {was.levels or (0, 255)}; its predict() "
+            f"takes such arrays as they are"
+        )
     ours, theirs = made_by(data.origin.embedding), made_by(classifier.header.get("embedding"))
     if ours and theirs and ours != theirs:
         raise SsganError(f"dataset={data.name}: its vectors were made by {ours}, those of the classifier by {theirs}")

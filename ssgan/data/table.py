@@ -46,7 +46,7 @@ def table(
     the rest. Raises `SsganError` for a file that is no such table, that names a picture that is not there, or one picture
     with two labels.
     """
-    file = Path(path)
+    file = Path(path).expanduser()
     columns = path_column, label_column, split_column
     shape = (channels, size, size)
     cache = file.parent / f".ssgan_{file.stem}_{'x'.join(map(str, shape))}"

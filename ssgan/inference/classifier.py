@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ssgan.errors import SsganError
 from ssgan.nets.base import ImageClassifier
-from ssgan.pixels import as_tensor, in_parts, scale_pixels
+from ssgan.pixels import as_tensor, in_parts, levels_to_uint8, scale_pixels
 from ssgan.reading import AS_IS, PictureReading
 
 QUANTILES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
@@ -101,6 +101,8 @@ class Predictor:
             )
         if images.dtype == torch.uint8:
             return images
+        if not images.is_floating_point() and self.reading.levels:  # it learned from such ones
+            return torch.from_numpy(levels_to_uint8(images.numpy(), self.reading.levels))
         if not images.is_floating_point():
             raise SsganError(f"images are {images.dtype}; use uint8 in 0..255 or float in [0, 1]")
         if len(images) and not (images.min() >= 0 and images.max() <= 1):  # also false for NaN

@@ -92,6 +92,6 @@ def taking_images(predictor: Predictor) -> Predictor:
     if described is None:
         raise SsganError(
             "classifier: takes vectors, and its file does not say which backbone makes them of pictures; it was trained on "
-            "vectors that ssgan.embed has not made"
+            "vectors that ssgan.embed has not made. In Python it takes these: load_classifier(FILE).predict(x), x float (N, F)"
         )
     return EmbeddedPredictor(predictor, Embedder.described(Embedding.from_json(described)))

@@ -118,7 +118,9 @@ def _onnx(module: nn.Module, example: Tensor, record: dict[str, Any]) -> tuple[b
         import onnxruntime
         import onnxscript  # noqa: F401  # torch.onnx needs it
     except ImportError as error:
-        raise SsganError(f"format=onnx: needs pip install 'ssgan[export]' ({first_line(error)})") from error
+        raise SsganError(
+            f"format=onnx: needs pip install -e '.[export]' in a checkout of ssgan ({first_line(error)})"
+        ) from error
     program: Any = torch.onnx.export(
         module,
         (example,),

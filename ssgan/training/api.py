@@ -131,7 +131,7 @@ def dataset_overrides(data: Data, images: ImageData | None) -> list[str]:
     if images is not None:
         kind = "vectors" if images.of_vectors else "npz"
         return [f"dataset={kind}", "dataset.path=memory", f"dataset.name={quoted(images.name)}"]
-    path = Path(str(data))
+    path = Path(str(data)).expanduser()
     if str(data) in dataset_names():
         return [f"dataset={data}"]
     if path.is_dir():
@@ -141,4 +141,7 @@ def dataset_overrides(data: Data, images: ImageData | None) -> list[str]:
     if path.suffix.lower() in (".npz", ".npy"):
         kind = "vectors" if holds_vectors(path) else "npz"
         return [f"dataset={kind}", f"dataset.path={quoted(path)}"]
-    return [f"dataset={quoted(data)}"]
+    raise SsganError(
+        f"data={data}: there is no such folder, table (.csv, .tsv) or array file (.npz, .npy), and no data set of that name; use one of "
+        f"{', '.join(dataset_names())}"
+    )

@@ -15,7 +15,7 @@ from hydra.utils import instantiate
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
-from ssgan import methods
+from ssgan import methods, nets
 from ssgan.configuration import require_folder_name
 from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
@@ -119,6 +119,16 @@ def listed(settings: Any) -> str:
     return ", ".join(f"{name}={value}" for name, value in settings.items() if name != "_partial_")
 
 
+def fit_to_pool(config: DictConfig, data: ImageData, split: Split) -> list[str]:
+    """Make batches no larger than the unlabeled pool, whose size a preset cannot know; returns a line if they were."""
+    processes = config.devices * config.num_nodes
+    given, most = config.method.batch_size, (len(data.train_images) - len(split.validation)) // processes * processes
+    if given <= most or most < 2:
+        return []
+    config.method.batch_size = most
+    return [f"method.batch_size={given}: the unlabeled pool has {most} images; trains with {most}"]
+
+
 def build(config: DictConfig, data: ImageData, split: Split) -> Built:
     """Networks with data-dependent initialization, in their method, and the data that it trains on."""
     method = config.method
@@ -127,6 +137,12 @@ def build(config: DictConfig, data: ImageData, split: Split) -> Built:
     classes = len(data.class_names) if kind.uses_labels else 1
     _check_kind_of_data(config, data)
     networks = {"classifier": instantiate(config.net.classifier, data.image_shape, classes)}
+    known = type(networks["classifier"]).__name__
+    if getattr(nets, known, None) is not type(networks["classifier"]):
+        raise SsganError(
+            f"net.classifier._target_={config.net.classifier._target_}: a classifier file names a network of ssgan.nets; put yours there, and "
+            f"into its __all__"
+        )
     if "generator_optimizer" in method:
         networks["generator"] = instantiate(config.net.generator, data.image_shape)
     settings: Any = OmegaConf.to_object(method)

@@ -31,6 +31,8 @@ def environment() -> dict[str, Any]:
 def command_line() -> str:
     """What a user may type to run this again; of one job of a sweep in a launcher's own program, that job alone."""
     program = Path(sys.argv[0])
+    if program.stem == "ipykernel_launcher":
+        return "ssgan.train(...) in a notebook"
     if program.parent.name == "ssgan":
         return shlex.join(["python", "-m", f"ssgan.{program.stem}", *sys.argv[1:]])
     if not program.stem.startswith("ssgan-") and HydraConfig.initialized():

@@ -17,7 +17,7 @@ from ssgan.data.registry import load_dataset
 from ssgan.data.splits import Split
 from ssgan.errors import SsganError, warn
 from ssgan.precision import emulated, resolve_precision
-from ssgan.training.build import build, check, make_trainer
+from ssgan.training.build import build, check, fit_to_pool, make_trainer
 from ssgan.training.callbacks.time_limit import parse_duration
 from ssgan.training.cross_validation import calibrate
 from ssgan.training.dry_run import count_images, dry_run
@@ -112,6 +112,7 @@ def rehearse(config: DictConfig, folder: RunFolder, load: Callable[[], ImageData
     try:
         prepare(resolved, folder.previous_config())
         data, split = with_split(resolved, folder, load())
+        fit_to_pool(resolved, data, split)
         build(resolved, data, split)
         if what:  # of the first one the first process says it, or the others would not be there when it waits for them
             folder.require_same(resolved)
@@ -145,6 +146,7 @@ def run(
     told = prepare(config, folder.previous_config())
     limit_threads()
     data, split = with_split(config, folder, load())
+    told += fit_to_pool(config, data, split)
     # Everything that can refuse the configuration has been built before anything is written.
     limit = None if config.max_time is None else parse_duration(config.max_time)
     method = build(config, data, split)

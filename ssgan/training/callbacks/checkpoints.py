@@ -21,7 +21,7 @@ class Stopped(KeyboardInterrupt):
     """Training was stopped by ``signal`` after a step, with a checkpoint."""
 
     def __init__(self, number: int):
-        super().__init__()
+        super().__init__("training stopped after a step, with a checkpoint; the same call resumes it")
         self.signal = number
 
 

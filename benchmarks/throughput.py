@@ -25,9 +25,10 @@ from ssgan.configuration import compose
 from ssgan.data.registry import load_dataset
 from ssgan.data.splits import draw_split
 from ssgan.precision import PRECISIONS
-from ssgan.training.build import build, make_trainer
+from ssgan.training.build import build
 from ssgan.training.environment import machine
 from ssgan.training.run import prepare
+from ssgan.training.trainer import make_trainer
 
 RECIPE = ("dataset=mnist", "method=improved_gan", "labels=100", "method.batch_size=100")
 EPOCHS, PROFILED_STEPS = 5, 60

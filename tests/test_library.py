@@ -29,7 +29,7 @@ from ssgan.methods.fixmatch import FixMatch
 from ssgan.methods.improved_gan import ImprovedGAN
 from ssgan.nets import MLPClassifier, MLPGenerator
 from ssgan.schema import CONFIG_DIR
-from ssgan.training.build import devices
+from ssgan.training.trainer import devices
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -240,9 +240,9 @@ def test_jobs_of_a_sweep_take_turns_at_the_gpus(monkeypatch: pytest.MonkeyPatch)
     assert devices(config) == 1
     monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
     assert devices(config) == 1
-    monkeypatch.setattr("ssgan.training.build.HydraConfig.initialized", lambda: True)
+    monkeypatch.setattr("ssgan.training.trainer.HydraConfig.initialized", lambda: True)
     hydra_config = SimpleNamespace(mode=RunMode.MULTIRUN, job=SimpleNamespace(num=6))
-    monkeypatch.setattr("ssgan.training.build.HydraConfig.get", lambda: hydra_config)
+    monkeypatch.setattr("ssgan.training.trainer.HydraConfig.get", lambda: hydra_config)
     assert devices(config) == [2]
     config.trainer.accelerator = "cpu"
     assert devices(config) == 1

@@ -1,16 +1,9 @@
-"""From a checked configuration to networks in their method, the data that they train on, and a trainer."""
+"""From a checked configuration to networks in their method, and the data that they train on."""
 
-import logging
-import os
-import warnings
-from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
@@ -27,8 +20,9 @@ from ssgan.fields import check_ranges
 from ssgan.methods.base import Method
 from ssgan.methods.optimizers import make_optimizer
 from ssgan.seeds import derive_seed
-from ssgan.training.launch import ManualDDPStrategy, check_processes, cluster
+from ssgan.training.launch import check_processes
 from ssgan.training.start import trained
+from ssgan.training.trainer import make_trainer
 
 Built = tuple[Method, SemiSupervisedData]
 
@@ -192,49 +186,3 @@ def _check_vectors(config: DictConfig, module: Method, strongly: list[str]) -> N
         raise SsganError(
             f"augmentation.{next(iter(given))}={next(iter(given.values()))}: vectors have no augmentation; use 0"
         )
-
-
-def devices(config: DictConfig) -> int | list[int]:
-    """How many; but the jobs of a sweep that are one process each take turns at the GPUs of a machine."""
-    gpus = 0 if config.trainer.accelerator == "cpu" else torch.cuda.device_count()
-    hydra = HydraConfig.get() if HydraConfig.initialized() else None
-    if gpus < 2 or config.devices * config.num_nodes > 1 or hydra is None or hydra.mode != RunMode.MULTIRUN:
-        return int(config.devices)
-    return [hydra.job.num % gpus]
-
-
-def make_trainer(
-    config: DictConfig,
-    callbacks: list[pl.Callback],
-    logger: Any = False,
-    folder: Path | None = None,
-    validates: bool = False,
-) -> pl.Trainer:
-    """A trainer that keeps what it writes, if anything, in ``folder``, and ``validates`` after every epoch."""
-    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    if not torch.cuda.is_available():  # Lightning sets it to 1: on a CPU every optimizer step then looks for NVML anew
-        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
-    warnings.filterwarnings("ignore", ".*(module.s. in eval mode at the start|treespec, LeafSpec).*")
-    warnings.filterwarnings("ignore", ".*AMP with fp16 is not supported on CPU.*")  # `check` refuses it
-    warnings.filterwarnings("ignore", ".*your dataloader is not resumable.*")  # `TrainingBatches` looks where it was
-    return pl.Trainer(
-        accelerator=config.trainer.accelerator,
-        devices=devices(config),
-        num_nodes=config.num_nodes,
-        strategy=ManualDDPStrategy() if config.devices * config.num_nodes > 1 else "auto",
-        plugins=[*cluster()],
-        default_root_dir=folder,
-        precision=config.method.precision,
-        max_epochs=config.method.epochs,
-        limit_train_batches=config.trainer.limit_train_batches,
-        limit_val_batches=1.0 if validates else 0,
-        num_sanity_val_steps=0,
-        callbacks=callbacks,
-        logger=logger,
-        log_every_n_steps=1,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )

@@ -7,8 +7,9 @@ from omegaconf import DictConfig, OmegaConf
 from torch.utils.flop_counter import FlopCounterMode
 
 from ssgan.data.datamodule import SemiSupervisedData
-from ssgan.training.build import Built, make_trainer
+from ssgan.training.build import Built
 from ssgan.training.callbacks.time_limit import TIMED, WARM_UP, TimeEstimate, time_left
+from ssgan.training.trainer import make_trainer
 
 
 class FirstSteps(pl.Callback):

@@ -17,7 +17,7 @@ from ssgan.data.registry import load_dataset
 from ssgan.data.splits import Split
 from ssgan.errors import SsganError, warn
 from ssgan.precision import emulated, resolve_precision
-from ssgan.training.build import build, check, fit_to_pool, make_trainer
+from ssgan.training.build import build, check, fit_to_pool
 from ssgan.training.callbacks.time_limit import parse_duration
 from ssgan.training.cross_validation import calibrate
 from ssgan.training.dry_run import count_images, dry_run
@@ -25,6 +25,7 @@ from ssgan.training.launch import launch, launched_world_size, limit_threads, re
 from ssgan.training.run_dir import RunFolder
 from ssgan.training.run_method import run_method
 from ssgan.training.split import check_folds, folds_beside, with_split
+from ssgan.training.trainer import make_trainer
 
 COLLAPSED = 3
 

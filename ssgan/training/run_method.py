@@ -11,7 +11,7 @@ from ssgan.data.file_predictions import predict_files
 from ssgan.errors import print_error, warn
 from ssgan.evaluation.curves import draw_curves
 from ssgan.inference.classifier_file import load_classifier
-from ssgan.training.build import Built, make_trainer
+from ssgan.training.build import Built
 from ssgan.training.callbacks.checkpoints import Checkpoints
 from ssgan.training.callbacks.collapse_watch import CollapseWatch
 from ssgan.training.callbacks.health import HealthRecord, measured
@@ -23,6 +23,7 @@ from ssgan.training.environment import command_line
 from ssgan.training.fit_and_export import NOT_TESTED, export, train_from_checkpoint
 from ssgan.training.model_card import write_model_card
 from ssgan.training.run_dir import RunFolder
+from ssgan.training.trainer import make_trainer
 
 OOD_SHARE_TOLD = 0.3
 """Of `ood_share_lower_bound`: where half of a pool of digits is of other classes it is 0.1 to 0.4, with 90 % 0.5 to 0.6, with none 0 (benchmarks/open_set.md)."""

@@ -337,3 +337,14 @@ def test_arrays_of_16_bits_are_scaled_as_in_training(tmp_path: Path) -> None:
     targets = np.arange(20) % 10
     with pytest.raises(SsganError, match=r"became 0 and 255, and for the classifier \(100.0, 4000.0\)"):
         require_same_reading(from_arrays(deep, targets, deep, targets), classifier)
+
+
+def test_frames_that_are_not_read_are_told(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        frames = [Image.new("L", (8, 8), level) for level in (10, 20, 30)]
+        frames[0].save(tmp_path / name / "stack.tif", save_all=True, append_images=frames[1:])
+        frames[1].save(tmp_path / name / "one.tif")
+    data = folder("stacks", str(tmp_path), 8, 1, strict=False)
+    assert data.origin.modes == {"L": 2, "L, first of 3 frames": 2}
+    assert sorted({*data.train_images.flatten().tolist()}) == [10, 20]

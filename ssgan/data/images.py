@@ -38,6 +38,7 @@ class Facts:
     size: str
     """Width and height: "640x480"."""
     mode: str
+    """Pillow's, and how many frames there are if there are several."""
     levels: tuple[float, float] | None
     """The least and the greatest value of a gray picture of more than 8 bits."""
 
@@ -57,7 +58,9 @@ def picture_facts(path: Path) -> Facts:
                 if not np.isfinite([gray.min(), gray.max()]).all():
                     raise ValueError("NaN or infinite values")
                 levels = float(gray.min()), float(gray.max())
-            return Facts(f"{picture.width}x{picture.height}", picture.mode, levels)
+            frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)  # MPO: a camera's preview
+            mode = picture.mode if frames == 1 else f"{picture.mode}, first of {frames} frames"
+            return Facts(f"{picture.width}x{picture.height}", mode, levels)
     except (*DAMAGED, MemoryError, Image.DecompressionBombError) as error:
         raise unreadable(path, error) from error
 

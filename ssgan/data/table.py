@@ -135,7 +135,8 @@ def list_table(
     if gone:
         more = f" and {len(gone) - SAID} more" if len(gone) > SAID else ""
         raise SsganError(
-            f"{key}: {len(gone)} pictures are not there, {'; '.join(gone[:SAID])}{more}. Paths are relative to the table."
+            f"{key}: {len(gone)} pictures are not there, {'; '.join(gone[:SAID])}{more}. Paths are relative to the table, or "
+            f"absolute ones of this machine; of another machine's keep the names of files alone."
         )
     return Listing(names, parts["train"], parts["validation"], parts["test"], to_predict, skipped, tuple(notes))
 

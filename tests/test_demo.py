@@ -131,7 +131,7 @@ def test_mistakes(ssgan: Callable[..., Outcome], classifier: MLPClassifier, tmp_
 
 def test_without_gradio(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)
-    with pytest.raises(SsganError, match=r"needs pip install 'ssgan\[demo\]'"):
+    with pytest.raises(SsganError, match=r"needs pip install -e '\.\[demo\]'"):
         page_of(page)
 
 

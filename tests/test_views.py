@@ -64,7 +64,7 @@ def test_an_ensemble_has_the_views_of_all_its_members(classifier: MLPClassifier,
 
 
 def test_classifiers_without_views(classifier: MLPClassifier) -> None:
-    with pytest.raises(SsganError, match="does not say which changes"):
+    with pytest.raises(SsganError, match="does not say how training shifted"):
         AveragedViews(Classifier(classifier, dict(HEADER)))
     with pytest.raises(SsganError, match="neither moved nor flipped"):
         AveragedViews(as_classifier(classifier, False, False))

@@ -34,7 +34,9 @@ def read_rows(
     ``columns`` is there twice.
     """
     try:
-        text = Path(file).read_bytes().decode("utf-8-sig", errors)
+        content = Path(file).read_bytes()
+        content.partition(b"\n")[0].decode("utf-8-sig")  # the names of columns are text in any case
+        text = content.decode("utf-8-sig", errors)
     except OSError as error:
         raise SsganError(f"{key}: cannot be read ({first_line(error)})") from error
     except UnicodeDecodeError as error:

@@ -113,7 +113,6 @@ def supervised_beside(config: DictConfig, choices: Mapping[str, str]) -> DictCon
         overrides.append(f"recipe@method={recipe}")
     beside = config.copy()
     beside.method = compose(overrides)[0].method
-    beside.method.batch_size = min(beside.method.batch_size, config.method.batch_size)  # of a pool that may be small
     beside.name, beside.baseline, beside.max_time = f"{config.name}_supervised", False, None
     beside.calibration_folds, beside.start_from = 0, None  # what it would start from may have learned from the pool
     return beside

@@ -24,10 +24,9 @@ def fill(template: str, content: dict[str, Any]) -> str:
     return template.replace("{{style}}", style).replace("{{content}}", json.dumps(content).replace("<", "\\u003c"))
 
 
-def png(image: Tensor | Image.Image, compressed: bool = True) -> str:
-    """A uint8 (C, H, W) image, or a picture, as a data URI."""
-    picture = to_pil_image(image) if isinstance(image, Tensor) else image
-    return data_uri(picture, "png", compress_level=6 if compressed else 0)
+def png(image: Tensor, compressed: bool = True) -> str:
+    """A uint8 (C, H, W) image as a data URI."""
+    return data_uri(to_pil_image(image), "png", compress_level=6 if compressed else 0)
 
 
 def data_uri(picture: Image.Image, kind: str, **settings: Any) -> str:

@@ -119,7 +119,7 @@ def picture_of(data: ImageData, place: int, image: Tensor) -> str:
     if data.origin.root is None or data.origin.files[place].lower().endswith(".npy"):
         return png(image)
     picture = thumbnail(data.origin.root / data.origin.files[place], SIDE, data.origin.reading)
-    return png(picture) if max(picture.size) <= SMALL else data_uri(picture, "jpeg", quality=85)
+    return data_uri(picture, "png") if max(picture.size) <= SMALL else data_uri(picture, "jpeg", quality=85)
 
 
 def main() -> None:

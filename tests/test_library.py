@@ -220,7 +220,7 @@ def test_the_snippets_of_the_guide_run(number: int, tmp_path: Path) -> None:
 
 
 def test_a_baseline_of_few_images(tmp_path: Path) -> None:
-    """Its batches are no larger than the run's: the preset's do not fit a pool of 90."""
+    """The preset's batches, which are the baseline's too whatever the run's are, do not fit a pool of 90."""
     images = np.random.default_rng(0).integers(0, 256, (90, 8, 8), np.uint8)
     settings = [
         "method.batch_size=32",

@@ -63,14 +63,20 @@ def decoded(root: Path, files: list[Path], cache: Path, shape: Shape, background
         cache.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(cache.with_name(f"{cache.name}.lock")):  # processes of one run, or of a sweep, wait for the first
         kept = read_cache(cache, digest, shape)
-        return kept or _decode(root, files, cache, shape, background, deep, digest)
+        return kept or _decode(root, files, names, cache, shape, background, deep, digest)
 
 
 def _decode(
-    root: Path, files: list[Path], cache: Path, shape: Shape, background: int, deep: range, digest: str
+    root: Path,
+    files: list[Path],
+    names: list[str],
+    cache: Path,
+    shape: Shape,
+    background: int,
+    deep: range,
+    digest: str,
 ) -> Decoded:
-    """All ``files``, into the ``cache`` if it can be written."""
-    names = [relative(file, root) for file in files]
+    """All ``files``, whose ``names`` are relative to ``root``, into the ``cache`` if it can be written."""
     try:
         partial = cache.with_name(f"{cache.name}.{uuid4().hex}.partial")
         partial.touch()

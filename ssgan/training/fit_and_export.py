@@ -42,16 +42,13 @@ def train_from_checkpoint(
             if trainer.interrupted:
                 raise Stopped(checkpoints.stop.number or signal.SIGINT) from exit_
             raise
-        except RuntimeError as error:
+        except Exception as error:
             leave_the_others()
-            if world_size() > 1 and is_lost_connection(error):
+            if isinstance(error, RuntimeError) and world_size() > 1 and is_lost_connection(error):
                 raise SsganError(
                     "another process of this run has ended, and this one cannot go on alone; the same command goes on "
                     "from the last checkpoint"
                 ) from error
-            raise
-        except Exception:
-            leave_the_others()
             raise
         _, number = agree(True, checkpoints.stop.number)
         if number is not None:  # it came during the last checkpoint, after which nobody asks

@@ -129,7 +129,7 @@ def test_folder_is_decoded_once_until_a_file_changes(pets: Path, monkeypatch: py
     """Kills a cache that is never read, and one that is read after a picture was replaced, added or removed."""
     read(pets)
     with monkeypatch.context() as patch:
-        patch.setattr("ssgan.data.decoded.read_picture", None)  # decoding would fail
+        patch.setattr("ssgan.data.decoding.read_picture", None)  # decoding would fail
         assert levels(read(pets).train_images) == [10, 20, 30, 40, 50]
     stat = (pets / "cat/a.png").stat()
     Image.new("L", (8, 8), 11).save(pets / "cat/a.png")

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ssgan.data.decoded import Shape, decoded, relative
+from ssgan.data.decoded import decoded, relative
+from ssgan.data.decoding import Shape
 from ssgan.data.image_data import ImageData, Origin
 from ssgan.data.inspection import require_strict
 from ssgan.data.picture_files import and_skipped, listed_suffixes

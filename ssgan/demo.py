@@ -53,6 +53,10 @@ def neighbors_of(classifier: Predictor, folder: str, data_dir: str, download: bo
     data = data_of(run, data_dir, download)
     require_known(data, classifier)
     split = run.split()
+    if classifier.header.get("split_digest") not in (None, split.digest):
+        raise SsganError(
+            f"run={folder}: the classifier learned from other labeled images; name its own run, or leave run= out"
+        )
     images, targets = data.train_images[list(split.labeled)], data.train_targets[list(split.labeled)]
     names = [data.class_names[target] if target >= 0 else "?" for target in targets.tolist()]
     return Neighbors(images, names, features(classifier, images))
@@ -111,9 +115,10 @@ class Page:
         square = np.zeros((side, side), np.uint8)
         top, left = (side - part.shape[0]) // 2, (side - part.shape[1]) // 2
         square[top : top + part.shape[0], left : left + part.shape[1]] = part
-        with tempfile.NamedTemporaryFile(suffix=".png") as file:
-            Image.fromarray(square if light else 255 - square).save(file.name)
-            return self.answer(file.name)
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            path = os.path.join(folder, "drawing.png")
+            Image.fromarray(square if light else 255 - square).save(path)
+            return self.answer(path)
 
     def table(self, paths: list[str] | None) -> tuple[str | None, str]:
         """The .csv file of `ssgan.predict` for many pictures, by their names alone, and what is missing in it."""
@@ -122,10 +127,10 @@ class Page:
         output = Path(tempfile.mkdtemp(dir=self.folder), "predictions.csv")
         broken = predict_files(self.classifier, [Path(path) for path in paths], output)
         folders = {f"{Path(path).parent}/" for path in paths}
-        text = output.read_text()
+        text = output.read_text(encoding="utf-8", errors="surrogateescape")
         for folder in folders:
             text = text.replace(folder, "")
-        output.write_text(text)
+        output.write_text(text, encoding="utf-8", errors="surrogateescape")
         missing = f"{broken} of {len(paths)} pictures could not be read and are not in the table." if broken else ""
         return str(output), missing
 

@@ -1,6 +1,7 @@
 """The one place where pixels change between uint8 and the range that a network takes."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +23,9 @@ def as_tensor(images: Tensor | np.ndarray[Any, Any]) -> Tensor:
         return images
     try:
         array = np.asarray(images)
-        return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), ["C", "W"]))
+        laid_out = np.require(array, array.dtype.newbyteorder("="), ["C"])
+        with warnings.catch_warnings(action="ignore"):  # of an array that must not be written to, as nobody here does
+            return torch.from_numpy(laid_out)
     except (ValueError, TypeError) as error:
         raise SsganError(f"images are no array of numbers ({first_line(error)}); use uint8 or floats") from error
 

@@ -17,7 +17,7 @@ from ssgan.reporting.learners import add_pixels, pair
 from ssgan.reporting.markdown import as_markdown, fill_readme, read_readme, results_table
 from ssgan.reporting.pictures import add_curves, add_predictions, add_samples, draw_budgets
 from ssgan.reporting.results import Group, group_runs
-from ssgan.reporting.results_file import add_runs, read_results
+from ssgan.reporting.results_file import add_runs, kept, path_of, read_results
 from ssgan.reporting.runs import find_runs
 
 
@@ -50,6 +50,9 @@ def report_runs(config: DictConfig) -> Report:
     for path in (output / "report.md", output / "report.html"):
         require_writable(path)
     runs = pair(found)
+    if config.results:
+        for group in group_runs(runs):  # before hours of pixels and figures
+            kept(path_of(Path(config.results), group), group)
     if config.pixels:
         runs = add_pixels(runs, output / "on_pixels.json", config.data_dir, config.download)
     groups = group_runs(runs)

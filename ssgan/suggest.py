@@ -57,7 +57,7 @@ def suggest_images(config: DictConfig) -> int:
     if is_table:
         text = write_labels(names, [""] * len(names))
     else:
-        require_unicode(config.output, names)
+        require_unicode(config.output, [*names, *data.class_names])
         about = {"dataset": data.name, "rule": config.rule, "hints": config.hints}
         images = shown(classifier, data, chosen)
         text = fill(
@@ -82,11 +82,11 @@ def require_unlabeled(output: str) -> None:
 
 
 def require_unicode(output: str, names: list[str]) -> None:
-    """Raise `SsganError` for the name of a file that a page would change."""
+    """Raise `SsganError` for the name of a file or class that a page would change."""
     for name in names:
         if not name.isascii() and any("\ud800" <= character <= "\udfff" for character in name):
             raise SsganError(
-                f"output={output}: a page cannot hold the name {name!a}, which is no Unicode; rename the file, or use a name that "
+                f"output={output}: a page cannot hold the name {name!a}, which is no Unicode; rename it, or use a name that "
                 f"ends with .csv"
             )
 

@@ -182,7 +182,10 @@ def test_predict_names_outliers(rows_of: Callable[..., tuple[list[dict[str, str]
     assert "5 outliers: a lower log Z than 99.0% of the training images" in outcome.out
     assert [row["outlier"] for row in rows_of("outliers=0.5")[0]].count("true") == 10
     assert {row["outlier"] for row in rows_of("outliers=0")[0]} == {""}
-    assert {row["outlier"] for row in rows_of(log_z_quantiles={})[0]} == {""}
+    assert "warning" not in rows_of("outliers=0", log_z_quantiles={})[1].err
+    rows, outcome = rows_of(log_z_quantiles={})
+    assert {row["outlier"] for row in rows} == {""}
+    assert "outliers=0.01: the classifier's file does not know log Z" in outcome.err
 
 
 def test_predict_names_no_class_that_is_not_probable(

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from ssgan import SsganError, load_classifier
 from ssgan.inference.classifier_file import load_generator, named_files, save_classifier, to_spec
 from ssgan.nets import DCGANGenerator, MLPClassifier
+from ssgan.pixels import as_tensor
 from ssgan.training.callbacks.checkpoints import Checkpoints
 
 NAMES = [f"class {k}" for k in range(10)]
@@ -55,6 +56,7 @@ def test_every_accepted_form_of_images_gives_the_same(file: Path) -> None:
         torch.testing.assert_close(loaded.predict_proba(form), expected)
     fixed = images[:, 0].numpy().copy()
     fixed.flags.writeable = False
+    assert np.shares_memory(as_tensor(fixed).numpy(), fixed)  # a map of a file, too, is read in parts
     mirrored = images[:, 0].numpy()[:, :, ::-1].copy()[:, :, ::-1]
     for array in (fixed, mirrored, (fixed / 255).astype(">f4"), list(fixed)):
         torch.testing.assert_close(loaded.predict_proba(array), expected)

@@ -1,6 +1,7 @@
 """The page to try a classifier: its answers, and a browser in front of it."""
 
 import csv
+import json
 import signal
 import socket
 import subprocess
@@ -13,13 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from conftest import TINY, Outcome
 from PIL import Image
 
 import ssgan
 from ssgan.data.image_data import ImageData
 from ssgan.data.images import read_picture
-from ssgan.demo import Neighbors, Page, enlarged, page_of
+from ssgan.data.splits import draw_split
+from ssgan.demo import Neighbors, Page, enlarged, neighbors_of, page_of
 from ssgan.errors import SsganError
 from ssgan.inference.classifier import Classifier
 from ssgan.inference.suggestions import features
@@ -127,6 +130,17 @@ def test_mistakes(ssgan: Callable[..., Outcome], classifier: MLPClassifier, tmp_
         outcome = ssgan("demo", *keys)
         assert outcome.code == 1
         assert message in outcome.err
+
+
+def test_another_runs_labeled_images_are_refused(classifier: MLPClassifier, digits: ImageData, tmp_path: Path) -> None:
+    split = draw_split(digits.train_targets.numpy(), 10, 50, 1)
+    (tmp_path / "split.json").write_text(json.dumps(split.to_json() | {"data": digits.digest}))
+    dataset = {"_target_": "ssgan.data.datasets.digits", "name": "digits"}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"dataset": dataset}))
+    own, other = (Classifier(classifier, HEADER | {"split_digest": digest}) for digest in (split.digest, "0" * 16))
+    assert len(neighbors_of(own, str(tmp_path), "data", False).images) == 50
+    with pytest.raises(SsganError, match="learned from other labeled images"):
+        neighbors_of(other, str(tmp_path), "data", False)
 
 
 def test_without_gradio(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:

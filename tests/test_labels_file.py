@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,17 @@ def test_mistakes_are_named(rows: str, message: str, data: ImageData, tmp_path: 
         with_labels_of(data, str(tmp_path / "l.csv"))
     assert message in str(error.value)
     assert str(error.value).startswith(f"labels_file={tmp_path / 'l.csv'}")
+
+
+def test_names_with_spaces_around_them(data: ImageData, tmp_path: Path) -> None:
+    """Kills labels that no file can give, and a label for another image of nearly the same name."""
+    files = (" a/0.png", "b.png ", "c.png", "d.png", "d.png ", "e.png")
+    spaced = replace(data, class_names=("ant", "bee "), origin=replace(data.origin, files=files))
+    (tmp_path / "l.csv").write_text(write_labels([files[0], files[1], files[2]], ["ant", "bee ", "bee "]))
+    assert with_labels_of(spaced, str(tmp_path / "l.csv"))[0].train_targets.tolist() == [0, 1, 1, -1, -1, 1]
+    (tmp_path / "l.csv").write_text("image,label\nd.png,ant\n")
+    with pytest.raises(SsganError, match=r"'d\.png' is no training image"):
+        with_labels_of(spaced, str(tmp_path / "l.csv"))
 
 
 def test_a_spreadsheet_with_semicolons(data: ImageData, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from ssgan.errors import SsganError
 from ssgan.evaluation.classification import at_coverage, evaluate, risk_coverage
 
 
@@ -24,6 +25,11 @@ def test_error_counts_images_and_not_classes() -> None:
     """Kills the macro average that torchmetrics takes by default."""
     targets = torch.tensor([0] * 9 + [1])
     assert evaluate(torch.tensor([[0.9, 0.1]]).log().expand(10, 2), targets)["error"] == pytest.approx(0.1)
+
+
+def test_probabilities_that_are_no_numbers() -> None:
+    with pytest.raises(SsganError, match="are no numbers"):
+        evaluate(torch.tensor([[0.0, math.nan]]), torch.tensor([0]))
 
 
 def test_the_surest_images_by_hand() -> None:

@@ -22,10 +22,10 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 from ssgan.data.image_data import ImageData
 from ssgan.data.splits import draw_split
 from ssgan.evaluation.classification import BINS, calibration_bins, evaluate
-from ssgan.evaluation.pixels import LEARNERS, errors_on_pixels
+from ssgan.evaluation.pixels import LEARNERS, errors_on_pixels, flat
 from ssgan.inference.classifier_file import save_classifier
 from ssgan.nets import MLPClassifier
-from ssgan.reporting.content import COLUMNS, COMPARED
+from ssgan.reporting.content import COLUMNS, COMPARED, compare
 from ssgan.reporting.efficiency import power_law
 from ssgan.reporting.figures import confusion_matrix
 from ssgan.reporting.markdown import BEGIN, END
@@ -604,6 +604,48 @@ def test_a_run_is_paired_with_the_supervised_run_of_its_split(write_run: Callabl
     assert rows["wider"]["supervised only (%)"] == rows["supervised"]["supervised only (%)"] == "not run"
 
 
+def test_labels_of_a_file_count(write_run: Callable[..., Path], make_report: Any, digits: ImageData) -> None:
+    """Kills 20 labels that are compared with 40, by difference, rank, the paper's figure and the law of label counts."""
+    some, more = ({str(k): count for k in range(10)} for count in (2, 4))
+    few = draw_split(digits.train_targets.numpy(), 10, 20, 0)
+    folders = [
+        write_run(0, "mnist@20", "own", labels_per_class=some, test_error=0.2),
+        write_run(0, "mnist@20", "supervised", labels_per_class=some, method="supervised", test_error=0.3),
+        write_run(0, "mnist@20", "more", labels_per_class=more, test_error=0.1),
+    ]
+    for folder, count in zip(folders, (20, 20, 40), strict=True):
+        split = replace(few, labeled=tuple(range(count)))
+        (folder / "split.json").write_text(json.dumps(split.to_json()))
+    text, _ = make_report("pixels=false")
+    rows = {row["recipe"]: row for row in (cells(text, n) for n in range(3))}
+    assert [rows[name]["supervised only (%)"] for name in ("own", "more")] == ["30.00 (1)", "not run"]
+    assert [rows[name]["paper (%)"] for name in ("own", "more")] == ["16.77 ± 4.52", "-"]
+    compared = [row[1] for row in markdown_rows(text) if len(row) == len(COMPARED)]
+    assert compared == ["recipe", "own", "supervised"]
+    assert "With labels_file= these runs have 40 labels." in text
+    assert not re.search("these runs have 20 labels", text)
+
+
+def test_a_difference_is_of_splits() -> None:
+    """Kills a standard error of five seeds on two splits that counts ten splits."""
+    entries = [
+        {"split_seed": split, "test_error": 0.1, "supervised_error": 0.1 + gain + seed / 1000}
+        for split, gain in enumerate((0.02, 0.04))
+        for seed in (-1, 0, 1)
+    ]
+    gain = Results("d@1", "r", tuple(entries)).gain()
+    assert gain is not None
+    assert (gain.mean, gain.standard_error, gain.n) == pytest.approx((0.03, 0.01, 2))
+
+
+def test_recipes_are_ranked_on_the_splits_that_all_ran() -> None:
+    easy = Results("d@1", "easy", ({"split_seed": 0, "test_error": 0.01},))
+    better = tuple({"split_seed": split, "test_error": error} for split, error in enumerate((0.008, 0.05)))
+    rows = compare([easy, Results("d@1", "better", better)])
+    assert [row[1] for row in rows] == ["better", "easy"]
+    assert rows[1][3] == "0.20 (1)"
+
+
 @pytest.mark.slow
 def test_results_are_kept(
     ssgan: Command, tmp_path: Path, make_report: Any, digits: ImageData, monkeypatch: pytest.MonkeyPatch
@@ -649,8 +691,8 @@ def test_results_are_kept(
     assert readme.read_text() == written
 
 
-def test_learners_on_pixels(digits: ImageData) -> None:
-    """Kills unlabeled images that are not seen, or whose labels are."""
+def test_learners_on_pixels(digits: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kills unlabeled images that are not seen, or whose labels are, and more labeled ones than fit."""
     split = draw_split(digits.train_targets.numpy(), 10, 50, 0)
     found = errors_on_pixels(digits, split)
     assert 0.03 < found["label_spreading"] < found["logistic_regression"] < 0.2
@@ -660,6 +702,12 @@ def test_learners_on_pixels(digits: ImageData) -> None:
     assert errors_on_pixels(shuffled, split) == found
     of_one_class = np.flatnonzero(digits.train_targets.numpy() == 3)[:4].tolist()
     assert errors_on_pixels(digits, replace(split, labeled=tuple(of_one_class))) == {}
+    monkeypatch.setattr("ssgan.evaluation.pixels.SPREAD_OVER", 40)
+    seen: list[int] = []
+    monkeypatch.setattr("ssgan.evaluation.pixels.flat", lambda images: seen.append(len(images)) or flat(images))
+    assert errors_on_pixels(digits, split).keys() == found.keys()
+    assert seen[:2] == [40, 0]
+    monkeypatch.undo()
     few = replace(digits, train_images=digits.train_images[: max(split.labeled) + 1])
     assert errors_on_pixels(few, split)["logistic_regression"] == found["logistic_regression"]
 
@@ -670,6 +718,7 @@ def test_learners_on_pixels(digits: ImageData) -> None:
         ("{", "Expecting"),
         ("[]", "holds no results"),
         ('{"runs": [{"seed": 1}]}', "a run without seeds"),
+        ('{"runs": [{"seed": 1, "split_seed": 0, "test_error": "0.1"}]}', "a run with words for test_error"),
         (None, "holds no results"),
     ],
 )

@@ -40,7 +40,9 @@ def test_images_are_moved_along_their_diagonal(images: Tensor) -> None:
 
 
 @pytest.mark.parametrize(("shift", "flip", "views"), [(True, True, 6), (True, False, 3), (False, True, 2)])
-def test_mean_probability(classifier: MLPClassifier, images: Tensor, shift: bool, flip: bool, views: int) -> None:
+def test_mean_probability(
+    classifier: MLPClassifier, images: Tensor, shift: bool, flip: bool, views: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     single = as_classifier(classifier, shift, flip)
     of_views = [
         single.predict_proba(moved(images, move, mirrored))
@@ -54,6 +56,9 @@ def test_mean_probability(classifier: MLPClassifier, images: Tensor, shift: bool
     torch.testing.assert_close(averaged.predict_proba(images[:, 0].numpy()), averaged.predict_proba(images))
     with pytest.raises(SsganError, match="images have the shape"):
         averaged.predict(images[:, :, :4])
+    of_all = averaged.predict_proba(images)
+    monkeypatch.setattr("ssgan.pixels.AT_ONCE", 3 * images[0].numel())
+    torch.testing.assert_close(averaged.predict_proba(images), of_all)
 
 
 def test_an_ensemble_has_the_views_of_all_its_members(classifier: MLPClassifier, images: Tensor) -> None:

@@ -30,7 +30,13 @@ def predict_files(
     ``min_probability`` the class is left empty. An outlier has a lower log Z than all but a share ``outliers`` of the training
     pool; 0, or a file that does not know the pool's: the column is empty.
     """
-    threshold = predictor.outlier_threshold(outliers) if outliers and predictor.header.get("log_z_quantiles") else None
+    threshold = None
+    if outliers and predictor.header.get("log_z_quantiles"):
+        threshold = predictor.outlier_threshold(outliers)
+    elif outliers:
+        warn(
+            f"outliers={outliers:g}: the classifier's file does not know log Z of its training images; the column is empty"
+        )
     unsure = strange = 0
     rows: list[list[object]] = [["path", "class", "probability", "log_z", "outlier"]]
     broken = resized = 0

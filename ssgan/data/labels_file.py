@@ -1,5 +1,6 @@
 """Labels that came later: a file of images of a data set and their classes, as `ssgan.suggest`'s page writes it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -20,8 +21,8 @@ def with_labels_of(data: ImageData, path: str) -> tuple[ImageData, tuple[int, ..
     key = f"labels_file={path}"
     rows = read_labels(key, path)
     pool = len(data.train_images) - data.held_out
-    places = {name: place for place, name in enumerate(data.origin.files[: len(data.train_images)])}
-    classes = {name: number for number, name in enumerate(data.class_names)}
+    places = by_name(data.origin.files[: len(data.train_images)])
+    classes = by_name(data.class_names)
     targets = data.train_targets.clone()
     given: dict[int, int] = {}
     for line, (image, label) in enumerate(rows, start=2):
@@ -49,6 +50,13 @@ def with_labels_of(data: ImageData, path: str) -> tuple[ImageData, tuple[int, ..
     for place, number in given.items():
         targets[place] = number
     return replace(data, train_targets=targets), tuple(sorted(given))
+
+
+def by_name(files: Sequence[str]) -> dict[str, int]:
+    """The place of each of ``files`` by its name without the space around it, as `read_rows` reads it, if no other is called so."""
+    names = [file.strip() for file in files]
+    often = Counter(names)
+    return {name: place for place, name in enumerate(names) if often[name] == 1}
 
 
 def read_labels(key: str, path: str) -> list[tuple[str, str]]:

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ssgan.errors import SsganError
+
 BINS = 15
 """Of the top probability, for the calibration error."""
 COVERAGES = 0.99, 0.95, 0.9, 0.8, 0.5
@@ -19,9 +21,12 @@ def evaluate(log_probabilities: Tensor, targets: Tensor) -> dict[str, Any]:
     ``error`` and ``per_class_error`` are fractions (None for a class without images), ``balanced_error`` is the mean of the
     latter, in which a rare class counts as much as a frequent one, ``ece`` the expected
     calibration error in `BINS` equal bins of the top probability (Guo et al. 2017, eq. 3), ``nll`` is in nats per image.
-    ``selective`` is the error of the surest images, by their share, and ``aurc`` the mean of `risk_coverage`.
+    ``selective`` is the error of the surest images, by their share, and ``aurc`` the mean of `risk_coverage`. Raises `SsganError`
+    for probabilities that are no numbers.
     """
     classes = log_probabilities.shape[1]
+    if log_probabilities.isnan().any():
+        raise SsganError("the classifier's probabilities are no numbers (NaN): its weights are damaged")
     risks = risk_coverage(log_probabilities, targets)
     count, confidence, right = calibration_bins(log_probabilities, targets)
     wrong = (log_probabilities.argmax(1) != targets).double()

@@ -11,9 +11,10 @@ draws the figure of F. Huszar, "Understanding minibatch discrimination in GANs".
 """
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import chain, combinations
 from math import comb, log
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -22,8 +23,8 @@ from ssgan.errors import SsganError
 
 Distribution = float | Sequence[float] | Tensor
 
-MOST_COUNTS = 50_000_000
-"""Terms of a sum beyond which a divergence is refused."""
+MOST_COUNTS = 20_000_000
+"""Numbers in the vectors of counts of a sum, and terms of a sum over pairs of them, beyond which a divergence is refused."""
 
 LOG_2 = log(2)
 
@@ -77,7 +78,7 @@ def _js(log_p: Tensor, log_q: Tensor) -> float:
 
 def _log_probabilities(p: Tensor, q: Tensor, n: int) -> tuple[Tensor, Tensor]:
     """Natural logarithms of the probabilities of every vector of counts of n draws, under p and under q."""
-    _require_few(_count(len(p), n), len(p), n)
+    _require_few(_count(len(p), n) * len(p), len(p), n)
     counts = _counts(len(p), n).double()
     log_factorial = torch.lgamma(torch.arange(n + 1, dtype=torch.float64) + 1)
     log_sequences = log_factorial[n] - log_factorial[counts.long()].sum(1)
@@ -86,7 +87,9 @@ def _log_probabilities(p: Tensor, q: Tensor, n: int) -> tuple[Tensor, Tensor]:
 
 def _counts(outcomes: int, n: int) -> Tensor:
     """Every vector of ``outcomes`` counts that sum to n, (C(n + K - 1, K - 1), K): bars between n stars."""
-    bars = torch.tensor(list(combinations(range(n + outcomes - 1), outcomes - 1)), dtype=torch.int64)
+    terms, each = _count(outcomes, n), outcomes - 1
+    every = chain.from_iterable(combinations(range(n + each), each))
+    bars = torch.from_numpy(np.fromiter(every, np.int64, terms * each)).view(terms, each)
     ends = torch.cat([torch.full((len(bars), 1), -1), bars, torch.full((len(bars), 1), n + outcomes - 1)], 1)
     return ends.diff(dim=1) - 1
 
@@ -97,7 +100,7 @@ def _count(outcomes: int, n: int) -> int:
 
 def _require_few(terms: int, outcomes: int, n: int) -> None:
     if terms > MOST_COUNTS:
-        raise SsganError(f"n={n} draws of {outcomes} outcomes: a sum of {terms} terms; use fewer of either")
+        raise SsganError(f"n={n} draws of {outcomes} outcomes: a sum of {terms:,} numbers; use fewer of either")
 
 
 def _pair(p: Distribution, q: Distribution, n: int) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from ssgan.pixels import in_parts
 
 LEARNERS = ("label_spreading", "logistic_regression")
 SPREAD_OVER = 10_000
-"""Images that label spreading sees at most; its graph grows with their square."""
+"""Images that a learner sees at most; label spreading's graph grows with their square."""
 MOST_VALUES = 1 << 28
 """Values of these images, at most: a gigabyte of floats."""
 
@@ -21,18 +21,22 @@ def errors_on_pixels(data: ImageData, split: Split) -> dict[str, float]:
     """Error on the test images, by `LEARNERS`, of those that ``split`` labels; {} without test images, or labels of one class alone.
 
     Pixels are scaled to [0, 1]. Label spreading (Zhou et al. 2004) joins 7 neighbors, with alpha 0.2, over the labeled images
-    and a sample of the rest of the pool, which the split's seed draws; logistic regression sees the labeled ones alone.
+    and a sample of the rest of the pool; logistic regression sees the labeled ones alone. The split's seed draws the sample, and
+    labeled images where they are more than `SPREAD_OVER`, or have more than `MOST_VALUES`.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.semi_supervised import LabelSpreading
 
-    targets = data.train_targets[list(split.labeled)].numpy()
+    most = min(SPREAD_OVER, MOST_VALUES // data.train_images[0].numel())
+    rng = np.random.RandomState(split.split_seed)
+    chosen = np.array(split.labeled, dtype=np.int64)
+    rest = rng.permutation(np.setdiff1d(np.arange(len(data.train_images)), [*split.labeled, *split.validation]))
+    if len(chosen) > most:
+        chosen = rng.permutation(chosen)[:most]
+    targets = data.train_targets[chosen].numpy()
     if not len(data.test_images) or len(np.unique(targets)) < 2:
         return {}
-    rest = np.setdiff1d(np.arange(len(data.train_images)), [*split.labeled, *split.validation])
-    sample = np.random.RandomState(split.split_seed).permutation(rest)
-    most = min(SPREAD_OVER, MOST_VALUES // data.train_images[0].numel())
-    labeled, sample = flat(data.train_images[list(split.labeled)]), sample[: max(0, most - len(split.labeled))]
+    labeled, sample = flat(data.train_images[chosen]), rest[: most - len(chosen)]
     everything = np.concatenate([labeled, flat(data.train_images[sample])])
     spreading = LabelSpreading("knn", n_neighbors=min(7, len(everything)), alpha=0.2, max_iter=100)
     regression = LogisticRegression(max_iter=2000)

@@ -102,7 +102,8 @@ class Predictor:
         if images.dtype == torch.uint8:
             return images
         if not images.is_floating_point() and self.reading.levels:  # it learned from such ones
-            return torch.from_numpy(levels_to_uint8(images.numpy(), self.reading.levels))
+            parts = [levels_to_uint8(part.cpu().numpy(), self.reading.levels) for part in in_parts(images)]
+            return torch.from_numpy(np.concatenate(parts))
         if not images.is_floating_point():
             raise SsganError(f"images are {images.dtype}; use uint8 in 0..255 or float in [0, 1]")
         if len(images) and not (images.min() >= 0 and images.max() <= 1):  # also false for NaN

@@ -24,7 +24,8 @@ TOLERANCE = 1e-5
 BATCHES = (1, 3, 64)
 """Sizes of batches on which the two are compared."""
 
-Answers = Callable[[Tensor], Tensor]
+Graph = Callable[[Tensor], Tensor]
+"""What a file computes: probabilities of images."""
 
 
 class ImagesToProbabilities(nn.Module):
@@ -97,8 +98,8 @@ def export_graph(predictor: Predictor, kind: str, path: str | Path) -> float:
 
 
 def _quietly(
-    writer: Callable[..., tuple[bytes, Answers]], module: nn.Module, example: Tensor, record: dict[str, Any]
-) -> tuple[bytes, Answers]:
+    writer: Callable[..., tuple[bytes, Graph]], module: nn.Module, example: Tensor, record: dict[str, Any]
+) -> tuple[bytes, Graph]:
     """What ``writer`` returns; what it says on the way is for its own authors."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
     levels = [logger.level for logger in loggers]
@@ -112,7 +113,7 @@ def _quietly(
             logger.setLevel(level)
 
 
-def _onnx(module: nn.Module, example: Tensor, record: dict[str, Any]) -> tuple[bytes, Answers]:
+def _onnx(module: nn.Module, example: Tensor, record: dict[str, Any]) -> tuple[bytes, Graph]:
     try:
         import onnx
         import onnxruntime
@@ -137,7 +138,7 @@ def _onnx(module: nn.Module, example: Tensor, record: dict[str, Any]) -> tuple[b
     return content, lambda images: torch.from_numpy(np.asarray(session.run(None, {"images": images.numpy()})[0]))
 
 
-def _torch_export(module: nn.Module, example: Tensor, record: dict[str, Any]) -> tuple[bytes, Answers]:
+def _torch_export(module: nn.Module, example: Tensor, record: dict[str, Any]) -> tuple[bytes, Graph]:
     program = torch.export.export(module, (example,), dynamic_shapes=({0: torch.export.Dim("batch", min=1)},))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "graph.pt2")
@@ -145,7 +146,7 @@ def _torch_export(module: nn.Module, example: Tensor, record: dict[str, Any]) ->
         return path.read_bytes(), torch.export.load(path).module()
 
 
-def _torchscript(module: nn.Module, example: Tensor, record: dict[str, Any]) -> tuple[bytes, Answers]:
+def _torchscript(module: nn.Module, example: Tensor, record: dict[str, Any]) -> tuple[bytes, Graph]:
     buffer = io.BytesIO()
     torch.jit.save(torch.jit.trace(module, example), buffer, _extra_files={"ssgan.json": json.dumps(record)})
     return buffer.getvalue(), torch.jit.load(io.BytesIO(buffer.getvalue()))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ssgan.errors import SsganError
 from ssgan.inference.classifier import Answers, Ensemble, Predictor, averaged
-from ssgan.pixels import as_tensor
+from ssgan.pixels import as_tensor, in_parts
 
 MOVES = (0, -1, 1)
 """Pixels, along both axes, of views of a classifier that was trained on moved images; airbench94's (Jordan 2024)."""
@@ -47,8 +47,14 @@ class AveragedViews(Predictor):
 
     def each(self, images: Tensor | np.ndarray[Any, Any]) -> list[Answers]:
         """What the predictor says of each view, that of the image as it is first."""
-        whole = self.checked(as_tensor(images))
-        return [self.predictor.answers(moved(whole, move, flip)) for move in self.moves for flip in self.flips]
+        parts = in_parts(self.checked(as_tensor(images)))  # a view of all of them would be a copy
+        return [
+            Answers(
+                *map(torch.cat, zip(*(self.predictor.answers(moved(part, move, flip)) for part in parts), strict=True))
+            )
+            for move in self.moves
+            for flip in self.flips
+        ]
 
     def outlier_threshold(self, share: float = 0.01) -> float:
         return self.predictor.outlier_threshold(share)

@@ -73,10 +73,6 @@ class Section:
         return "split seed {}, seed {}".format(*self.group.runs[0].seeds)
 
     @property
-    def has_classes(self) -> bool:
-        return any((run.folder / "classifier.safetensors").exists() for run in self.group.runs)
-
-    @property
     def health(self) -> str | None:
         """The generator's at the end of training, mean over the runs that measured it."""
         measured = [run.metrics["health"] for run in self.group.runs if isinstance(run.metrics.get("health"), dict)]
@@ -128,7 +124,7 @@ class Report:
 
     @property
     def rows(self) -> list[list[str]]:
-        return [row(section.group, section.has_classes) for section in self.sections]
+        return [row(section.group) for section in self.sections]
 
     @property
     def compared(self) -> list[list[str]]:
@@ -147,7 +143,7 @@ def plural(n: int, one: str, many: str | None = None) -> str:
     return f"{n} {one if n == 1 else many or one + 's'}"
 
 
-def row(group: Results, has_classes: bool = True) -> list[str]:
+def row(group: Results) -> list[str]:
     """The cells under `COLUMNS`."""
     error, supervised = group.summary("test_error"), group.summary("supervised_error")
     ece, seconds = group.summary("ece"), group.summary("seconds")
@@ -155,7 +151,7 @@ def row(group: Results, has_classes: bool = True) -> list[str]:
     return [
         group.condition,
         group.recipe,
-        percent(error, group.collapsed()) if error else "no test images" if has_classes else "no classes",
+        percent(error, group.collapsed()) if error else "no test images" if group.has_classes else "no classes",
         percent(supervised) if supervised else "not run",
         gain.text(2, gain.standard_error, scale=100) if gain else "-",
         *(percent(found) if (found := group.summary(f"{name}_error")) else "-" for name in LEARNERS),
@@ -168,18 +164,23 @@ def row(group: Results, has_classes: bool = True) -> list[str]:
 def compare(groups: Sequence[Results]) -> list[list[str]]:
     """The cells under `COMPARED`: the recipes of each condition that has several, the best one first.
 
-    The difference from it is that of the same splits, ± the standard error of its mean.
+    They are ranked on the splits that all of them ran, if there are any. The difference is that of the same splits, ± the standard
+    error of its mean.
     """
     rows = []
-    for condition in dict.fromkeys(group.condition for group in groups):
+    for key in dict.fromkeys((group.condition, group.budget) for group in groups):
         tested = [
-            (error.mean, group)
+            (group, errors)
             for group in groups
-            if group.condition == condition and (error := group.summary("test_error"))
+            if (group.condition, group.budget) == key and (errors := group.by_split())
         ]
         if len(tested) < 2:
             continue
-        ranked = [group for _, group in sorted(tested, key=lambda one: one[0])]
+        shared = set.intersection(*(set(errors) for _, errors in tested))
+        ranked = [
+            group
+            for group, errors in sorted(tested, key=lambda one: fmean(one[1][split] for split in shared or one[1]))
+        ]
         best = ranked[0]
         for group in ranked:
             gap = best.below(group) if group is not best else None

@@ -19,16 +19,18 @@ from ssgan.training.run_dir import as_json
 def pair(runs: Sequence[Run]) -> list[Run]:
     """``runs`` with the error of the supervised run of their split, and the command of that.
 
-    It is the run of the same condition and seeds named ``<name>_supervised``, which then is no run of its own any more, or
-    else ``supervised`` if it has the same network; None where there is none.
+    It is the run of the same condition, seeds and labeled images named ``<name>_supervised``, which then is no run of its own any
+    more, or else ``supervised`` if it has the same network; None where there is none.
     """
     named = {(run.metrics["condition"], run.metrics["name"], run.seeds): run for run in runs}
     beside: dict[Path, Run] = {}
     for (condition, name, seeds), run in named.items():
         own, shared = named.get((condition, f"{name}_supervised", seeds)), named.get((condition, "supervised", seeds))
-        if own is not None:
+        if own is not None and labeled_in(own) == labeled_in(run):
             beside[run.folder] = own
-        elif shared is not None and shared is not run and classifier_of(shared) == classifier_of(run):
+        elif shared is None or shared is run or labeled_in(shared) != labeled_in(run):
+            continue
+        elif classifier_of(shared) == classifier_of(run):
             beside[run.folder] = shared
     belong = {run.folder for run in beside.values() if run.metrics["name"] != "supervised"}
     paired = []
@@ -42,6 +44,14 @@ def pair(runs: Sequence[Run]) -> list[Run]:
         }
         paired.append(replace(run, metrics={**run.metrics, **added}))
     return paired
+
+
+def labeled_in(run: Run) -> tuple[int, ...] | None:
+    """The labeled images of a run, whatever gave it their labels; None if its split.json cannot be read."""
+    try:
+        return run.split().labeled
+    except SsganError:
+        return None
 
 
 def classifier_of(run: Run) -> object:

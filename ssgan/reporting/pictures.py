@@ -57,7 +57,7 @@ def add_samples(section: Section, folder: Path) -> None:
         return
     try:
         content = small_png(grids[-1])
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         section.missing.append(f"No generated images: {grids[-1]} cannot be read ({error}).")
         return
     path = folder / f"{section.slug}-samples.png"

@@ -61,18 +61,27 @@ class Results:
 
     @property
     def budget(self) -> int | None:
-        """The number of labels; None for ``all``."""
-        labels = self.condition.rpartition("@")[2]
-        return int(labels) if labels.isdecimal() else None
+        """The number of labels, those of a ``labels_file`` included; None for ``all``, and where runs have different ones."""
+        named = self.condition.rpartition("@")[2]
+        if not named.isdecimal():
+            return None
+        counts = {entry["labels"] for entry in self.entries if entry.get("labels") is not None} or {int(named)}
+        return counts.pop() if len(counts) == 1 else None
+
+    @property
+    def has_classes(self) -> bool:
+        """A run of it made a classifier."""
+        return any(entry.get("has_classes", True) for entry in self.entries)
 
     def summary(self, key: str) -> Summary | None:
         """Of the runs in which ``key`` is there and not null."""
         return summarize([entry[key] for entry in self.entries if entry.get(key) is not None])
 
     def gain(self) -> Summary | None:
-        """Supervised-only error minus test error, run by run: the two share a split, and its luck cancels."""
-        pairs = [(entry.get("supervised_error"), entry["test_error"]) for entry in self.entries]
-        return summarize([without - error for without, error in pairs if without is not None and error is not None])
+        """Supervised-only error minus test error, split by split, means over the seeds of each: the luck of a split cancels."""
+        pairs = [(entry["split_seed"], entry.get("supervised_error"), entry["test_error"]) for entry in self.entries]
+        known = [(split, without - error) for split, without, error in pairs if None not in (without, error)]
+        return summarize(list(means(known).values()))
 
     def below(self, other: "Results") -> Summary | None:
         """Test error of ``other`` minus one's own, split by split, means over the seeds of each; of the splits that both have."""
@@ -81,17 +90,22 @@ class Results:
 
     def by_split(self) -> dict[int, float]:
         """Mean test error of the runs on each split."""
-        splits: dict[int, list[float]] = {}
-        for entry in self.entries:
-            if entry["test_error"] is not None:
-                splits.setdefault(entry["split_seed"], []).append(entry["test_error"])
-        return {split: mean(errors) for split, errors in splits.items()}
+        errors = [(entry["split_seed"], entry["test_error"]) for entry in self.entries]
+        return means([(split, error) for split, error in errors if error is not None])
 
     def collapsed(self) -> int:
         return sum(entry.get("status") == "collapsed" for entry in self.entries)
 
     def published(self) -> str | None:
         return PUBLISHED.get(self.dataset, {}).get(self.budget or 0)
+
+
+def means(values: Sequence[tuple[int, float]]) -> dict[int, float]:
+    """The mean value of each split."""
+    splits: dict[int, list[float]] = {}
+    for split, value in values:
+        splits.setdefault(split, []).append(value)
+    return {split: mean(found) for split, found in splits.items()}
 
 
 @dataclass(frozen=True)
@@ -103,6 +117,10 @@ class Group(Results):
     def warnings(self) -> list[str]:
         """What a reader of the mean should know of the runs in it."""
         said = []
+        counts = sorted({entry["labels"] for entry in self.entries if entry.get("labels") is not None})
+        named = self.condition.rpartition("@")[2]
+        if counts and named.isdecimal() and counts != [int(named)]:
+            said.append(f"With labels_file= these runs have {', '.join(map(str, counts))} labels.")
         seeds, splits = {run.seeds for run in self.runs}, {run.seeds[0] for run in self.runs}
         if len(seeds) < len(self.runs):
             said.append("Some runs have the same split seed and the same seed: the same run may be in here twice.")
@@ -135,7 +153,14 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     members: dict[tuple[str, str], list[Run]] = {}
     for run in sorted(runs, key=lambda run: (run.seeds, run.folder)):
         members.setdefault((run.metrics["condition"], run.metrics["name"]), []).append(run)
-    return in_order(Group(*key, tuple(run.metrics for run in runs), tuple(runs)) for key, runs in members.items())
+    return in_order(Group(*key, tuple(map(entry_of, runs)), tuple(runs)) for key, runs in members.items())
+
+
+def entry_of(run: Run) -> dict[str, Any]:
+    """The run's metrics, how many labels it had, and whether it made a classifier."""
+    counts = run.metrics.get("labels_per_class")
+    labels = sum(counts.values()) if isinstance(counts, dict) else None
+    return {**run.metrics, "labels": labels, "has_classes": (run.folder / "classifier.safetensors").exists()}
 
 
 R = TypeVar("R", bound=Results)

@@ -12,6 +12,7 @@ from ssgan.training.run_dir import as_json
 KEYS = (
     "split_seed",
     "seed",
+    "labels",
     "test_error",
     "supervised_error",
     "label_spreading_error",
@@ -22,10 +23,13 @@ KEYS = (
     "epochs",
     "seconds",
     "threads",
+    "has_classes",
     "command",
     "supervised_command",
 )
 """What is kept of a run; errors are fractions."""
+WORDS = "status", "command", "supervised_command"
+"""Those that are no numbers."""
 
 FROM_BEFORE = (
     ("supervised_error", "supervised_command"),
@@ -41,19 +45,11 @@ def add_runs(folder: Path, group: Group) -> Path:
     Mean and sample standard deviation are over all of them, collapsed ones included. Raises `SsganError` for a file that holds
     something else.
     """
-    path = folder / f"{group.condition}_{group.recipe}.json".replace("/", "_")
-    entries: dict[tuple[int, int], dict[str, Any]] = {}
-    if path.exists():
-        there = read(path)
-        if (there["condition"], there["recipe"]) != (group.condition, group.recipe):
-            raise SsganError(
-                f"{path}: holds results of {there['condition']}, {there['recipe']}; those of {group.condition}, {group.recipe} would go "
-                f"to the same file. Give one of them another name="
-            )
-        entries = {(entry["split_seed"], entry["seed"]): entry for entry in there["runs"]}
-    for run in group.runs:
+    path = path_of(folder, group)
+    entries = {(entry["split_seed"], entry["seed"]): entry for entry in kept(path, group)}
+    for run, metrics in zip(group.runs, group.entries, strict=True):
         made = (run.starts() or [{}])[-1]
-        known = {**run.metrics, "command": run.command, "threads": made.get("threads")}
+        known = {**metrics, "command": run.command, "threads": made.get("threads")}
         entry, before = {key: known.get(key) for key in KEYS}, entries.get(run.seeds, {})
         for keys in FROM_BEFORE:
             if entry[keys[0]] is None:
@@ -75,6 +71,23 @@ def add_runs(folder: Path, group: Group) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(path, as_json(content))
     return path
+
+
+def path_of(folder: Path, group: Group) -> Path:
+    return folder / f"{group.condition}_{group.recipe}.json".replace("/", "_")
+
+
+def kept(path: Path, group: Group) -> list[dict[str, Any]]:
+    """The runs that the file of ``group`` holds; raises `SsganError` if it holds something else."""
+    if not path.exists():
+        return []
+    there = read(path)
+    if (there["condition"], there["recipe"]) != (group.condition, group.recipe):
+        raise SsganError(
+            f"{path}: holds results of {there['condition']}, {there['recipe']}; those of {group.condition}, {group.recipe} would go "
+            f"to the same file. Give one of them another name="
+        )
+    return list(there["runs"])
 
 
 def summary(results: Results, key: str) -> dict[str, float | None] | None:
@@ -101,6 +114,11 @@ def read(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not all(entry.keys() >= {"split_seed", "seed", "test_error"} for entry in content["runs"]):
             raise ValueError("a run without seeds or error")
+        for key in KEYS:
+            if key not in WORDS and any(
+                not isinstance(entry.get(key), int | float | None) for entry in content["runs"]
+            ):
+                raise ValueError(f"a run with words for {key}")
         if not {"condition", "recipe"} <= content.keys():
             raise ValueError("without condition or recipe")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

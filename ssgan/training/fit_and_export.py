@@ -68,7 +68,7 @@ def export(
     record = {
         "dataset": images.name,
         "method": config.method.name,
-        "labels": config.labels,
+        "labels": len(data.split.labeled),
         "split_seed": config.split_seed,
         "seed": config.seed,
         "split_digest": data.split.digest,

@@ -126,12 +126,12 @@ def of_trust(header: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]
             else f"{calibration['images']} validation images"
         )
         said.append(
-            f"Probabilities are divided by a temperature of {header['temperature']}, fitted on {fitted_on}; "
+            f"Logits are divided by a temperature of {header['temperature']}, fitted on {fitted_on}; "
             f"without it: {calibration['ece_before']:.3f} and {calibration['nll_before']:.3f}."
         )
     elif header["temperature"] != 1:
         said.append(
-            f"Probabilities are divided by a temperature of {header['temperature']}, fitted on images that it did not learn from; what "
+            f"Logits are divided by a temperature of {header['temperature']}, fitted on images that it did not learn from; what "
             f"that changes was not measured, without test images."
         )
     else:

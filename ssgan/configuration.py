@@ -95,7 +95,7 @@ def compose(overrides: Iterable[str]) -> tuple[DictConfig, dict[str, str]]:
             with open_dict(config):
                 del config.hydra
             return config, choices
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:  # a group that is null
         GlobalHydra.instance().clear()
         raise SsganError(format_hydra_error(error, "config", overrides)) from error
     finally:

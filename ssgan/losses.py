@@ -123,6 +123,10 @@ def kl_divergence(logits: Tensor, other: Tensor) -> Tensor:
     return F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
 
 
+VISIBLE = 1024
+"""What a divergence is multiplied by before its gradient's direction is asked for: small ones would be none."""
+
+
 def virtual_adversarial(
     network: Callable[[Tensor], Tensor], images: Tensor, logits: Tensor, start: Tensor, radius: float, step: float
 ) -> Tensor:
@@ -135,7 +139,11 @@ def virtual_adversarial(
     logits = logits.detach()
     direction = step * _unit_norm(start)
     direction.requires_grad_()
-    [gradient] = torch.autograd.grad(kl_divergence(logits, network(images + direction)), direction)
+    divergence = kl_divergence(logits, network(images + direction))
+    scale = (
+        len(images) * VISIBLE
+    )  # only the direction counts, and of sure images a mean over a batch has too small a gradient
+    [gradient] = torch.autograd.grad(scale * divergence, direction)
     return kl_divergence(logits, network(images + radius * _unit_norm(gradient)))
 
 

@@ -25,6 +25,8 @@ from ssgan.evaluation.classification import ood_share_lower_bound
 from ssgan.inference.classifier import Classifier, Ensemble
 from ssgan.inference.classifier_file import save_classifier
 from ssgan.nets import MLPClassifier
+from ssgan.training.build import fit_to_pool
+from ssgan.training.launch import resolve_batch_sizes
 from ssgan.training.run_dir import RunFolder
 from ssgan.training.split import folds_beside, require_enough
 
@@ -323,6 +325,11 @@ def test_batches_are_no_larger_than_a_small_pool(ssgan: Command, tmp_path: Path)
     outcome = ssgan("fit", *data, "validation=10", "baseline=true", f"runs_dir={tmp_path / 'runs'}")
     assert outcome.code == 0, outcome.err
     assert "method.batch_size=100: the unlabeled pool has 20 images; trains with 20" in outcome.err
+    config = compose(["method.batch_size=500", "method.labeled_batch_size=null"])[0]
+    resolve_batch_sizes(config)
+    [told] = fit_to_pool(config, SimpleNamespace(train_images=range(30)), SimpleNamespace(validation=range(10)))
+    assert told.endswith("the unlabeled pool has 20 images; trains with 20 of either kind")
+    assert config.method.labeled_batch_size == config.method.batch_size == 20
 
 
 def test_processes_share_what_is_left_out() -> None:

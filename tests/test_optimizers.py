@@ -1,15 +1,19 @@
 """Muon, and the choice of an optimizer by its name."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import Outcome, tiny
+from omegaconf import OmegaConf
 from test_configs import compose
 from torch import nn
 
 from ssgan.methods.optimizers import OPTIMIZERS, Muon, make_optimizer, orthogonal
+from ssgan.methods.schedule import make_schedule
+from ssgan.training.build import check
 
 
 @pytest.mark.parametrize("shape", [(8, 20), (20, 8), (6, 6)])
@@ -104,6 +108,13 @@ def test_choices_replace_an_experiments(chosen: str) -> None:
 def test_a_run_with_muon(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:
     outcome = ssgan("fit", *tiny("fixmatch"), "optimizer=muon", f"runs_dir={tmp_path}")
     assert outcome.code == 0, outcome.err
+
+
+def test_another_schedule_replaces_the_arguments_of_the_first() -> None:
+    config = compose("method.schedule._target_=ssgan.methods.schedule.cosine", "method.schedule.constant_fraction=null")
+    check(config)
+    settings = OmegaConf.to_container(config.method.schedule)
+    assert make_schedule(settings)(1.0) == pytest.approx(math.cos(7 / 16 * math.pi))
 
 
 @pytest.mark.parametrize(

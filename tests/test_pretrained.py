@@ -174,12 +174,15 @@ def test_embed_train_and_predict_pictures(ssgan: Command, weights: Path, pets: P
 
 
 @pytest.mark.slow
-def test_fine_tuning(ssgan: Command, weights: Path, pets: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("size", "precision"), [(32, "32-true"), (48, "bf16-mixed")])
+def test_fine_tuning(ssgan: Command, weights: Path, pets: Path, tmp_path: Path, size: int, precision: str) -> None:
+    """Kills pixels in half precision, which a CPU does not resize."""
     net = [
         "net/classifier=pretrained",
         f"net.classifier.name={NAME}",
-        "net.classifier.size=32",
+        f"net.classifier.size={size}",
         f"net.classifier.weights={weights}",
+        f"method.precision={precision}",
     ]
     few = [
         "method.batch_size=6",
@@ -193,7 +196,7 @@ def test_fine_tuning(ssgan: Command, weights: Path, pets: Path, tmp_path: Path) 
     assert outcome.code == 0, outcome.err
     (file,) = tmp_path.rglob("classifier.safetensors")
     classifier = load_classifier(file)
-    start = Backbone(NAME, 32)
+    start = Backbone(NAME, size)
     start.load(str(weights))
     body = classifier.network.backbone.body.state_dict()
     for key, value in start.body.named_parameters():

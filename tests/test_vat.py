@@ -35,6 +35,21 @@ def test_loss_equals_the_formula() -> None:
     assert network[1].weight.grad is not None
 
 
+def test_a_sure_image_is_moved_as_far() -> None:
+    """Kills a gradient of a batch's mean that is too small to be brought to a norm."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    images = torch.rand(100, 1, 3, 4)
+    with torch.no_grad():
+        network[1].weight.copy_(nn.functional.normalize(network[1].weight, dim=1))
+        network[1].bias[0] = 18.0
+    seen = []
+    network.register_forward_hook(lambda network, inputs, output: seen.append(inputs[0].detach()))
+    losses.virtual_adversarial(network, images, network(images), torch.randn_like(images), 0.8, 1e-2)
+    lengths = (seen[-1] - images).flatten(1).norm(dim=1)
+    torch.testing.assert_close(lengths, torch.full((100,), 0.8), rtol=0.01, atol=0)
+
+
 @pytest.mark.parametrize("radius", [0.05, 0.1])
 def test_the_change_has_its_radius(digits: ImageData, radius: float) -> None:
     """Root mean square, in units of the pixel range; batch norms and the like are not needed for it."""

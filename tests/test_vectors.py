@@ -116,6 +116,22 @@ def test_vectors_of_different_backbones_make_no_ensemble(tmp_path: Path) -> None
         load_classifier([tmp_path / "resnet18", tmp_path / "resnet34"])
 
 
+@pytest.mark.parametrize(
+    ("dataset", "generator", "makes"), [("vectors", "mnist", "images"), ("digits", "vectors", "vectors")]
+)
+def test_generators_make_what_there_is(
+    ssgan: Callable[..., Outcome], tmp_path: Path, dataset: str, generator: str, makes: str
+) -> None:
+    """Kills vectors that a generator of pixels has no way to look like."""
+    x, y = blobs(200, 0)
+    np.savez(tmp_path / "d.npz", x_train=x, y_train=y)
+    data = [f"dataset={dataset}", *([f"dataset.path={tmp_path / 'd.npz'}"] if dataset == "vectors" else [])]
+    outcome = ssgan("fit", "method=improved_gan", *data, f"net/generator={generator}", f"runs_dir={tmp_path / 'runs'}")
+    assert outcome.code == 1
+    assert f"makes {makes}, and dataset=" in outcome.err
+    assert not list(tmp_path.rglob("metrics.csv"))
+
+
 def test_generated_vectors_have_the_scale_of_real_ones() -> None:
     """`start_from_mean=false` leaves the bias of the output as it is, and not the units of the vectors."""
     x = (5 + 0.01 * torch.randn(200, 6)).numpy()

@@ -22,7 +22,7 @@ Batch = dict[str, Tensor]
 
 
 class SemiSupervisedData(pl.LightningDataModule):
-    """Batches of every view of a method, by one index_select per step and one gather per strength of augmentation.
+    """Batches of every view of a method, by one index_select and one gather per step and strength of augmentation.
 
     data: all images
     split: which training images are labeled, and which are for validation
@@ -117,12 +117,12 @@ class SemiSupervisedData(pl.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Batch | tuple[Tensor, Tensor], dataloader_idx: int):  # type: ignore[no-untyped-def]
         if isinstance(batch, dict):
-            return {name: value if name == "targets" else self._scale(value) for name, value in batch.items()}
+            return {
+                name: value if name == "targets" else scale_pixels(value, self.pixel_range, self.dtype)
+                for name, value in batch.items()
+            }
         images, targets = batch
-        return self._scale(images), targets
-
-    def _scale(self, images: Tensor) -> Tensor:
-        return scale_pixels(images, self.pixel_range, self.dtype)
+        return scale_pixels(images, self.pixel_range), targets
 
     def initialization_images(self, count: int) -> Tensor:
         """Up to ``count`` images of the pool, in the network's pixel range, for data-dependent initialization."""

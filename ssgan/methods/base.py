@@ -59,8 +59,6 @@ class Method(Lifecycle):
     players: ClassVar[str] = "classifier"
     """What is trained, gan or classifier; selects the preset of the data set."""
     uses_labels: ClassVar[bool] = True
-    uses_teacher: ClassVar[bool] = False
-    """It is taught by its EMA classifier, whatever terms are on."""
     neighbors: NeighborMemory
 
     def __init__(self, classifier: ImageClassifier, config: MethodConfig | None = None, seed: int = 0):

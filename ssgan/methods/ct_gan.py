@@ -26,7 +26,7 @@ class Config(improved_gan.Config):
 
 
 class CTGAN(ImprovedGAN):
-    """`ImprovedGAN` + ct_weight mean max(0, d - margin) over unlabeled images, with
+    """`ImprovedGAN` + ct_weight mean max(0, d - margin) over the unlabeled images that generated ones are set against, with
     d = MSE(p, p') + ct_feature_weight MSE(f, f') of two passes of the same images (eq. 4 and 5).
 
     Raises `SsganError` for a classifier without noise or dropout.

@@ -1,6 +1,6 @@
 """What Lightning calls around a method's steps: set-up from data, seeds of every step, checkpoints, validation."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -28,7 +28,6 @@ class Lifecycle(pl.LightningModule):
     classifier: ImageClassifier
     config: MethodConfig
     seed: int
-    uses_teacher: ClassVar[bool]
     ema_classifier: Any
     needs_initialization: bool
     calibration_images: Tensor | None
@@ -115,7 +114,7 @@ class Lifecycle(pl.LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         epoch = self.trainer.current_epoch
         self.step_number = epoch * int(self.trainer.num_training_batches) + batch_idx
-        if self.pool is not None:
+        if self.pool is not None and self.device.type == "cpu":
             self.pool.refill("pool", self.seed, self.global_rank, epoch)
         self.seed_noise()
         self.latent_rng.manual_seed(derive_seed("latent", self.seed, self.step_number))

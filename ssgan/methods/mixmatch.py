@@ -41,7 +41,6 @@ class MixMatch(Method):
     config: Any
     views: ClassVar[Views] = {"labeled": LABELED, "unlabeled": UNLABELED, "strong": STRONG}
     student: ClassVar[tuple[str, ...]] = ()
-    uses_teacher: ClassVar[bool] = True
 
     @property
     def uses_running_means(self) -> bool:

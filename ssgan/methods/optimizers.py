@@ -84,7 +84,8 @@ class Muon(Optimizer):
                 if group["orthogonal"]:
                     matrix = change.flatten(1)
                     scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
-                    change = orthogonal(matrix, group["steps"]).mul_(scale).view(p.shape)
+                    with torch.autocast(p.device.type, enabled=False):
+                        change = orthogonal(matrix, group["steps"]).mul_(scale).view(p.shape)
                 p.mul_(1 - group["lr"] * group["weight_decay"]).sub_(change, alpha=group["lr"])
         return loss
 

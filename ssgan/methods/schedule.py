@@ -17,9 +17,16 @@ def cosine(progress: float, cycles: float = 7 / 16) -> float:
     return max(0.0, math.cos(math.pi * cycles * progress))
 
 
+def make_schedule(settings: dict[str, Any]) -> Callable[[float], float]:
+    """``_target_`` of ``settings`` with its other arguments, those that are null left at its own defaults."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    schedule: Callable[[float], float] = instantiate({**given, "_partial_": True})
+    return schedule
+
+
 def lr_factor(
     settings: dict[str, Any], progress: Callable[[int], float], warmth: Callable[[int], float]
 ) -> Callable[[int], float]:
     """The factor of the learning rate in a step: ``_target_`` of ``settings`` on ``progress(step)``, ``warmth(step)`` at most."""
-    schedule: Callable[[float], float] = instantiate({**settings, "_partial_": True})
+    schedule = make_schedule(settings)
     return lambda step: min(warmth(step), schedule(min(1.0, progress(step))))

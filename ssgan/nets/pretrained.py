@@ -62,7 +62,7 @@ class Backbone(nn.Module):
         return sha.hexdigest()[:16]
 
     def forward(self, images: Tensor) -> Tensor:
-        images = images.expand(-1, 3, -1, -1)
+        images = images.float().expand(-1, 3, -1, -1)  # in half precision a CPU resizes nothing
         if images.shape[2:] != (self.size, self.size):
             images = F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True).clamp(0, 1)
         images = channels_last((images - self.mean) / self.sd)

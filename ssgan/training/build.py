@@ -19,6 +19,7 @@ from ssgan.errors import SsganError, first_line
 from ssgan.fields import check_ranges
 from ssgan.methods.base import Method
 from ssgan.methods.optimizers import make_optimizer
+from ssgan.methods.schedule import make_schedule
 from ssgan.seeds import derive_seed
 from ssgan.training.launch import check_processes
 from ssgan.training.start import trained
@@ -93,9 +94,9 @@ def _check_optimizer(key: str, settings: DictConfig) -> None:
 
 
 def _check_schedule(key: str, settings: DictConfig) -> None:
-    given = OmegaConf.to_container(settings, resolve=True)
+    given: Any = OmegaConf.to_container(settings, resolve=True)
     try:
-        factors = [instantiate(given, progress=progress) for progress in (0.0, 0.5, 1.0)]
+        factors = [make_schedule(given)(progress) for progress in (0.0, 0.5, 1.0)]
     except (ValueError, TypeError, HydraException) as error:
         raise SsganError(f"{key}: {reason(error)}; given were {listed(given)}") from error
     if not all(isinstance(factor, int | float) and factor >= 0 for factor in factors):
@@ -120,7 +121,11 @@ def fit_to_pool(config: DictConfig, data: ImageData, split: Split) -> list[str]:
     if given <= most or most < 2:
         return []
     config.method.batch_size = most
-    return [f"method.batch_size={given}: the unlabeled pool has {most} images; trains with {most}"]
+    told = f"method.batch_size={given}: the unlabeled pool has {most} images; trains with {most}"
+    if config.method.labeled_batch_size == given:  # as many labeled ones, which null stands for
+        config.method.labeled_batch_size = most
+        told += " of either kind"
+    return [told]
 
 
 def build(config: DictConfig, data: ImageData, split: Split) -> Built:
@@ -139,6 +144,12 @@ def build(config: DictConfig, data: ImageData, split: Split) -> Built:
         )
     if "generator_optimizer" in method:
         networks["generator"] = instantiate(config.net.generator, data.image_shape)
+        makes = "vectors" if networks["generator"].pixel_range is None else "images"
+        if (makes == "vectors") != data.of_vectors:
+            raise SsganError(
+                f"net.generator._target_={config.net.generator._target_}: makes {makes}, and dataset={data.name} holds "
+                f"{'vectors' if data.of_vectors else 'images'}; use net/generator=vectors for vectors, and another one for images"
+            )
     settings: Any = OmegaConf.to_object(method)
     module = kind(**networks, config=settings, seed=config.seed)
     weak, strong = None, None

@@ -22,7 +22,7 @@ def calibrate(folder: RunFolder, folds: Sequence[RunFolder], images: ImageData) 
     """Give the classifier of a finished run the temperature that fits its ``folds``; returns its new metrics.
 
     A fold is the run without a part of the labels, which it is asked for: all folds together are asked for every label.
-    The test images are not classified anew: their probabilities are scaled as the file will scale them.
+    Its error on the test images stays; their probabilities are scaled as the file will scale them.
     """
     metrics = folder.finished()
     assert metrics is not None

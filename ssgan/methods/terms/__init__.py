@@ -27,7 +27,6 @@ PROBE = 0.02
 class Consistency(Term):
     """Mean teacher (Tarvainen and Valpola 2017): agree with the EMA classifier on another weak view; `losses.consistency`."""
 
-    uses_teacher: ClassVar[bool] = True
     views: ClassVar[Views] = {"unlabeled": UNLABELED, "second_view": SECOND_VIEW}
     student: ClassVar[tuple[str, ...]] = ("unlabeled",)
 
@@ -39,7 +38,6 @@ class Consistency(Term):
 class StrongConsistency(Term):
     """`Consistency` of a strong view with the EMA classifier on the weak view of the same image, FixMatch's pair of views."""
 
-    uses_teacher: ClassVar[bool] = True
     views: ClassVar[Views] = {"unlabeled": UNLABELED, "strong": STRONG}
     student: ClassVar[tuple[str, ...]] = ("strong",)
 

@@ -50,7 +50,6 @@ class PseudoLabel(Term):
         at_least=NEIGHBORS,
     )
 
-    uses_teacher: ClassVar[bool] = True
     views: ClassVar[Views] = {"unlabeled": UNLABELED, "strong": STRONG}
     student: ClassVar[tuple[str, ...]] = ("strong",)
 
@@ -63,6 +62,11 @@ class PseudoLabel(Term):
             raise SsganError(
                 f"method.terms.pseudo_label.adaptive=true: between least_threshold={self.least_threshold:g} and "
                 f"threshold={self.threshold:g} there is no room; use method.terms.pseudo_label.threshold=0.95"
+            )
+        if self.least_threshold and not self.adaptive:
+            raise SsganError(
+                f"method.terms.pseudo_label.least_threshold={self.least_threshold:g}: is of adaptive thresholds; use "
+                f"method.terms.pseudo_label.adaptive=true, or 0"
             )
         if self.ood_quantile and method.config.strong_labels:
             raise SsganError(

@@ -27,7 +27,6 @@ class Term:
     views: ClassVar[Views] = {}
     student: ClassVar[tuple[str, ...]] = ()
     """Views whose features and logits of the classifier in training it needs."""
-    uses_teacher: ClassVar[bool] = False
 
     @property
     def uses_running_means(self) -> bool:

@@ -72,7 +72,7 @@ class MinibatchDiscrimination(nn.Module):
         if len(features) < self.others:
             raise SsganError(
                 f"minibatch discrimination evaluates against {self.others} images, but has {len(features)}; "
-                f"raise method.initialization_images"
+                f"raise method.initialization_images, or use net.classifier.minibatch_kernels=0 for a pool of so few"
             )
         self.others_seen.copy_(self.project(features[: self.others]))
 

@@ -11,6 +11,7 @@ from ssgan.schema import DatasetConfig
 NO_METHOD = ({"optional players": "none"}, {"optional method": "none"})
 """A data set may choose the method of ``fit``. Other commands have none to choose: what is optional and not there is left out."""
 
+DEVICE = "cpu, cuda, cuda:1, mps or xpu; auto: the first CUDA device, or else the CPU"
 VIEWS = "test-time augmentation: average over shifted and flipped copies, where training used these"
 
 
@@ -36,6 +37,7 @@ class EvaluateConfig(DataCommandConfig):
     defaults: list[Any] = field(default_factory=lambda: ["_self_", *NO_METHOD, {"dataset": MISSING}, "quiet"])
     classifier: str = key(MISSING, "a classifier file, or a pattern with * that matches several: their mean")
     views: bool = key(False, VIEWS)
+    device: str = key("auto", DEVICE)
     dataset: DatasetConfig = MISSING
 
 
@@ -60,6 +62,7 @@ class EmbedConfig(DataCommandConfig):
     size: int = key(112, "pixels that images are resized to, both ways")
     weights: str | None = key(None, "the file of the backbone's weights; null: a package's, or downloaded ones")
     settings: list[str] = key([], 'keys of the data set: ["dataset.label_column=class"]')
+    device: str = key("auto", DEVICE)
 
 
 @dataclass
@@ -74,6 +77,7 @@ class PredictConfig(CommandConfig):
         0.01, "share of the training pool to call outliers, by log Z; 0: column left empty", at_least=0, at_most=0.5
     )
     views: bool = key(False, VIEWS)
+    device: str = key("auto", DEVICE)
 
 
 @dataclass

@@ -16,6 +16,7 @@ from ssgan.data.progress import tracked
 from ssgan.errors import SsganError
 from ssgan.fields import quoted
 from ssgan.files import require_writable, write_atomically
+from ssgan.inference.devices import find_device
 from ssgan.inference.embedding import Embedder
 
 CHUNK = 500
@@ -33,7 +34,10 @@ def embed(config: DictConfig) -> int:
             f"settings={shaped[0]}: pictures are embedded in color, with size={config.size} pixels a side, and so those to predict "
             f"are; leave it out, or change size="
         )
-    embedder = Embedder(config.backbone, config.size, config.weights)  # its mistakes are told before anything is read
+    device = find_device(config.device)
+    embedder = Embedder(config.backbone, config.size, config.weights).to(
+        device
+    )  # its mistakes are told before anything is read
     own = [f"data_dir={quoted(config.data_dir)}", f"download={str(config.download).lower()}", *config.settings]
     data = load(config.images, own, size=config.size)
     if data.of_vectors:

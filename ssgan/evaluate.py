@@ -9,10 +9,12 @@ from ssgan.data.registry import load_dataset, require_same_reading
 from ssgan.errors import SsganError
 from ssgan.evaluation.classification import evaluate
 from ssgan.inference.classifier_file import load_named
+from ssgan.inference.devices import find_device
 
 
 def evaluate_files(config: DictConfig) -> int:
-    classifier = load_named(config.classifier, config.views)
+    device = find_device(config.device)
+    classifier = load_named(config.classifier, config.views).to(device)
     data = load_dataset(config.dataset)
     if (classifier.image_shape, len(classifier.class_names)) != (data.image_shape, len(data.class_names)):
         raise SsganError(

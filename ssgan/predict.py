@@ -9,13 +9,15 @@ from ssgan.errors import print_error
 from ssgan.fields import check_ranges
 from ssgan.files import require_writable
 from ssgan.inference.classifier_file import load_named, named_files
+from ssgan.inference.devices import find_device
 from ssgan.inference.embedding import taking_images
 
 
 def predict(config: DictConfig) -> int:
     """Write the classifier's word on every picture; a broken one is named, skipped and counted (exit code 1)."""
     check_ranges(OmegaConf.to_object(config))
-    classifier = taking_images(load_named(config.classifier, config.views))
+    device = find_device(config.device)
+    classifier = taking_images(load_named(config.classifier, config.views)).to(device)
     paths = find_pictures(config.images)
     require_writable(config.output, *named_files(config.classifier), *paths)
     broken = predict_files(classifier, paths, config.output, config.min_probability, config.outliers)

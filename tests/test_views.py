@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,21 @@ def test_an_ensemble_has_the_views_of_all_its_members(classifier: MLPClassifier,
     averaged = AveragedViews(Ensemble(members))
     assert averaged.flips == (False,)
     torch.testing.assert_close(averaged.predict_proba(images), AveragedViews(members[1]).predict_proba(images))
+
+
+def test_all_networks_move_to_a_device(classifier: MLPClassifier) -> None:
+    members = [as_classifier(deepcopy(classifier)) for _ in range(2)]
+    averaged = AveragedViews(Ensemble(members))
+    assert averaged.to("meta") is averaged
+    assert {p.device.type for member in members for p in member.network.parameters()} == {"meta"}
+
+
+@pytest.mark.parametrize("device", ["cuda:9", "meta", "gpu"])
+def test_a_device_that_is_not_there(ssgan: Callable[..., Outcome], tmp_path: Path, device: str) -> None:
+    outcome = ssgan("evaluate", f"classifier={tmp_path}", "dataset=digits", f"device={device}")
+    assert outcome.code == 1
+    assert f"device={device}: not available" in outcome.err
+    assert "use auto or cpu" in outcome.err
 
 
 def test_classifiers_without_views(classifier: MLPClassifier) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -62,6 +62,10 @@ class Predictor:
 
     def answers(self, images: Tensor | np.ndarray[Any, Any]) -> Answers:
         """Both at once, of images as `predict_proba` takes them."""
+        raise NotImplementedError
+
+    def to(self, device: torch.device | str) -> Self:
+        """Itself, with its networks on ``device`` from now on; what it says comes back to the CPU."""
         raise NotImplementedError
 
     def outlier_threshold(self, share: float = 0.01) -> float:
@@ -135,6 +139,10 @@ class Classifier(Predictor):
         if self.image_shape != tuple(network.arguments["image_shape"]) or self.pixel_range != network.pixel_range:
             raise ValueError("image shape or pixel range differ from the network's")
 
+    def to(self, device: torch.device | str) -> Self:
+        self.network.to(device)
+        return self
+
     @torch.inference_mode()
     def answers(self, images: Tensor | np.ndarray[Any, Any]) -> Answers:
         device = next(self.network.parameters()).device
@@ -191,6 +199,11 @@ class Ensemble(Predictor):
         self.members, self.size, self.header = tuple(members), len(members), first.header
         self.class_names, self.image_shape, self.reading = first.class_names, first.image_shape, first.reading
         self.takes_vectors = first.takes_vectors
+
+    def to(self, device: torch.device | str) -> Self:
+        for member in self.members:
+            member.to(device)
+        return self
 
     def answers(self, images: Tensor | np.ndarray[Any, Any]) -> Answers:
         return averaged([member.answers(images) for member in self.members])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -64,8 +64,14 @@ class Embedder:
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
         """uint8 or float in [0, 1], (N, 1 or 3, H, W) -> float32 (N, F)."""
-        part = max(1, BATCH_PIXELS // self.embedding.size**2)
-        return torch.cat([self.backbone(scale_pixels(batch, (0.0, 1.0))) for batch in images.split(part)])
+        part, device = max(1, BATCH_PIXELS // self.embedding.size**2), next(self.backbone.parameters()).device
+        batches = (scale_pixels(batch.to(device), (0.0, 1.0)) for batch in images.split(part))
+        return torch.cat([self.backbone(batch).cpu() for batch in batches])
+
+    def to(self, device: torch.device | str) -> Self:
+        """Itself, with its backbone on ``device`` from now on."""
+        self.backbone.to(device)
+        return self
 
 
 class EmbeddedPredictor(Predictor):
@@ -76,6 +82,11 @@ class EmbeddedPredictor(Predictor):
         self.header, self.size, self.class_names = predictor.header, predictor.size, predictor.class_names
         self.image_shape = (3, embedder.embedding.size, embedder.embedding.size)
         self.reading = predictor.reading
+
+    def to(self, device: torch.device | str) -> Self:
+        self.predictor.to(device)
+        self.embedder.to(device)
+        return self
 
     def answers(self, images: Tensor | np.ndarray[Any, Any]) -> Answers:
         return self.predictor.answers(self.embedder(self.checked(as_tensor(images))))

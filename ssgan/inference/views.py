@@ -1,6 +1,6 @@
 """A classifier's word on several views of an image, averaged."""
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -41,6 +41,10 @@ class AveragedViews(Predictor):
             raise SsganError(
                 "views: the classifier was trained on images neither moved nor flipped; leave views=true, or rule=views, out"
             )
+
+    def to(self, device: torch.device | str) -> Self:
+        self.predictor.to(device)
+        return self
 
     def answers(self, images: Tensor | np.ndarray[Any, Any]) -> Answers:
         return averaged(self.each(images))

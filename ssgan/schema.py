@@ -70,7 +70,7 @@ class TableDatasetConfig(FolderDatasetConfig):
 
 @dataclass
 class CollapseWatchConfig:
-    window: int = key(300, "steps; half an epoch of MNIST", at_least=1)
+    window: int = key(300, "steps between two looks; a sign has to last as long", at_least=1)
     d_generated_below: float = key(
         0.05, "mean D of generated images in training; healthy runs: 0.1-0.5", at_least=0, at_most=1
     )

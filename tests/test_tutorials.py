@@ -4,13 +4,18 @@ import re
 import runpy
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Outcome, shorten_baseline
 from test_configs import compose
+
+from ssgan import methods
+from ssgan.data.image_data import ImageData
 
 TUTORIALS = Path(__file__).parents[1] / "docs" / "tutorials"
 SHORT = ("method.epochs=1", "trainer.limit_train_batches=4")
@@ -53,6 +58,20 @@ def test_tutorials(
                     for variable, value in variables.items():
                         line = line.replace(f"${variable}", value)  # noqa: PLW2901
                     listed = run(line, ssgan, variables)
+
+
+def test_add_a_method(digits: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tutorial's method is found by its file, and passes the tutorial's test."""
+    method, test = (content for language, content, _ in blocks("add_a_method") if language == "python")
+    (tmp_path / "pi_model.py").write_text(method)
+    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
+    try:
+        assert methods.find("pi_model").__name__ == "PiModel"
+        written: dict[str, Any] = {}
+        exec(test, written)
+        written["test_one_step_equals_the_formula_written_out"](digits)
+    finally:
+        sys.modules.pop("ssgan.methods.pi_model", None)
 
 
 def run(line: str, ssgan: Callable[..., Outcome], variables: dict[str, str]) -> str:

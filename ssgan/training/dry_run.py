@@ -59,7 +59,7 @@ def count_images(source: SemiSupervisedData) -> str:
     data, split = source.data, source.split
     text = f"{len(split.labeled)} labeled images"
     if len(set(split.per_class)) > 1:
-        text += f" ({', '.join(f'{n} {name}' for name, n in zip(data.class_names, split.per_class, strict=True))})"
+        text += f" ({', '.join(f'{name}: {n}' for name, n in zip(data.class_names, split.per_class, strict=True))})"
     again = f" ({source.passes} times in an epoch)" if source.passes > 1 else ""
     kinds = [
         f"{len(source.pool)} in the unlabeled pool{again}",

@@ -72,8 +72,15 @@ def test_a_classifier_divides_its_logits_and_not_log_z(classifier: MLPClassifier
         Classifier(classifier, HEADER | {"temperature": 0})
 
 
-def test_a_run_is_calibrated_by_its_validation_images(ssgan: Command, tmp_path: Path, digits: ImageData) -> None:
-    """Catches a temperature that is fitted and not used, and one that is fitted to images of training or test."""
+def test_a_run_is_calibrated_by_its_validation_images(
+    ssgan: Command, tmp_path: Path, digits: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Catches a temperature that is fitted and not used, one that is fitted to images of training or test, a validation error of other
+    weights or images, and scaled probabilities where plain ones are compared.
+    """
+    known: list[torch.Tensor] = []
+    bound = "ssgan.training.fit_and_export.ood_share_lower_bound"
+    monkeypatch.setattr(bound, lambda pool, of_test: known.append(of_test) or 0.0)
     assert ssgan("fit", *TINY, "validation=300", f"runs_dir={tmp_path}").code == 0
     (path,) = tmp_path.rglob("classifier.safetensors")
     metrics = json.loads((path.parent / "metrics.json").read_text())
@@ -83,7 +90,11 @@ def test_a_run_is_calibrated_by_its_validation_images(ssgan: Command, tmp_path: 
     expected = fit_temperature(logits.log_softmax(1), digits.train_targets[held_out])
     assert classifier.temperature == pytest.approx(expected, rel=1e-3)
     assert classifier.temperature != 1
+    wrong = (logits.argmax(1) != digits.train_targets[held_out]).double().mean().item()
+    *_, row = csv.DictReader((path.parent / "metrics.csv").read_text().splitlines())
+    assert float(row["val/error"]) == pytest.approx(wrong, abs=1e-6)
     before = classifier.network(digits.test_images / 255).log_softmax(1)
+    torch.testing.assert_close(known[0], before, atol=1e-3, rtol=1e-3)
     calibration = metrics["calibration"]
     assert (calibration["temperature"], calibration["images"]) == (classifier.temperature, 300)
     assert calibration["nll_before"] == pytest.approx(F.nll_loss(before, digits.test_targets).item(), abs=1e-4)
@@ -128,7 +139,7 @@ def test_ood_images_are_counted_by_the_median_of_what_is_known() -> None:
 
 @pytest.mark.slow
 def test_an_out_of_distribution_pool_is_told(
-    tmp_path: Path, digits: ImageData, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, digits: ImageData, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Digits 0 to 4 with labels, nine in ten of the unlabeled images 5 to 9; not so where all are 0 to 4, or nobody learns from them."""
     few = [(digits.train_targets == k).nonzero().flatten() for k in range(10)]
@@ -136,19 +147,20 @@ def test_an_out_of_distribution_pool_is_told(
     own, others = torch.cat([of_class[10:] for of_class in few[:5]]), torch.cat(few[5:])
     test = digits.test_targets < 5
 
-    def told(rest: torch.Tensor, method: str) -> bool:
+    def told(rest: torch.Tensor, method: str, epochs: int = 20) -> bool:
         order = torch.cat([labeled, rest])
         targets = digits.train_targets[order].clone()
         targets[len(labeled) :] = -1
         data = (digits.train_images[order], targets, digits.test_images[test], digits.test_targets[test])
-        settings = ["preset=digits_classifier", "validation=0", "method.epochs=20"]
+        settings = ["preset=digits_classifier", "validation=0", f"method.epochs={epochs}"]
         name = f"{method}_{len(rest)}"
         ssgan.train(data, method, "all", settings=settings, name=name, runs_dir=tmp_path)
         return "seem to be of none of the classes" in capsys.readouterr().err
 
     assert told(torch.cat([own[::10], others]), "fixmatch")
     assert not told(own, "fixmatch")
-    assert not told(torch.cat([own[::10], others]), "supervised")
+    monkeypatch.setattr("ssgan.training.run_method.OOD_SHARE_TOLD", -1.0)
+    assert not told(own, "supervised", epochs=1)
 
 
 @pytest.fixture
@@ -188,6 +200,15 @@ def test_predict_names_outliers(rows_of: Callable[..., tuple[list[dict[str, str]
     rows, outcome = rows_of(log_z_quantiles={})
     assert {row["outlier"] for row in rows} == {""}
     assert "outliers=0.01: the classifier's file does not know log Z" in outcome.err
+
+
+def test_pictures_are_predicted_in_parts(
+    rows_of: Callable[..., tuple[list[dict[str, str]], Outcome]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kills pictures of one part that are there again in the next."""
+    whole = [(row["path"], row["class"]) for row in rows_of()[0]]
+    monkeypatch.setattr("ssgan.data.file_predictions.BATCH_PIXELS", 3 * 64)
+    assert [(row["path"], row["class"]) for row in rows_of()[0]] == whole
 
 
 def test_predict_names_no_class_that_is_not_probable(
@@ -248,6 +269,7 @@ def test_a_run_is_calibrated_by_cross_validation(ssgan: Command, tmp_path: Path,
     assert metrics["nll"] == pytest.approx(
         F.nll_loss(classifier.predict_log_proba(digits.test_images), digits.test_targets).item(), abs=1e-6
     )
+    assert classifier.header["test"]["nll"] == metrics["nll"]
     assert (
         "fitted on 50 labeled images that other trainings were without (3: cross-validation)"
         in (folder / "classifier.md").read_text()
@@ -330,6 +352,13 @@ def test_batches_are_no_larger_than_a_small_pool(ssgan: Command, tmp_path: Path)
     [told] = fit_to_pool(config, SimpleNamespace(train_images=range(30)), SimpleNamespace(validation=range(10)))
     assert told.endswith("the unlabeled pool has 20 images; trains with 20 of either kind")
     assert config.method.labeled_batch_size == config.method.batch_size == 20
+
+
+def test_folds_have_their_part_of_the_time() -> None:
+    settings = ["method.epochs=10", "method.ramp_up_epochs=5", "max_time=1h", "calibration_folds=2"]
+    config, _ = compose([*TINY, *settings, "calibration_length=0.25"])
+    one, _ = folds_beside(config, SimpleNamespace(validation=(), per_class=(5, 5)))
+    assert (one.method.epochs, one.method.ramp_up_epochs, one.max_time, one.baseline) == (2, 2, "900.0s", False)
 
 
 def test_processes_share_what_is_left_out() -> None:

@@ -4,6 +4,7 @@ import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ssgan import SsganError, load_classifier
 from ssgan.inference.classifier_file import load_generator, named_files, save_classifier, to_spec
 from ssgan.nets import DCGANGenerator, MLPClassifier
 from ssgan.pixels import as_tensor
+from ssgan.training.callbacks import checkpoints
 from ssgan.training.callbacks.checkpoints import Checkpoints
 
 NAMES = [f"class {k}" for k in range(10)]
@@ -46,6 +48,15 @@ def test_round_trip(file: Path, classifier: MLPClassifier) -> None:
     assert loaded.class_names == tuple(NAMES)
     assert loaded.header["split_digest"] == "abc"
     assert not loaded.network.training
+
+
+def test_processes_that_start_from_different_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = [20.0, -10.0]
+    monkeypatch.setattr(checkpoints, "all_reduce_max", lambda name, minus, *_: [name, minus, *both])
+    first = Checkpoints(tmp_path / "a", tmp_path / "b", "0" * 64, None)
+    monkeypatch.setattr(first.stop, "listen", lambda: None)
+    with pytest.raises(SsganError, match=r"different checkpoints \(steps 10 and 20\)"):
+        first.on_train_start(SimpleNamespace(global_step=10), None)
 
 
 def test_every_accepted_form_of_images_gives_the_same(file: Path) -> None:

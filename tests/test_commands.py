@@ -186,6 +186,7 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
             ["did you mean method.classifier_optimizer.lr?"],
         ),
         (("fit", "net/classifier=dcgan", "net.classifier.widht=8"), ["did you mean net.classifier.width?"]),
+        (("fit", "dataset=some/pictures"), ["for files use dataset=folder dataset.path=some/pictures"]),
         ((*FIT, "augmentation=3"), ["augmentation=3: it has keys of its own"]),
         ((*FIT, "net=lean"), ["net/classifier=NAME, net/generator=NAME"]),
         (("evaluate", "classifier=x"), ["missing: dataset=..., one of cifar10, digits"]),
@@ -313,6 +314,17 @@ def test_mistakes(ssgan: Command, arguments: tuple[str, ...], messages: list[str
     assert outcome.err.count("error: ") == 1
     assert "Traceback" not in outcome.err
     assert not list(tmp_path.iterdir())
+
+
+def test_too_little_memory_is_told(ssgan: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr("ssgan.training.run.build", fail)
+    outcome = ssgan(*FIT, f"runs_dir={tmp_path}")
+    assert outcome.code == 1
+    assert "not enough memory" in outcome.err
+    assert "use smaller ones of method.batch_size=100" in outcome.err
 
 
 def test_mistakes_in_predict(ssgan: Command, classifier_file: Path, pictures: Path, tmp_path: Path) -> None:

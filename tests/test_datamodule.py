@@ -177,3 +177,12 @@ def test_a_small_pool_is_passed_over_several_times() -> None:
         assert sorted(order[start : start + 20].tolist()) == list(range(20))
     assert again.draws("unlabeled", 0)[0].shape == (11, 5)
     assert len(again.initialization_images(500)) == 20
+
+
+def test_validation_images_have_the_networks_range() -> None:
+    """In float32, whatever training takes: they are judged as the exported classifier judges."""
+    source = module()
+    source.serve({"unlabeled": UNLABELED}, (-1.0, 1.0), torch.bfloat16)
+    raw, targets = next(iter(source.val_dataloader()))
+    images, _ = source.on_after_batch_transfer((raw, targets), 0)
+    torch.testing.assert_close(images, raw / 127.5 - 1)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from conftest import TINY, Outcome, make_classifier
 from test_configs import compose
@@ -34,12 +35,21 @@ from ssgan.training.launch import ManualDDPStrategy, check_processes, resolve_ba
 pytestmark = pytest.mark.distributed
 
 
+class Rounded(pl.Callback):
+    """Processors of another kind round initial weights differently."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        for p in pl_module.parameters():
+            p.data.add_(0.01 * trainer.global_rank)
+
+
 def train(digits: ImageData, processes: int, make: Any) -> Method:
     """The method after 40 steps with SGD and without noise, in so many processes."""
     torch.manual_seed(0)
     module: Method = make()
     several = {"strategy": ManualDDPStrategy(start_method="fork"), "devices": processes} if processes > 1 else {}
-    fit(module, digits, steps=20, epochs=2, batch_size=48, use_distributed_sampler=False, **several)
+    settings = {"use_distributed_sampler": False, "callbacks": [Rounded()]} | several
+    fit(module, digits, steps=20, epochs=2, batch_size=48, **settings)
     return module
 
 
@@ -180,10 +190,10 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 120) -> None:
-    """Until there is such a file, which ``process`` is to write."""
+def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 120, newer_than: int = 0) -> None:
+    """Until there is such a file, which ``process`` is to write, and which is not that of a time before."""
     end = time.monotonic() + seconds
-    while not path.exists():
+    while not path.exists() or path.stat().st_mtime_ns <= newer_than:
         if process.poll() is not None or time.monotonic() > end:
             ended(process, seconds=0)
         time.sleep(0.05)
@@ -207,6 +217,7 @@ def test_the_command_ends_as_in_one_process(ssgan: Callable[..., Outcome], tmp_p
         assert ours.keys() == theirs.keys()
         for key, value in ours.items():
             assert float(theirs[key]) == pytest.approx(float(value), rel=0.02, abs=0.011), key
+        assert 11 * float(theirs["val/error"]) == pytest.approx(round(11 * float(theirs["val/error"])), abs=1e-3)
     for folders in ((one, two), tuple(beside(folder) for folder in (one, two))):
         ours, theirs = (json.loads((folder / "metrics.json").read_text())["test_error"] for folder in folders)
         assert ours == pytest.approx(theirs, abs=0.01)
@@ -214,31 +225,28 @@ def test_the_command_ends_as_in_one_process(ssgan: Callable[..., Outcome], tmp_p
     assert sorted(path.name for path in one.rglob("*")) == sorted(path.name for path in two.rglob("*"))
 
 
-def test_a_killed_process_ends_the_run_and_the_command_goes_on(straight: Path, tmp_path: Path) -> None:
-    """Kills a survivor that waits for ever, a checkpoint of one process that the other does not have, and draws that
-    depend on where a run was stopped.
+def test_a_run_that_is_stopped_and_killed_goes_on(straight: Path, tmp_path: Path) -> None:
+    """By a signal to all, by one to a process, by the death of one; torchrun ends it as if nothing had been.
+
+    Kills a handler that talks to the other process in the midst of a step, and a survivor that waits, both for ever; a checkpoint of
+    one process that the other does not have; and draws that depend on where a run was stopped.
     """
     command = ("-m", "ssgan.fit", *DDP, *TINY, *LONG, f"runs_dir={tmp_path}")
-    run = start(*command)
-    wait_for(tmp_path / FOLDER / "last.ckpt", run)
-    victim = children(run.pid)[-1]
-    os.kill(victim, signal.SIGKILL)
-    _, told = ended(run, code=1, seconds=60)
-    assert "was ended by signal 9" in told
-    assert not (tmp_path / FOLDER / "metrics.json").exists()
-    ended(start(*command))
+    checkpoint, last = tmp_path / FOLDER / "last.ckpt", 0
+    for number, code, told in (
+        (signal.SIGINT, 130, "run the same command to resume"),
+        (signal.SIGTERM, 143, "run the same command to resume"),
+        (signal.SIGKILL, 1, "was ended by signal 9"),
+    ):
+        run = start(*command)
+        wait_for(checkpoint, run, newer_than=last)
+        os.kill(run.pid if number == signal.SIGINT else children(run.pid)[-1], number)
+        assert told in ended(run, code=code, seconds=60)[1]
+        assert not (tmp_path / FOLDER / "metrics.json").exists()
+        last = checkpoint.stat().st_mtime_ns
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    ended(start(*torchrun, *command))
     assert_same_end(straight, tmp_path / FOLDER)
-
-
-@pytest.mark.parametrize(("number", "of"), [(signal.SIGINT, "all"), (signal.SIGTERM, "the second")])
-def test_a_signal_stops_all_with_a_checkpoint(number: signal.Signals, of: str, tmp_path: Path) -> None:
-    """Kills a handler that talks to the other process in the midst of a step: both would wait until they are killed."""
-    command = ("-m", "ssgan.fit", *DDP, *TINY, *LONG, f"runs_dir={tmp_path}")
-    run = start(*command)
-    wait_for(tmp_path / FOLDER / "last.ckpt", run)
-    os.kill(run.pid if of == "all" else children(run.pid)[-1], number)
-    _, told = ended(run, code=128 + number, seconds=25)
-    assert "run the same command to resume" in told
 
 
 def test_a_collapsed_run_keeps_its_result(tmp_path: Path) -> None:
@@ -254,12 +262,6 @@ def test_every_job_of_a_sweep_is_started_once(sweep: tuple[str, Path]) -> None:
     said, path = sweep
     assert [line.split()[0] for line in said.splitlines() if "labeled images, " in line] == ["20", "50"]
     assert len(list(path.rglob("metrics.json"))) == 2
-
-
-def test_torchrun_starts_it_too(straight: Path, tmp_path: Path) -> None:
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    ended(start(*torchrun, "-m", "ssgan.fit", *DDP, *TINY, *LONG, f"runs_dir={tmp_path}"))
-    assert_same_end(straight, tmp_path / FOLDER)
 
 
 SLURM_JOB = {

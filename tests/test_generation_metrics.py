@@ -22,6 +22,7 @@ from ssgan.evaluation.judges import ClassifierJudge
 from ssgan.inference.classifier import Classifier
 from ssgan.inference.classifier_file import header_of
 from ssgan.nets import MLPClassifier
+from ssgan.seeds import derive_seed
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -166,3 +167,14 @@ def test_a_judge_has_the_temperature_of_its_file(classifier: MLPClassifier) -> N
     judge = Classifier(classifier.eval(), header)
     images = torch.randint(0, 256, (5, 1, 8, 8), dtype=torch.uint8)
     torch.testing.assert_close(ClassifierJudge(judge)(images)[1], judge.predict_log_proba(images))
+
+
+def test_each_metric_has_its_name() -> None:
+    left, right = torch.randn(300, 2), torch.randn(300, 2) + 50
+    real, fake, log_p = torch.cat([left, right]), left + 0.01, torch.randn(300, 5).log_softmax(1)
+    measured, draws = metrics_of_features(real, fake, log_p, 3, 0), rng(derive_seed("measure", 0))
+    assert (measured["score"], measured["score_sd"]) == classifier_score(log_p, 3, draws)
+    assert (measured["kid"], measured["kid_sd"]) == kernel_distance(real, fake, draws)
+    assert (measured["precision"], measured["recall"]) == precision_recall(real, fake)
+    assert measured["precision"] > measured["recall"] + 0.2
+    assert measured["fid"] == frechet_distance(real, fake)

@@ -1,12 +1,15 @@
 """The two-player step moves each player by its own loss and nothing else."""
 
 import copy
+import math
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import pytorch_lightning as pl
 import torch
+import torch.nn.functional as F
 from conftest import make_classifier
 from torch import Tensor, nn
 
@@ -16,6 +19,7 @@ from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.image_data import ImageData
 from ssgan.data.splits import draw_split
 from ssgan.errors import SsganError
+from ssgan.methods.base import Output
 from ssgan.methods.improved_gan import ImprovedGAN
 from ssgan.methods.supervised import Supervised
 from ssgan.methods.terms import Terms
@@ -242,19 +246,21 @@ def assert_moved_further(network: nn.Module, plain: nn.Module, gradients: Sequen
 
 
 def one_step_with_and_without(
-    digits: ImageData, *callbacks: pl.Callback, **term: float
+    digits: ImageData, *callbacks: pl.Callback, ramp_up: int = 0, **term: float
 ) -> tuple[ImprovedGAN, ImprovedGAN]:
     """The method after a step with ``term``, which ``callbacks`` watch, and after one without it."""
-    module, plain = make_method(noise=0.0, terms=weights(**term)), make_method(noise=0.0)
+    module, plain = (
+        make_method(noise=0.0, terms=terms, ramp_up_epochs=ramp_up) for terms in (weights(**term), Terms())
+    )
     fit(module, digits, steps=1, callbacks=list(callbacks))
     fit(plain, digits, steps=1)
     return module, plain
 
 
 def test_pull_away_moves_the_generator_by_its_own_features(digits: ImageData) -> None:
-    """Kills a term that is logged and not descended, and one of real images."""
+    """Kills a term that is logged and not descended, one of real images, and one that rises as those of unlabeled images do."""
     before = OneStep()
-    module, plain = one_step_with_and_without(digits, before, pull_away=0.7)
+    module, plain = one_step_with_and_without(digits, before, ramp_up=2, pull_away=0.7)
     g = before.generator.train()
     images = g(g.draw_latent(50, torch.Generator().manual_seed(derive_seed("latent", 0, 0))))
     term = losses.pull_away(module.classifier.features(images))
@@ -373,3 +379,28 @@ def test_the_averaged_classifier_compares_with_real_images_in_training(digits: I
     fit(module, digits, steps=2, callbacks=[Look()])
     assert len(seen) == 2
     assert min(seen) > 0
+
+
+@pytest.mark.parametrize("name", ["minimax", "non_saturating", "blended", "preference"])
+def test_the_generators_loss_is_the_one_named(name: str) -> None:
+    """Kills a game that the generator plays on the other side, and a class K+1 at another logit."""
+    method = make_method(noise=0.0, generator_loss=name, fake_logit="log_classes")
+    method._trainer = SimpleNamespace(num_training_batches=1)
+    images, others = torch.rand(6, 1, 8, 8), torch.rand(6, 1, 8, 8)
+    loss = method.generator_loss({"generated": images, "generator_unlabeled": others})[name][1]
+    fake, real = method.classifier(images), method.classifier(others)
+    if name == "preference":
+        torch.testing.assert_close(loss, losses.preference(fake, real))
+    else:
+        torch.testing.assert_close(loss, getattr(losses, name)(fake - math.log(10)))
+
+
+def test_targets_are_those_of_the_keys() -> None:
+    method, k = make_method(real_target=0.9, fake_logit="log_classes"), math.log(10)
+    real, fake, targets = torch.randn(9, 10), torch.randn(9, 10), torch.arange(9)
+    out = {"real": Output(real, real), "generated": Output(fake, fake)}
+    expected = losses.real_loss(real - k, 0.9) + losses.fake_loss(fake - k)
+    torch.testing.assert_close(method.unsupervised(out), expected)
+    smoothed = Supervised(make_classifier(), Supervised.Config(label_smoothing=0.2))
+    _, loss = smoothed.label_terms({"targets": targets}, {"labeled": Output(real, real)})["supervised"]
+    torch.testing.assert_close(loss, F.cross_entropy(real, targets, label_smoothing=0.2))

@@ -15,6 +15,7 @@ def test_by_hand() -> None:
     assert result["n"] == 4
     assert result["error"] == 0.25
     assert result["per_class_error"] == [0.0, pytest.approx(1 / 3), None]
+    assert result["balanced_error"] == pytest.approx(1 / 6)
     assert result["nll"] == pytest.approx(
         -(math.log(0.8) + math.log(0.4) + math.log(0.7) + math.log(0.8)) / 4, abs=1e-6
     )

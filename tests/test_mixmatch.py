@@ -34,10 +34,17 @@ def test_mixtures_keep_most_of_their_own_and_their_labels() -> None:
 
 @pytest.mark.parametrize("distance", ["cross_entropy", "squared"])
 def test_one_step_equals_the_algorithm_written_out(digits: ImageData, distance: str) -> None:
-    """Without mixtures. Catches the student as its own teacher, weak views trained on, and guesses that are not sharpened."""
+    """Without mixtures, in the first of two epochs in which the weight rises, of one step each. Catches the student as its own
+    teacher, weak views trained on, and guesses that are not sharpened.
+    """
     torch.manual_seed(0)
     config = MixMatch.Config(
-        **SHARED, classifier_optimizer=sgd(0.1), guessed_weight=0.7, guessed_loss=distance, mixup_alpha=0.0
+        **SHARED,
+        classifier_optimizer=sgd(0.1),
+        guessed_weight=1.4,
+        guessed_loss=distance,
+        mixup_alpha=0.0,
+        ramp_up_epochs=2,
     )
     module = MixMatch(make_classifier(0.0), config)
     c, teacher, batch = step_with_another_teacher(module, digits)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Outcome, make_classifier
+from conftest import Outcome, make_classifier, shorten_baseline
 from PIL import Image
 
 from ssgan.data.arrays import image_data
@@ -177,8 +177,11 @@ def test_bad_folders(pets: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_folder_of_pictures_trains_from_one_command(ssgan: Command, digits: ImageData, tmp_path: Path) -> None:
+def test_a_folder_of_pictures_trains_from_one_command(
+    ssgan: Command, digits: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """1,797 pictures, 10 labels a class, no test folder at first."""
+    shorten_baseline(monkeypatch, 1)
     for number, (image, target) in enumerate(zip(digits.train_images, digits.train_targets, strict=True)):
         path = tmp_path / f"pictures/{target if number < 600 else 'unlabeled'}/{number:04}.png"
         path.parent.mkdir(parents=True, exist_ok=True)

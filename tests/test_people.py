@@ -839,3 +839,21 @@ def test_names_in_sweeps_are_left_to_hydra() -> None:
     assert as_string("name='a b'", sweeps=False) == "name='a b'"
     assert as_string("labels=1_1", sweeps=False) == "labels=1_1"
     assert as_string("output=null", sweeps=False) == "output=null"
+
+
+def test_another_background_is_decoded_anew(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        Image.new("LA", (8, 8), (0, 0)).save(tmp_path / name / "a.png")
+    for level in (255, 100):
+        data = read(tmp_path, background=level)
+        assert (data.train_images.unique().tolist(), data.origin.reading.background) == ([level], level)
+
+
+def test_a_run_says_how_its_pictures_were_read(tmp_path: Path) -> None:
+    """Kills a classifier that takes 16-bit pictures in another range than it was trained on."""
+    deep = np.random.default_rng(0).integers(0, 4000, (60, 8, 8)).astype(np.uint16)
+    settings = ["preset=digits_gan", "method.epochs=1", "method.batch_size=20"]
+    data = (deep, np.arange(60) % 2)
+    result = ssgan.train(data, "supervised", 10, settings=settings, runs_dir=tmp_path, validation=0)
+    assert result.classifier.reading.levels == (deep.min(), deep.max())

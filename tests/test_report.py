@@ -604,6 +604,16 @@ def test_a_run_is_paired_with_the_supervised_run_of_its_split(write_run: Callabl
     assert rows["wider"]["supervised only (%)"] == rows["supervised"]["supervised only (%)"] == "not run"
 
 
+def test_runs_that_are_not_given_again_stay(write_run: Callable[..., Path], make_report: Any, tmp_path: Path) -> None:
+    for split, error in enumerate((0.1, 0.3)):
+        write_run(split, test_error=error)
+        make_report(f"results={tmp_path / 'r'}", "pixels=false")
+        shutil.rmtree(tmp_path / "runs")
+    (path,) = (tmp_path / "r").iterdir()
+    content = json.loads(path.read_text())
+    assert (content["n"], content["mean"], content["sd"]) == (2, pytest.approx(0.2), pytest.approx(0.141421, abs=1e-5))
+
+
 def test_labels_of_a_file_count(write_run: Callable[..., Path], make_report: Any, digits: ImageData) -> None:
     """Kills 20 labels that are compared with 40, by difference, rank, the paper's figure and the law of label counts."""
     some, more = ({str(k): count for k in range(10)} for count in (2, 4))

@@ -105,6 +105,8 @@ def test_json_round_trip_and_damage() -> None:
     split = draw_split(TARGETS, 10, 50, 0, 10)
     content = json.loads(json.dumps(split.to_json()))
     assert Split.from_json(content, "split.json") == split
+    earlier = {"labelled" if key == "labeled" else key: value for key, value in content.items()}
+    assert Split.from_json(earlier, "split.json") == split
     content["labeled"][0] += 1
     for damaged in (content, {}, None, [], {"labeled": "abc"}):
         with pytest.raises(SsganError, match=r"split\.json is damaged"):

@@ -326,6 +326,14 @@ def test_historical_averaging_equals_the_definition(digits: ImageData) -> None:
     torch.testing.assert_close(*terms)
 
 
+def test_historical_averaging_is_in_both_objectives(digits: ImageData) -> None:
+    module = make_method(historical_averaging=HistoricalAveraging(classifier=0.5, generator=0.5))
+    fit(module, digits, steps=2)
+    means = module.means.all_reduced()
+    assert means["historical_classifier"] > 0
+    assert means["historical_generator"] > 0
+
+
 @pytest.mark.parametrize("changes", [{"generator_loss": name} for name in ("minimax", "non_saturating", "blended")])
 def test_each_objective_moves_both_players(digits: ImageData, changes: dict[str, Any]) -> None:
     module = make_method(**changes)

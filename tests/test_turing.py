@@ -19,6 +19,7 @@ from ssgan.data.image_data import ImageData
 from ssgan.inference.classifier_file import to_spec
 from ssgan.inference.sampling import draw_images
 from ssgan.nets import MLPGenerator
+from ssgan.nets.layers.batch_norm import batch_norms
 from ssgan.page import fill
 from ssgan.turing import TEMPLATE
 
@@ -220,3 +221,13 @@ def test_the_interval_at_its_ends(write_page: WritePage, browser: Any) -> None:
         assert (low, high) == pytest.approx(wilson(successes, n), abs=1e-6)
         assert 0 <= low < high <= 1
         assert math.isclose(low, 0, abs_tol=1e-12) == (successes == 0)
+
+
+def test_an_image_depends_on_weights_and_its_own_z(generator: MLPGenerator) -> None:
+    """Kills running statistics of training in samples."""
+    first = torch.cat(list(draw_images(generator, 50, 0)))
+    for norm in batch_norms(generator):
+        norm.running_mean.add_(1)
+        norm.running_var.mul_(9)
+    assert torch.equal(torch.cat(list(draw_images(generator, 50, 0))), first)
+    assert torch.equal(torch.cat(list(draw_images(generator, 3, 0))), first[:3])

@@ -6,7 +6,7 @@ K+1 is the energy score of Liu et al. 2020, and of one with it orders as D(x) do
 of others that pass where 95 % of digits do. Needs MNIST, SVHN and CIFAR-10 in SSGAN_DATA. Runs go to runs_outliers/ and are read if they are there.
 
 With ``runs=`` a folder of finished runs: no training, but each classifier of CIFAR-10 in it on house numbers, each of SVHN on photographs,
-and both on noise. Writes benchmarks/results/outliers.json and benchmarks/outliers.md, each part as it was where it is not measured.
+and both on noise. Writes benchmarks/results/outliers.json and benchmarks/outliers.md; conditions and methods that are not measured stay as they were.
 """
 
 import json
@@ -134,7 +134,7 @@ def of_digits() -> dict[str, Any]:
     return about | {"separation": result}
 
 
-def of_runs(folder: Path) -> dict[str, Any]:
+def of_runs(folder: Path) -> dict[str, Separation]:
     result: dict[str, Separation] = {}
     for dataset, (other, kind) in COLOR.items():
         own, unlike = (load(name).test_images[:COUNT] for name in (dataset, other))
@@ -142,11 +142,14 @@ def of_runs(folder: Path) -> dict[str, Any]:
             name = f"`{file.parts[-4]}`, {file.parts[-3].replace('_', ' ')}"
             found = separations(load_classifier(file), own, {kind: unlike, "noise": noise(own.shape[1:])})
             add(result.setdefault(name, {}), found)
-    return {"color": result}
+    return result
 
 
 if __name__ == "__main__":
     result = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    result |= of_runs(Path(sys.argv[1].removeprefix("runs="))) if sys.argv[1:] else of_digits()
+    if sys.argv[1:]:
+        result["color"] = result.get("color", {}) | of_runs(Path(sys.argv[1].removeprefix("runs=")))
+    else:
+        result |= of_digits()
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
     (HERE / "outliers.md").write_text(page(result))

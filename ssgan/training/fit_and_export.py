@@ -22,7 +22,7 @@ NOT_TESTED: dict[str, Any] = dict.fromkeys(
 )
 """What a run records of its test images, without any."""
 OF_POOL = 2_000
-"""Unlabeled images that give the quantiles of log Z and `ood_share_lower_bound`."""
+"""Unlabeled images, at most, that give the quantiles of log Z and `ood_share_lower_bound`."""
 
 
 def train_from_checkpoint(
@@ -77,9 +77,10 @@ def export(
         "fake_logit": getattr(module, "fake_logit", None),
         "views": {"shift": config.augmentation.shift > 0, "flip": config.augmentation.flip},
     }
-    plain = Classifier(network, header_of(network, images.class_names))
-    pool = plain.answers(images.train_images[data.pool[:: max(1, len(data.pool) // OF_POOL)]])
+    plain = Classifier(network, header_of(network, images.class_names)).to(device)
+    pool = plain.answers(images.train_images[data.pool[:: -(-len(data.pool) // OF_POOL)]])
     known = plain.predict_log_proba(images.train_images[data.validation])
+    plain.to("cpu")
     temperature = fit_temperature(known, images.train_targets[data.validation]) if len(known) else 1.0
     record["temperature"] = round(temperature, 4)
     record["log_z_quantiles"] = {str(q): round(pool.log_z.double().quantile(q).item(), 4) for q in QUANTILES}
@@ -87,8 +88,7 @@ def export(
     if len(images.test_images):
         untested = path.with_name(f".{path.name}.untested")
         save_classifier(untested, network, images.class_names, **record)
-        tested = load_classifier(untested)
-        tested.network.to(device)
+        tested = load_classifier(untested).to(device)
         log_p = tested.predict_log_proba(images.test_images)
         untested.unlink()
         unscaled = scaled(log_p, 1 / record["temperature"])

@@ -35,9 +35,8 @@ def embed(config: DictConfig) -> int:
             f"are; leave it out, or change size="
         )
     device = find_device(config.device)
-    embedder = Embedder(config.backbone, config.size, config.weights).to(
-        device
-    )  # its mistakes are told before anything is read
+    # Its mistakes are told before anything is read.
+    embedder = Embedder(config.backbone, config.size, config.weights).to(device)
     own = [f"data_dir={quoted(config.data_dir)}", f"download={str(config.download).lower()}", *config.settings]
     data = load(config.images, own, size=config.size)
     if data.of_vectors:

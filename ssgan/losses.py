@@ -123,8 +123,9 @@ def kl_divergence(logits: Tensor, other: Tensor) -> Tensor:
     return F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
 
 
-VISIBLE = 1024
-"""What a divergence is multiplied by before its gradient's direction is asked for: small ones would be none."""
+DIRECTION_SCALE = 1024
+"""What each image's divergence is multiplied by where its gradient gives a direction alone: that of a sure image is too small to be
+brought to a norm."""
 
 
 def virtual_adversarial(
@@ -140,10 +141,7 @@ def virtual_adversarial(
     direction = step * _unit_norm(start)
     direction.requires_grad_()
     divergence = kl_divergence(logits, network(images + direction))
-    scale = (
-        len(images) * VISIBLE
-    )  # only the direction counts, and of sure images a mean over a batch has too small a gradient
-    [gradient] = torch.autograd.grad(scale * divergence, direction)
+    [gradient] = torch.autograd.grad(DIRECTION_SCALE * len(images) * divergence, direction)
     return kl_divergence(logits, network(images + radius * _unit_norm(gradient)))
 
 

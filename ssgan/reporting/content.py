@@ -33,7 +33,7 @@ BESIDE = (
 EXPLANATION = (
     "Errors on the test images as mean ± sample standard deviation (number of runs); a collapsed run counts.",
     "Supervised only: the same network, taught by the same labeled images alone.",
-    "Difference: supervised only minus test error, run by run; ± is the standard error of its mean.",
+    "Difference: supervised only minus test error, split by split; ± is the standard error of its mean.",
     "Label spreading and logistic regression: scikit-learn's on pixels, with the same labels; the first sees unlabeled images too.",
     "Paper: a single model, as published (Salimans et al. 2016, tables 1 and 2, figure 5).",
     "ECE: expected calibration error, from 0 (the classifier's probabilities can be trusted) to 1; with a temperature where a run had validation images.",

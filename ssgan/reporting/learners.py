@@ -28,9 +28,7 @@ def pair(runs: Sequence[Run]) -> list[Run]:
         own, shared = named.get((condition, f"{name}_supervised", seeds)), named.get((condition, "supervised", seeds))
         if own is not None and labeled_in(own) == labeled_in(run):
             beside[run.folder] = own
-        elif shared is None or shared is run or labeled_in(shared) != labeled_in(run):
-            continue
-        elif classifier_of(shared) == classifier_of(run):
+        elif shared is not None and shared is not run and network_and_labels(shared) == network_and_labels(run):
             beside[run.folder] = shared
     belong = {run.folder for run in beside.values() if run.metrics["name"] != "supervised"}
     paired = []
@@ -54,8 +52,8 @@ def labeled_in(run: Run) -> tuple[int, ...] | None:
         return None
 
 
-def classifier_of(run: Run) -> object:
-    return (run.config().get("net") or {}).get("classifier")
+def network_and_labels(run: Run) -> tuple[object, tuple[int, ...] | None]:
+    return (run.config().get("net") or {}).get("classifier"), labeled_in(run)
 
 
 def add_pixels(runs: Sequence[Run], memory: Path, data_dir: str, download: bool) -> list[Run]:

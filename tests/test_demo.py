@@ -2,7 +2,6 @@
 
 import csv
 import json
-import signal
 import socket
 import subprocess
 import sys
@@ -165,7 +164,7 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Classifier]]:
                     break
             time.sleep(0.1)
         yield f"http://127.0.0.1:{port}", result.classifier
-        process.send_signal(signal.SIGINT)
+        process.terminate()  # not SIGINT, which what is started in the background of a script ignores
 
 
 @pytest.mark.slow

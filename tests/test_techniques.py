@@ -174,7 +174,7 @@ def make_generator(kind: str, norm: str) -> MLPGenerator | DCGANGenerator:
 @pytest.mark.parametrize("shape", [(40, 3), (8, 3, 5, 4)])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_batch_norm_of_a_shared_batch_is_torchs(shape: tuple[int, ...], memory_format: torch.memory_format) -> None:
-    """Its forms for several processes, of which one has all: values and all three gradients."""
+    """Its forms for several processes, of which one has all: values and all three gradients, and x is left as it was."""
     x = torch.randn(shape) * 3 + 5
     if len(shape) == 4:
         x = x.contiguous(memory_format=memory_format)
@@ -188,6 +188,7 @@ def test_batch_norm_of_a_shared_batch_is_torchs(shape: tuple[int, ...], memory_f
         else:
             y = F.batch_norm(leaves[0], None, None, *leaves[1:], training=True, eps=1e-5)
         results.append([y, *torch.autograd.grad((y * weights).sum(), leaves)])
+        assert torch.equal(leaves[0], x)
     for of_ours, of_torchs in zip(*results, strict=True):
         torch.testing.assert_close(of_ours, of_torchs, rtol=1e-4, atol=1e-4)
 

@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ssgan.command_schema import COMMANDS
 from ssgan.configuration import GROUPS, register, require_folder_name, require_keys
-from ssgan.configuration_errors import format_hydra_error, no_such_key, of_groups
+from ssgan.configuration_errors import format_hydra_error, no_file, no_such_key, of_groups
 from ssgan.errors import SsganError, first_line, print_error
 from ssgan.fields import quoted
 from ssgan.schema import CONFIG_DIR, FitConfig
@@ -101,9 +101,7 @@ def run(config_name: str, job: Callable[[DictConfig], int], help_text: str | Non
         except (ValueError, TypeError):
             if composed or not of_groups(sys.argv[1:]):
                 raise
-            print_error(
-                f"{', '.join(of_groups(sys.argv[1:]))}: a group takes the name of a file of conf/ (dataset=mnist)"
-            )
+            print_error(no_file(sys.argv[1:]))
             code = 1
         except OSError as error:
             print_error(

@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ssgan import methods, schema
 from ssgan.command_schema import COMMANDS
-from ssgan.configuration_errors import format_hydra_error
+from ssgan.configuration_errors import format_hydra_error, no_file, of_groups
 from ssgan.data.augmentation import AugmentationConfig
 from ssgan.errors import SsganError
 from ssgan.nets import config as net_config
@@ -95,9 +95,14 @@ def compose(overrides: Iterable[str]) -> tuple[DictConfig, dict[str, str]]:
             with open_dict(config):
                 del config.hydra
             return config, choices
-    except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:  # a group that is null
+    except (HydraException, OmegaConfBaseException) as error:
         GlobalHydra.instance().clear()
         raise SsganError(format_hydra_error(error, "config", overrides)) from error
+    except (ValueError, TypeError) as error:
+        GlobalHydra.instance().clear()
+        if not of_groups(overrides):
+            raise
+        raise SsganError(no_file(overrides)) from error
     finally:
         GlobalHydra.instance().hydra = outer
 

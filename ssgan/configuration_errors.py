@@ -81,6 +81,11 @@ def of_groups(overrides: Iterable[str]) -> list[str]:
     return [override for override in overrides if is_group(re.split("[=@]", override.lstrip("+~"))[0])]
 
 
+def no_file(overrides: Iterable[str]) -> str:
+    """That the groups among ``overrides`` take names of files."""
+    return f"{', '.join(of_groups(overrides))}: a group takes the name of a file of conf/ (dataset=mnist)"
+
+
 def known_keys(config_name: str, chosen: Sequence[str] = ()) -> list[str]:
     """All keys of a command's configuration, with dots, with the choices of groups that overrides have ``chosen``."""
     keys: list[str] = []

@@ -23,11 +23,15 @@ def as_tensor(images: Tensor | np.ndarray[Any, Any]) -> Tensor:
         return images
     try:
         array = np.asarray(images)
-        laid_out = np.require(array, array.dtype.newbyteorder("="), ["C"])
-        with warnings.catch_warnings(action="ignore"):  # of an array that must not be written to, as nobody here does
-            return torch.from_numpy(laid_out)
+        return unwritten(np.require(array, array.dtype.newbyteorder("="), ["C"]))
     except (ValueError, TypeError) as error:
         raise SsganError(f"images are no array of numbers ({first_line(error)}); use uint8 or floats") from error
+
+
+def unwritten(array: np.ndarray[Any, Any]) -> Tensor:
+    """A tensor of the memory of ``array``, a map of a file for one: torch warns of one that must not be written to, and nothing does."""
+    with warnings.catch_warnings(action="ignore"):
+        return torch.from_numpy(array)
 
 
 def at_once(image_shape: Sequence[int], at_most: int = 1000) -> int:

@@ -273,3 +273,9 @@ def test_a_network_that_no_file_can_name_is_refused_before_training(tmp_path: Pa
 def test_data_that_are_not_there(data: str, tmp_path: Path) -> None:
     with pytest.raises(ssgan.SsganError, match=f"data={data}: there is no such folder, table .* use one of"):
         ssgan.train(data, runs_dir=tmp_path)
+
+
+def test_a_group_without_a_file_is_told() -> None:
+    with pytest.raises(ssgan.SsganError, match="trainer=null: a group takes the name of a file"):
+        compose(["trainer=null"])
+    assert compose([])[0].trainer

@@ -728,7 +728,8 @@ def test_learners_on_pixels(digits: ImageData, monkeypatch: pytest.MonkeyPatch) 
         ("{", "Expecting"),
         ("[]", "holds no results"),
         ('{"runs": [{"seed": 1}]}', "a run without seeds"),
-        ('{"runs": [{"seed": 1, "split_seed": 0, "test_error": "0.1"}]}', "a run with words for test_error"),
+        ('{"runs": [{"seed": 1, "split_seed": 0, "test_error": "0.1"}]}', "a run with another type of test_error"),
+        ('{"runs": [{"seed": 1, "split_seed": null, "test_error": 0.1}]}', "a run with another type of split_seed"),
         (None, "holds no results"),
     ],
 )

@@ -1,6 +1,5 @@
 """A user's arrays as images or vectors, and a sentence for what is not obvious."""
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ssgan.errors import SsganError
-from ssgan.pixels import levels_to_uint8
+from ssgan.pixels import levels_to_uint8, unwritten
 
 Array = np.ndarray[Any, Any]
 
@@ -147,5 +146,4 @@ def _laid_out(images: Array, what: str, may_be_empty: bool) -> Tensor:
         raise SsganError(f"{what} has the shape {shape}: it holds no image.")
     if not isinstance(images, np.memmap):
         return torch.from_numpy(np.ascontiguousarray(images))
-    with warnings.catch_warnings(action="ignore"):  # torch would rather have it writable, and nothing writes to it
-        return torch.from_numpy(images)
+    return unwritten(images)

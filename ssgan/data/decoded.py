@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import tempfile
-import warnings
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,6 +20,7 @@ from ssgan.data.decoding import Shape, decode_into
 from ssgan.data.images import READER
 from ssgan.errors import SsganError, warn
 from ssgan.files import exclusive, write_atomically
+from ssgan.pixels import unwritten
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,7 @@ def _mapped(path: Path, count: int, shape: Shape) -> Tensor:
         raise ValueError(f"{path}: {array.dtype} of {array.shape}")
     if not count:
         return torch.empty(0, *shape, dtype=torch.uint8)
-    with warnings.catch_warnings(action="ignore"):  # torch would rather have it writable
-        return torch.from_numpy(array)[:count]
+    return unwritten(array)[:count]
 
 
 def read_cache(cache: Path, digest: str, shape: Shape) -> Decoded | None:

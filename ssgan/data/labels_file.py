@@ -52,11 +52,11 @@ def with_labels_of(data: ImageData, path: str) -> tuple[ImageData, tuple[int, ..
     return replace(data, train_targets=targets), tuple(sorted(given))
 
 
-def by_name(files: Sequence[str]) -> dict[str, int]:
-    """The place of each of ``files`` by its name without the space around it, as `read_rows` reads it, if no other is called so."""
-    names = [file.strip() for file in files]
-    often = Counter(names)
-    return {name: place for place, name in enumerate(names) if often[name] == 1}
+def by_name(names: Sequence[str]) -> dict[str, int]:
+    """The place of each of ``names`` by it without the space around it, as `read_rows` reads it, if no other is read so."""
+    read = [name.strip() for name in names]
+    often = Counter(read)
+    return {name: place for place, name in enumerate(read) if often[name] == 1}
 
 
 def read_labels(key: str, path: str) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """A classifier's word on several views of an image, averaged."""
 
+from itertools import product
 from typing import Any, Self
 
 import numpy as np
@@ -52,13 +53,11 @@ class AveragedViews(Predictor):
     def each(self, images: Tensor | np.ndarray[Any, Any]) -> list[Answers]:
         """What the predictor says of each view, that of the image as it is first."""
         parts = in_parts(self.checked(as_tensor(images)))  # a view of all of them would be a copy
-        return [
-            Answers(
-                *map(torch.cat, zip(*(self.predictor.answers(moved(part, move, flip)) for part in parts), strict=True))
-            )
-            for move in self.moves
-            for flip in self.flips
-        ]
+        found = []
+        for move, flip in product(self.moves, self.flips):
+            of_parts = [self.predictor.answers(moved(part, move, flip)) for part in parts]
+            found.append(Answers(*map(torch.cat, zip(*of_parts, strict=True))))
+        return found
 
     def outlier_threshold(self, share: float = 0.01) -> float:
         return self.predictor.outlier_threshold(share)

@@ -92,10 +92,11 @@ class Lifecycle(pl.LightningModule):
                 "Trainer: DistributedDataParallel reduces the gradients of all players in the turn of each; use devices=1, or "
                 "strategy=ssgan.training.launch.ManualDDPStrategy()"
             )
-        on_cpu = self.device.type == "cpu"
-        if on_cpu:
+        if self.device.type == "cpu":
             keep_freed_memory()
-        set_noise_pool(self.classifier, self.pool if on_cpu else None)
+        else:
+            self.pool = None  # other devices draw noise at no cost
+        set_noise_pool(self.classifier, self.pool)
 
     def on_train_start(self) -> None:
         cache_weights(self.classifier, self.weight_cache)
@@ -114,7 +115,7 @@ class Lifecycle(pl.LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         epoch = self.trainer.current_epoch
         self.step_number = epoch * int(self.trainer.num_training_batches) + batch_idx
-        if self.pool is not None and self.device.type == "cpu":
+        if self.pool is not None:
             self.pool.refill("pool", self.seed, self.global_rank, epoch)
         self.seed_noise()
         self.latent_rng.manual_seed(derive_seed("latent", self.seed, self.step_number))

@@ -62,11 +62,20 @@ class Results:
     @property
     def budget(self) -> int | None:
         """The number of labels, those of a ``labels_file`` included; None for ``all``, and where runs have different ones."""
-        named = self.condition.rpartition("@")[2]
-        if not named.isdecimal():
+        if self.asked_for is None:
             return None
-        counts = {entry["labels"] for entry in self.entries if entry.get("labels") is not None} or {int(named)}
+        counts = self.label_counts() or {self.asked_for}
         return counts.pop() if len(counts) == 1 else None
+
+    @property
+    def asked_for(self) -> int | None:
+        """The ``labels`` that the condition names; None for ``all``."""
+        named = self.condition.rpartition("@")[2]
+        return int(named) if named.isdecimal() else None
+
+    def label_counts(self) -> set[int]:
+        """How many labels the runs had that tell it."""
+        return {entry["labels"] for entry in self.entries if entry.get("labels") is not None}
 
     @property
     def has_classes(self) -> bool:
@@ -117,10 +126,9 @@ class Group(Results):
     def warnings(self) -> list[str]:
         """What a reader of the mean should know of the runs in it."""
         said = []
-        counts = sorted({entry["labels"] for entry in self.entries if entry.get("labels") is not None})
-        named = self.condition.rpartition("@")[2]
-        if counts and named.isdecimal() and counts != [int(named)]:
-            said.append(f"With labels_file= these runs have {', '.join(map(str, counts))} labels.")
+        if self.asked_for is not None and self.label_counts() - {self.asked_for}:
+            counts = ", ".join(map(str, sorted(self.label_counts())))
+            said.append(f"With labels_file= these runs have {counts} labels.")
         seeds, splits = {run.seeds for run in self.runs}, {run.seeds[0] for run in self.runs}
         if len(seeds) < len(self.runs):
             said.append("Some runs have the same split seed and the same seed: the same run may be in here twice.")

@@ -9,27 +9,26 @@ from ssgan.files import write_atomically
 from ssgan.reporting.results import Group, Results, in_order
 from ssgan.training.run_dir import as_json
 
-KEYS = (
-    "split_seed",
-    "seed",
-    "labels",
-    "test_error",
-    "supervised_error",
-    "label_spreading_error",
-    "logistic_regression_error",
-    "ece",
-    "nll",
-    "status",
-    "epochs",
-    "seconds",
-    "threads",
-    "has_classes",
-    "command",
-    "supervised_command",
-)
-"""What is kept of a run; errors are fractions."""
-WORDS = "status", "command", "supervised_command"
-"""Those that are no numbers."""
+NUMBER = int | float | None
+KINDS: dict[str, Any] = {
+    "split_seed": int,
+    "seed": int,
+    "labels": NUMBER,
+    "test_error": NUMBER,
+    "supervised_error": NUMBER,
+    "label_spreading_error": NUMBER,
+    "logistic_regression_error": NUMBER,
+    "ece": NUMBER,
+    "nll": NUMBER,
+    "status": str | None,
+    "epochs": NUMBER,
+    "seconds": NUMBER,
+    "threads": NUMBER,
+    "has_classes": bool | None,
+    "command": str | None,
+    "supervised_command": str | None,
+}
+"""What is kept of a run, and of what type it is; errors are fractions."""
 
 FROM_BEFORE = (
     ("supervised_error", "supervised_command"),
@@ -50,7 +49,7 @@ def add_runs(folder: Path, group: Group) -> Path:
     for run, metrics in zip(group.runs, group.entries, strict=True):
         made = (run.starts() or [{}])[-1]
         known = {**metrics, "command": run.command, "threads": made.get("threads")}
-        entry, before = {key: known.get(key) for key in KEYS}, entries.get(run.seeds, {})
+        entry, before = {key: known.get(key) for key in KINDS}, entries.get(run.seeds, {})
         for keys in FROM_BEFORE:
             if entry[keys[0]] is None:
                 entry.update({key: before.get(key) for key in keys})
@@ -114,11 +113,9 @@ def read(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not all(entry.keys() >= {"split_seed", "seed", "test_error"} for entry in content["runs"]):
             raise ValueError("a run without seeds or error")
-        for key in KEYS:
-            if key not in WORDS and any(
-                not isinstance(entry.get(key), int | float | None) for entry in content["runs"]
-            ):
-                raise ValueError(f"a run with words for {key}")
+        for key, kind in KINDS.items():
+            if not all(isinstance(entry.get(key), kind) for entry in content["runs"]):
+                raise ValueError(f"a run with another type of {key}")
         if not {"condition", "recipe"} <= content.keys():
             raise ValueError("without condition or recipe")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -55,7 +55,8 @@ class _Normalize(torch.autograd.Function):
         slope = -each * inverse_sd * total_h
         shape = [1, -1] + [1] * (x.ndim - 2)
         offset = -each * total - slope * mean
-        grad_x.add_(torch.addcmul(offset.view(shape), slope.view(shape), x.float()))  # in float32: the two nearly cancel
+        # In float32, since the two nearly cancel.
+        grad_x.add_(torch.addcmul(offset.view(shape), slope.view(shape), x.float()))
         needs_weight, needs_bias = ctx.needs_input_grad[1:3]
         return grad_x, grad_weight if needs_weight else None, grad_bias if needs_bias else None, None, None, None, None
 

@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from ssgan.errors import SsganError
-from ssgan.inference.classifier import Classifier, Ensemble
+from ssgan.inference.classifier import Classifier
 from ssgan.inference.classifier_file import load_classifier, save_classifier
+from ssgan.inference.ensemble import Ensemble
 from ssgan.version import __version__
 
 if TYPE_CHECKING:

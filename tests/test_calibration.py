@@ -22,8 +22,9 @@ from ssgan.data.image_data import ImageData
 from ssgan.errors import SsganError
 from ssgan.evaluation.calibration import fit_temperature, scaled
 from ssgan.evaluation.classification import ood_share_lower_bound
-from ssgan.inference.classifier import Classifier, Ensemble
+from ssgan.inference.classifier import Classifier
 from ssgan.inference.classifier_file import save_classifier
+from ssgan.inference.ensemble import Ensemble
 from ssgan.nets import MLPClassifier
 from ssgan.training.build import fit_to_pool
 from ssgan.training.launch import resolve_batch_sizes

@@ -12,8 +12,9 @@ from PIL import Image
 from torch import Tensor
 
 from ssgan.errors import SsganError
-from ssgan.inference.classifier import Classifier, Ensemble
+from ssgan.inference.classifier import Classifier
 from ssgan.inference.classifier_file import load_classifier, save_classifier
+from ssgan.inference.ensemble import Ensemble
 from ssgan.inference.views import AveragedViews, moved
 from ssgan.nets import MLPClassifier
 

@@ -1,7 +1,6 @@
 """Trained classifiers as their users meet them: images in, classes and probabilities out."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -172,55 +171,7 @@ def checked_vectors(vectors: Tensor, numbers: int) -> Tensor:
     return vectors.float().view(-1, numbers, 1, 1)
 
 
-class Ensemble(Predictor):
-    """Several classifiers whose probabilities are averaged, as in the paper's ensembles of ten (sec. 6, tables 1 and 2).
-
-    Its ``header`` and its log Z are those of the first.
-    """
-
-    def __init__(self, members: Sequence[Classifier]):
-        if not members:
-            raise SsganError("classifier=[]: an ensemble needs one file or more")
-        first = members[0]
-        for member in members:
-            if (member.class_names, member.image_shape) != (first.class_names, first.image_shape):
-                raise SsganError(
-                    f"classifiers of {len(first.class_names)} classes of {first.image_shape} images "
-                    f"({', '.join(first.class_names)}) and of {len(member.class_names)} classes of "
-                    f"{member.image_shape} images ({', '.join(member.class_names)}) make no ensemble"
-                )
-            ours, theirs = (made_by(one.header.get("embedding")) for one in (first, member))
-            if ours != theirs:
-                raise SsganError(f"classifiers of vectors that {ours} and {theirs} made make no ensemble")
-            if member.reading != first.reading:
-                raise SsganError(
-                    f"classifiers that read pictures as {first.reading} and {member.reading} make no ensemble"
-                )
-        self.members, self.size, self.header = tuple(members), len(members), first.header
-        self.class_names, self.image_shape, self.reading = first.class_names, first.image_shape, first.reading
-        self.takes_vectors = first.takes_vectors
-
-    def to(self, device: torch.device | str) -> Self:
-        for member in self.members:
-            member.to(device)
-        return self
-
-    def answers(self, images: Tensor | np.ndarray[Any, Any]) -> Answers:
-        return averaged([member.answers(images) for member in self.members])
-
-    def outlier_threshold(self, share: float = 0.01) -> float:
-        return self.members[0].outlier_threshold(share)
-
-
 def made_by(embedding: Mapping[str, Any] | None) -> str:
     """Backbone, pixels a side and digest of the weights that made vectors of images; '' for others."""
     described = embedding or {}
     return " ".join(str(described[key]) for key in ("backbone", "size", "digest") if key in described)
-
-
-def averaged(each: Sequence[Answers]) -> Answers:
-    """The mean probability, computed from logarithms, and the log Z of the first: that of a mean has less spread than the training
-    images' that a file knows.
-    """
-    log_probabilities = torch.stack([answers.log_probabilities for answers in each])
-    return Answers(log_probabilities.logsumexp(0) - math.log(len(each)), each[0].log_z)

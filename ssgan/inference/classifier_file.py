@@ -21,7 +21,8 @@ from torch import Tensor
 import ssgan.nets
 from ssgan.errors import DAMAGED, SsganError, first_line
 from ssgan.files import write_atomically
-from ssgan.inference.classifier import Classifier, Ensemble, Predictor
+from ssgan.inference.classifier import Classifier, Predictor
+from ssgan.inference.ensemble import Ensemble
 from ssgan.inference.views import AveragedViews
 from ssgan.nets.base import ImageClassifier, ImageGenerator
 from ssgan.version import __version__

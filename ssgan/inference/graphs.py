@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from ssgan.errors import SsganError, first_line
 from ssgan.files import write_atomically
-from ssgan.inference.classifier import Classifier, Ensemble, Predictor
+from ssgan.inference.classifier import Classifier, Predictor
+from ssgan.inference.ensemble import Ensemble
 from ssgan.pixels import scale_pixels
 
 TOLERANCE = 1e-5

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ssgan.errors import SsganError
-from ssgan.inference.classifier import Answers, Ensemble, Predictor, averaged
+from ssgan.inference.classifier import Answers, Predictor
+from ssgan.inference.ensemble import Ensemble, averaged
 from ssgan.pixels import as_tensor, in_parts
 
 MOVES = (0, -1, 1)

@@ -26,6 +26,12 @@ def probability_real(logits: Tensor) -> Tensor:
     return log_partition(logits).sigmoid().mean()
 
 
+@torch.no_grad()
+def probability_preferred(preferred: Tensor, other: Tensor) -> Tensor:
+    """Mean p("the first is real") over pairs of logits (N, K); `preference` is the loss of it."""
+    return (log_partition(preferred) - log_partition(other)).sigmoid().mean()
+
+
 def supervised(logits: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
     """-log p(y | x, y < K+1) (sec. 5, L_supervised); targets (N,) are classes in 0..K-1, or probabilities (N, K).
 

@@ -59,6 +59,20 @@ def test_processes_that_start_from_different_checkpoints(tmp_path: Path, monkeyp
         first.on_train_start(SimpleNamespace(global_step=10), None)
 
 
+def test_processes_of_different_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where one host has an older copy of the data: configuration and split are the same."""
+    names: list[float] = []
+    monkeypatch.setattr(
+        checkpoints, "all_reduce_max", lambda name, *_: names.append(name) or [max(names), -min(names), 1, -1]
+    )
+    one, other = (Checkpoints(tmp_path / "a", tmp_path / "b", "0" * 64, None, data=data) for data in ("a", "b"))
+    for each in (one, other):
+        monkeypatch.setattr(each.stop, "listen", lambda: None)
+    one.on_train_start(SimpleNamespace(global_step=1), None)
+    with pytest.raises(SsganError, match="different configurations, splits or images"):
+        other.on_train_start(SimpleNamespace(global_step=1), None)
+
+
 def test_every_accepted_form_of_images_gives_the_same(file: Path) -> None:
     loaded = load_classifier(file)
     images = torch.randint(0, 256, (3, 1, 8, 8), dtype=torch.uint8)

@@ -42,6 +42,7 @@ def test_every_data_set_and_method_composes(dataset: str, method: str) -> None:
     config, choices = compose_with_choices([f"dataset={dataset}", f"method={method}", *own])
     assert not OmegaConf.missing_keys(config)
     check_ranges(OmegaConf.to_object(config))
+    assert not list(OmegaConf.to_object(config.method).terms.idle())  # settings of terms that are off
     assert config.method.name == config.name == method
     recipe = choices.get("recipe@method", "none")
     assert recipe in ("none", f"{Path(recipe).parent}/{method}")

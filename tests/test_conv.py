@@ -69,7 +69,7 @@ def test_bad_rows(row: Any) -> None:
         ConvClassifier((1, 8, 8), 10, [[8, 3, 1, 1], row], 0.05)
 
 
-@pytest.mark.parametrize("rows", [[], [0.5], [[8, 9, 1, 0]], [[8, 3, 2, 0]] * 4])
+@pytest.mark.parametrize("rows", [[], [0.5], [[8, 9, 1, 0]], [[8, 9, 1, 0], [8, 1, 1, 4]], [[8, 3, 2, 0]] * 4])
 def test_rows_that_leave_nothing(rows: list[Any]) -> None:
     with pytest.raises(SsganError, match=r"leave nothing of images of 8x8 pixels"):
         ConvClassifier((1, 8, 8), 10, rows, 0.05)

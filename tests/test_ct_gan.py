@@ -9,7 +9,9 @@ from ssgan.data.image_data import ImageData
 from ssgan.errors import SsganError
 from ssgan.methods.base import Output
 from ssgan.methods.ct_gan import CTGAN
+from ssgan.methods.terms import Entropy, Terms
 from ssgan.nets import MLPGenerator
+from ssgan.nets.layers.noise import is_noisy
 
 
 def method(noise: float, **settings: float) -> CTGAN:
@@ -54,3 +56,18 @@ def test_the_term_moves_the_classifier(digits: ImageData) -> None:
 def test_a_network_without_noise_is_refused() -> None:
     with pytest.raises(SsganError, match="two passes of MLPClassifier are the same"):
         method(0.0)
+
+
+def test_dropout_of_any_package_is_noise() -> None:
+    assert is_noisy(torch.nn.Sequential(torch.nn.Dropout2d(0.2)))
+    assert not is_noisy(torch.nn.Sequential(torch.nn.Dropout(0.0)))
+
+
+def test_the_second_pass_has_the_batch_of_the_first(monkeypatch: pytest.MonkeyPatch, digits: ImageData) -> None:
+    """Where a term wants all unlabeled images, the first pass of "real" ones is a part of theirs."""
+    module = method(0.3, terms=Terms(entropy=Entropy(weight=0.1)), generated_batch_size=20)
+    passes: list[int] = []
+    features = module.classifier.features
+    monkeypatch.setattr(module.classifier, "features", lambda x: passes.append(len(x)) or features(x))
+    fit(module, digits, steps=1)
+    assert passes[2] > 20, passes

@@ -241,12 +241,22 @@ def test_only_a_lasting_excess_of_the_classifier_is_a_collapse(
             step_number=5 * epoch + 4,
             means=SimpleNamespace(steps=5, all_reduced_sums=lambda sums=sums: sums),
             calibration_images=None,
+            config=SimpleNamespace(),
         )
         watch.on_train_epoch_start(trainer, module)
         watch.on_train_batch_end(trainer, module, None, None, 4)
     assert (reason in str(watch.reason)) if reason else watch.reason is None
     assert trainer.should_stop == (watch.reason is not None)
     assert snapshots == kept
+
+
+@pytest.mark.parametrize(("real", "target", "seen"), [(0.89, 0.9, True), (0.89, 1.0, False), (0.5, 0.9, False)])
+def test_a_classifier_has_won_where_d_is_at_its_target(real: float, target: float, seen: bool) -> None:
+    """Catches a watch that waits for a D of 1 where one-sided label smoothing holds it at 0.9."""
+    watch, reasons = watch_of(window=10), []
+    for watch.step in (10, 20, 30):
+        reasons.append(watch.classifier_won({"d_real": real, "d_generated": 0.001}, 10, target))
+    assert (reasons[-1] is not None) == seen
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,12 @@ def test_kernel_distance_is_0_for_one_distribution_and_leaves_the_random_state_a
     assert abs(same[0]) < 0.02 < other[0]
 
 
+def test_kernel_distance_of_few_images_has_a_spread() -> None:
+    """Subsets of all images would all be the same."""
+    torch.manual_seed(0)
+    assert kernel_distance(torch.randn(60, 4), torch.randn(50, 4), rng())[1] > 1e-3
+
+
 def test_precision_and_recall() -> None:
     """Kills the two taken for each other: half the modes are covered well, then all are and half the images are bad."""
     torch.manual_seed(0)

@@ -353,6 +353,13 @@ def test_averages_follow_training_and_average_every(digits: ImageData) -> None:
         assert changed(average.module, snapshot(network))
 
 
+def test_averages_of_a_run_shorter_than_their_interval(digits: ImageData) -> None:
+    """Catches a run that ends with the weights that it began with."""
+    module = make_method(ema_every=5)
+    fit(module, digits, steps=2)
+    assert int(module.ema_classifier.n_averaged) == 1
+
+
 def test_learning_rate_is_constant_and_then_falls_to_zero(digits: ImageData) -> None:
     rates = []
 

@@ -11,11 +11,13 @@ import torch
 from conftest import TINY, Outcome
 from PIL import Image
 
+import ssgan
 from ssgan.data.image_data import ImageData
 from ssgan.data.labels_file import with_labels_of, write_labels
 from ssgan.errors import SsganError
 from ssgan.reporting.predictions import data_of
 from ssgan.reporting.runs import run_in
+from ssgan.training import split
 
 Command = Callable[..., Outcome]
 
@@ -58,6 +60,19 @@ def test_a_number_of_labels_and_those_of_the_file(ssgan: Command, tmp_path: Path
         changed = ssgan("fit", *TINY, f"labels_file={file}", f"runs_dir={tmp_path / 'b'}")
         assert changed.code == 1
         assert "began with other labels" in changed.err
+
+
+def test_all_runs_of_a_command_have_the_same_labels(
+    tmp_path: Path, digits: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Catches a file that is read again for the baseline, when somebody may have written another one."""
+    file = write(tmp_path / "labels.csv", {k: str(digits.train_targets[k].item()) for k in range(20)})
+    read: list[str] = []
+    monkeypatch.setattr(split, "with_labels_of", lambda data, path: read.append(path) or with_labels_of(data, path))
+    settings = [*TINY, f"labels_file={file}", "calibration_folds=2", "calibration_runs=1", "validation=0"]
+    result = ssgan.train("digits", settings=settings, baseline=True, runs_dir=tmp_path / "runs")
+    assert result.baseline is not None
+    assert len(read) == 1
 
 
 def test_a_report_knows_them(ssgan: Command, tmp_path: Path, digits: ImageData) -> None:

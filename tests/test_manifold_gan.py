@@ -6,6 +6,7 @@ from conftest import make_classifier
 from test_improved_gan import SHARED, OneStep, assert_moved_further, fit, sgd
 
 from ssgan.data.image_data import ImageData
+from ssgan.errors import SsganError
 from ssgan.methods.manifold_gan import ManifoldGAN
 from ssgan.nets import MLPGenerator
 from ssgan.seeds import derive_seed
@@ -38,3 +39,10 @@ def test_term_equals_the_formula(digits: ImageData) -> None:
     assert_moved_further(
         module.classifier, plain.classifier, torch.autograd.grad(term, list(c.parameters())), 0.01 * 2.0 / 2
     )
+
+
+def test_a_step_of_nothing_without_noise_is_refused() -> None:
+    generator = MLPGenerator((1, 8, 8), 20, [24], "sigmoid")
+    with pytest.raises(SsganError, match=r"method\.manifold_step=1e-05: MLPClassifier has neither noise nor dropout"):
+        ManifoldGAN(make_classifier(0.0), generator)
+    ManifoldGAN(make_classifier(0.3), generator)

@@ -13,6 +13,7 @@ from torch import nn
 
 from ssgan.methods.optimizers import OPTIMIZERS, Muon, make_optimizer, orthogonal
 from ssgan.methods.schedule import make_schedule
+from ssgan.nets.layers.minibatch_discrimination import MinibatchDiscrimination
 from ssgan.training.build import check
 
 
@@ -59,6 +60,15 @@ def test_the_output_layer_and_biases_follow_sgd() -> None:
         sgd.step()
     for p, q in zip(network.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(p, q)
+
+
+def test_a_table_of_gains_is_no_weight() -> None:
+    """Minibatch discrimination's scales have two dimensions, and Newton-Schulz would make them orthogonal."""
+    layer = MinibatchDiscrimination(6, kernels=4, dims=3)
+    muon = Muon([*layer.parameters(), nn.Parameter(torch.zeros(2, 2))])
+    hidden, others = ([id(p) for p in group["params"]] for group in muon.param_groups)
+    assert hidden == [id(layer.v)]
+    assert id(layer.log_scale) in others
 
 
 def test_state_goes_on_in_another_optimizer() -> None:

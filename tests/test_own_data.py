@@ -161,6 +161,18 @@ def test_broken_picture_is_named_every_time_and_left_out(pets: Path, capsys: pyt
         capsys.readouterr()
 
 
+def test_a_picture_that_could_not_be_read_is_tried_again(pets: Path) -> None:
+    """Permissions leave a file's size and time as they are, and with them the key of the decoded pictures."""
+    path = pets / "cat/a.png"
+    whole, times = path.read_bytes(), (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    path.write_bytes(b"-" * len(whole))
+    os.utime(path, ns=times)
+    assert levels(read(pets).train_images) == [20, 30, 40, 50]
+    path.write_bytes(whole)
+    os.utime(path, ns=times)
+    assert levels(read(pets).train_images) == [10, 20, 30, 40, 50]
+
+
 def test_bad_folders(pets: Path) -> None:
     with pytest.raises(SsganError, match=r"dataset\.size=0"):
         folder("pets", str(pets), 0, 1, False)

@@ -164,6 +164,13 @@ def test_virtual_batch_norm_formula() -> None:
     torch.testing.assert_close(output[:4], plain, rtol=1e-4, atol=1e-4)
 
 
+def test_virtual_batch_norm_of_values_far_from_0() -> None:
+    """Their mean square, less the square of their mean, is below 0 by rounding."""
+    torch.manual_seed(0)
+    values = torch.full((20, 4), 300.0) + 0.001 * torch.randn(20, 4)
+    assert VirtualBatchNorm(4, reference=10)(values).isfinite().all()
+
+
 def make_generator(kind: str, norm: str) -> MLPGenerator | DCGANGenerator:
     torch.manual_seed(0)
     if kind == "mlp":
@@ -342,6 +349,21 @@ def test_each_objective_moves_both_players(digits: ImageData, changes: dict[str,
     fit(module, digits, steps=2)
     assert changes["generator_loss"] in module.means.all_reduced()
     assert any(not torch.equal(value, before[name]) for name, value in module.generator.state_dict().items())
+
+
+def test_preference_has_no_class_of_generated_images() -> None:
+    """Nothing changes in its game when all logits are moved: D has no zero, and what is watched is which image is preferred."""
+    with pytest.raises(SsganError, match=r"method\.fake_logit=log_classes: .* has no class K\+1"):
+        make_method(generator_loss="preference", fake_logit="log_classes")
+    module = make_method(generator_loss="preference")
+    assert module.fake_logit is None
+    out = {
+        name: Output(torch.zeros(1), torch.full((5, 10), value))
+        for name, value in (("real", -50.0), ("generated", -53.0))
+    }
+    found = module.probabilities(out)
+    assert found["d_real"].item() == pytest.approx(torch.tensor(3.0).sigmoid().item())
+    assert found["d_real"] + found["d_generated"] == 1
 
 
 def test_preference_has_no_target() -> None:

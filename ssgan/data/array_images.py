@@ -10,6 +10,9 @@ from torch import Tensor
 from ssgan.errors import SsganError
 from ssgan.pixels import levels_to_uint8, unwritten
 
+CHECKED_AT_ONCE = 10_000
+"""Vectors: all of a mapped file may be more than memory holds."""
+
 Array = np.ndarray[Any, Any]
 
 OVERSHOOT = 2.0
@@ -52,10 +55,12 @@ def as_vectors(parts: Mapping[str, Array]) -> dict[str, Tensor]:
     for what, array in parts.items():
         if array.ndim != 2 or array.dtype.kind != "f" or array.shape[1] != parts[first].shape[1]:
             raise SsganError(f"{what} has the shape {array.shape} of {array.dtype}, {first} {parts[first].shape}.")
-        vectors = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-        if not vectors.isfinite().all():
-            where = int((~vectors.isfinite()).any(1).nonzero()[0])
-            raise SsganError(f"{what} holds NaN or infinite values, the first in row {where}. Fill or remove them.")
+        vectors = unwritten(np.ascontiguousarray(array, dtype=np.float32))
+        for start in range(0, len(vectors), CHECKED_AT_ONCE):
+            bad = ~vectors[start : start + CHECKED_AT_ONCE].isfinite().all(1)
+            if bad.any():
+                where = start + int(bad.nonzero()[0])
+                raise SsganError(f"{what} holds NaN or infinite values, the first in row {where}. Fill or remove them.")
         if not vectors.numel() and what == first:
             raise SsganError(f"{what} has the shape {array.shape}: it holds no vector.")
         out[what] = vectors[..., None, None]

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from ssgan.data.decoding import Shape, decode_into
-from ssgan.data.images import READER
+from ssgan.data.images import READER, picture_facts, read_picture
 from ssgan.errors import SsganError, warn
 from ssgan.files import exclusive, write_atomically
 from ssgan.pixels import unwritten
+from ssgan.reading import PictureReading
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,25 @@ def decoded(root: Path, files: list[Path], cache: Path, shape: Shape, background
     settings = [contents, list(shape), background, len(deep), READER]
     digest = hashlib.sha256(json.dumps(settings).encode(errors="surrogateescape")).hexdigest()
     kept = read_cache(cache, digest, shape)
-    if kept is not None:
+    if kept is not None and not any(can_be_read(root / name, shape, background) for name in kept.broken):
         return kept
     with suppress(OSError):
         cache.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(cache.with_name(f"{cache.name}.lock")):  # processes of one run, or of a sweep, wait for the first
-        kept = read_cache(cache, digest, shape)
-        return kept or _decode(root, files, names, cache, shape, background, deep, digest)
+        again = read_cache(cache, digest, shape)
+        if again is not None and again.broken != (kept and kept.broken):  # another process has been here
+            return again
+        return _decode(root, files, names, cache, shape, background, deep, digest)
+
+
+def can_be_read(file: Path, shape: Shape, background: int) -> bool:
+    """Whether a picture that could not be read before, perhaps for want of permission, can be now."""
+    try:
+        facts = picture_facts(file)
+        read_picture(file, shape, PictureReading(background, facts.levels))
+    except SsganError:
+        return False
+    return True
 
 
 def _decode(
@@ -92,6 +105,8 @@ def _decode(
             record["mark"] = mark = uuid4().hex
             with partial.open("ab") as file:
                 file.write(mark.encode())
+                file.flush()
+                os.fsync(file.fileno())  # before the record says that it is whole
             partial.replace(cache.with_name(f"{cache.name}.npy"))
             write_atomically(cache.with_name(f"{cache.name}.json"), json.dumps(record).encode())
             partial = cache.with_name(f"{cache.name}.npy")

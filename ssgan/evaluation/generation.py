@@ -71,8 +71,11 @@ def frechet_distance(real: Tensor, generated: Tensor) -> float:
 
 
 def kernel_distance(real: Tensor, generated: Tensor, rng: torch.Generator) -> tuple[float, float]:
-    """Squared MMD of the features under a cubic kernel, over 100 subsets: mean and sd (Binkowski et al. 2018)."""
-    size = min(1000, len(real), len(generated))
+    """Squared MMD of the features under a cubic kernel, over 100 subsets: mean and sd (Binkowski et al. 2018).
+
+    A subset is of 1,000 images, or of half of the smaller set: of whole ones all would be the same.
+    """
+    size = max(2, min(1000, len(real) // 2, len(generated) // 2))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*will save all extracted features")  # which are in memory anyway
         metric = KernelInceptionDistance(_Features(real.shape[1]), subsets=100, subset_size=size)

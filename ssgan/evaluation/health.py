@@ -1,6 +1,7 @@
 """How varied a generator's images are, and whether its classifier still has to learn to tell them from real ones."""
 
 import copy
+import math
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,7 @@ from ssgan.inference.sampling import draw_images
 from ssgan.losses import probability_real
 from ssgan.nets.base import ImageClassifier, ImageGenerator
 from ssgan.nets.initialization import recalibrate
-from ssgan.pixels import in_parts, scale_pixels
+from ssgan.pixels import at_once, in_parts, scale_pixels
 from ssgan.seeds import derive_seed
 
 SAMPLES, CANDIDATES = 1000, 20_000
@@ -27,7 +28,7 @@ def generator_health(
     images: Tensor,
     pool: Tensor,
     seed: int,
-    fake_logit: float = 0.0,
+    fake_logit: float | None = 0.0,
     calibration_images: Tensor | None = None,
 ) -> dict[str, float]:
     """What `SAMPLES` generated images are like beside as many of ``images``, uint8 (N, C, H, W), at the places ``pool``, without labels.
@@ -35,7 +36,8 @@ def generator_health(
     distinct: share of different images among the nearest ones, of `CANDIDATES` real images, of each sample, by pixels;
         distinct_real is the same of other real images. Few candidates are hit twice by chance: compare the two
     precision, recall: of the classifier's features (`precision_recall`)
-    d_real, d_generated: mean D(x) = Z / (Z + exp(fake_logit)) (sec. 5, where the logit is 0) of real and of generated images
+    d_real, d_generated: mean D(x) = Z / (Z + exp(fake_logit)) (sec. 5, where the logit is 0) of real and of generated
+        images; NaN without a ``fake_logit``
 
     The classifier is used as it is in evaluation; with ``calibration_images``, in its pixel range, a copy of it that they
     `recalibrate`. Returns nothing for too few images to have neighbors.
@@ -50,7 +52,7 @@ def generator_health(
     classifier.eval()
     device = next(classifier.parameters()).device
     order = pool[torch.randperm(len(pool), generator=torch.Generator().manual_seed(derive_seed("health", seed)))]
-    others, candidates = images[order[:count]], images[order[count:][:CANDIDATES]]
+    others, candidates = images[order[:count]], _small(images, order[count:][:CANDIDATES])
     with local_only():
         generated = torch.cat(list(draw_images(generator, count, seed)))
         features, d = zip(*(_judged(classifier, part, device, fake_logit) for part in (others, generated)), strict=True)
@@ -58,8 +60,8 @@ def generator_health(
     classifier.train(training)
     generator.train(generator_training)
     return {
-        "distinct": distinct_nearest(generated, candidates),
-        "distinct_real": distinct_nearest(others, candidates),
+        "distinct": _distinct(_small(generated), candidates),
+        "distinct_real": _distinct(_small(others), candidates),
         "precision": precision,
         "recall": recall,
         "d_real": d[0],
@@ -68,7 +70,7 @@ def generator_health(
 
 
 def _judged(
-    classifier: ImageClassifier, images: Tensor, device: torch.device, fake_logit: float
+    classifier: ImageClassifier, images: Tensor, device: torch.device, fake_logit: float | None
 ) -> tuple[Tensor, float]:
     """Features (N, F), and the mean of D."""
     parts = [
@@ -76,21 +78,25 @@ def _judged(
         for part in in_parts(images, SAMPLES // 4)
     ]
     features = torch.cat(parts)
-    d = probability_real(classifier.head(features) - fake_logit).item()
+    d = math.nan if fake_logit is None else probability_real(classifier.head(features) - fake_logit).item()
     return features.float().flatten(1).cpu(), d
 
 
 def distinct_nearest(images: Tensor, candidates: Tensor) -> float:
     """Number of different candidates among the nearest one of each image, over the number of images, by squared error."""
-    near, far = (_small(batch) for batch in (images, candidates))
+    return _distinct(_small(images), _small(candidates))
+
+
+def _distinct(near: Tensor, far: Tensor) -> float:
     distances = far.square().sum(1) - 2 * near @ far.t()  # less a constant of each image
-    return distances.argmin(1).unique().numel() / len(images)
+    return distances.argmin(1).unique().numel() / len(near)
 
 
-def _small(images: Tensor) -> Tensor:
+def _small(images: Tensor, places: Tensor | None = None) -> Tensor:
+    """The images, or those at some places, averaged down; a part at a time, since they may lie in a mapped file."""
     small = []
-    for part in in_parts(images):
-        pixels = part.float() / 255
+    for part in (torch.arange(len(images)) if places is None else places).split(at_once(images.shape[1:])):
+        pixels = images[part].float() / 255
         while min(pixels.shape[2:]) > SMALL_SIDE:
             pixels = F.avg_pool2d(pixels, 2)
         small.append(pixels.flatten(1))

@@ -39,7 +39,7 @@ class InceptionJudge:
         except ImportError as error:
             raise SsganError("judge=inception: needs torch-fidelity; pip install -e '.[fid]'") from error
         try:
-            self.network = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"])
+            self.network = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"]).eval()
         except OSError as error:
             raise SsganError(
                 f"judge=inception: its weights cannot be loaded ({error}). Download them where there is a network, "

@@ -22,7 +22,7 @@ class Answers(NamedTuple):
     log_probabilities: Tensor
     """log p(y | x, y < K+1), (N, K)."""
     log_z: Tensor
-    """log Z(x), (N,): of a K+1 net the log-odds that an image is real (sec. 5); of any net lower for images unlike those of training."""
+    """log Z(x), (N,): of a K+1 net, less the ``fake_logit`` of its file, the log-odds that an image is real (sec. 5); of any net lower for images unlike those of training."""
 
 
 class Predictor:

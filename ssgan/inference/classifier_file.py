@@ -84,7 +84,8 @@ def load_classifier(path: str | Path | Sequence[str | Path], key: str = "classif
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # Copies: the file may be replaced then, where a mapped one could not be (Windows).
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise SsganError(f"{key}={path}: not a whole safetensors file ({error}). Copy or export it again.") from error
     if "ssgan" not in metadata:

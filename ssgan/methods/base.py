@@ -48,8 +48,8 @@ class Method(Lifecycle):
     config: the method's own `Config`, or None for its defaults
     seed: noise is a function of (seed, rank, step), z of (seed, step)
 
-    A method declares its ``views``; the terms that its configuration turns on add theirs. When training starts without
-    a checkpoint, weight-normed layers are initialized from unlabeled images (`initialize`), once.
+    A method declares its ``views``; the terms that its configuration turns on add theirs. The first `attach` initializes
+    weight-normed layers from unlabeled images; a checkpoint is loaded after that.
     """
 
     Config: ClassVar[type[MethodConfig]] = MethodConfig
@@ -58,6 +58,8 @@ class Method(Lifecycle):
     """Views that the classifier is applied to in its step."""
     players: ClassVar[str] = "classifier"
     """What is trained, gan or classifier; selects the preset of the data set."""
+    fake_logit: float | None = None
+    """The score of class K+1, of a method that has one."""
     uses_labels: ClassVar[bool] = True
     neighbors: NeighborMemory
 
@@ -218,7 +220,7 @@ class Method(Lifecycle):
     def end_step(self) -> None:
         """Update EMA weights and learning rates, after every player's turn."""
         self.means.steps += 1
-        if (self.step_number + 1) % self.config.ema_every == 0:
+        if (self.step_number + 1) % min(self.config.ema_every, self.total_steps) == 0:  # at least once
             for ema, network in self.ema_pairs():
                 ema.update_parameters(network)
         schedulers = self.lr_schedulers()

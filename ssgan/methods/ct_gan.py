@@ -44,7 +44,8 @@ class CTGAN(ImprovedGAN):
 
     def classifier_loss(self, batch: Batch) -> Objective:
         terms = super().classifier_loss(batch)
-        again = self.outputs(batch, ("real",))["real"]
+        whole = "unlabeled" if "unlabeled" in self.classifier_outputs else "real"  # of which "real" is then a part
+        again = self.outputs(batch, (whole,))["real"]
         distance = self.distance(self.classifier_outputs["real"], again)
         return terms | {"ct": (self.config.ct_weight * self.ramp_up(), distance)}
 

@@ -68,8 +68,8 @@ class Config(MethodConfig):
 class ImprovedGAN(Method):
     """The two-player step of sec. 3.1 and 5: one step of the classifier, then one of the generator, per batch.
 
-    What is told from generated images, the view "real", are as many of the unlabeled ones, the first of the batch. Both
-    players see the same generated images (authors' code: z is drawn anew for each). The generator matches the features of
+    The view "real", which is set against generated images, is the first part of the unlabeled batch, as many as there are of
+    those. Both players see the same generated images (authors' code: z is drawn anew for each). The generator matches the features of
     a batch of its own, with noise on in both passes, or with ``reuse_features`` those of the classifier's step. A loss of
     "preference" plays its game on both sides.
     """
@@ -88,9 +88,14 @@ class ImprovedGAN(Method):
                 f"method.generated_batch_size={generated}: at most method.batch_size, {batch_size}: each generated image is "
                 f"set against a real one"
             )
-        if self.config.generator_loss == "preference" and self.config.real_target != 1:
+        compares = self.config.generator_loss == "preference"
+        if compares and self.config.real_target != 1:
             raise SsganError(
                 f"method.real_target={self.config.real_target:g}: the game of generator_loss=preference has no target; leave it out"
+            )
+        if compares and self.config.fake_logit != "zero":
+            raise SsganError(
+                f"method.fake_logit={self.config.fake_logit}: generator_loss=preference compares images, and has no class K+1; leave it out"
             )
         self.generator = generator
         self.ema_generator = averaged(generator, self.ema_rate)
@@ -98,7 +103,8 @@ class ImprovedGAN(Method):
         self.classifier_outputs: Outputs = {}
         """What the classifier's step computed of its views and of "generated" ones, until the generator's step ends."""
         classes = classifier.arguments["classes"]
-        self.fake_logit = math.log(classes) if self.config.fake_logit == "log_classes" else 0.0
+        if not compares:
+            self.fake_logit = math.log(classes) if self.config.fake_logit == "log_classes" else 0.0
 
     @property
     def all_views(self) -> Views:
@@ -131,9 +137,7 @@ class ImprovedGAN(Method):
         batch = batch | {"real": real}
         generated = self.generate(len(real)).to(real.dtype)
         self.optimize("classifier", lambda: self.classifier_loss(batch | {"generated": generated.detach()}))
-        for name, view in {"d_real": "real", "d_generated": "generated"}.items():  # beside the terms, for logs
-            logits = self.classifier_outputs[view].logits
-            self.means.add({name: losses.probability_real(logits - self.fake_logit)})
+        self.means.add(self.probabilities(self.classifier_outputs))  # beside the terms, for logs
         with frozen_bn_stats(self.batch_norms):
             self.optimize("generator", lambda: self.generator_loss(batch | {"generated": generated}))
         self.classifier_outputs = {}
@@ -166,12 +170,24 @@ class ImprovedGAN(Method):
             out["real"] = Output(*(values[:count] for values in out[real]))
         return out
 
+    def against_generated(self, logits: Tensor) -> Tensor:
+        """Scores of the K classes less that of class K+1, which is nothing where images are compared."""
+        return logits - (self.fake_logit or 0.0)
+
     def unsupervised(self, out: Outputs) -> Tensor:
         """L_unsupervised (sec. 5), or the preference loss, from the log-odds of real against generated."""
-        real, fake = out["real"].logits - self.fake_logit, out["generated"].logits - self.fake_logit
+        real, fake = (self.against_generated(out[name].logits) for name in ("real", "generated"))
         if self.config.generator_loss == "preference":
             return losses.preference(real, fake)
         return losses.real_loss(real, self.config.real_target) + losses.fake_loss(fake)
+
+    def probabilities(self, out: Outputs) -> dict[str, Tensor]:
+        """Mean D of real and of generated images; of the game of "preference", whose D has no zero, that either is preferred."""
+        real, fake = (self.against_generated(out[name].logits) for name in ("real", "generated"))
+        if self.config.generator_loss == "preference":
+            preferred = losses.probability_preferred(real, fake)
+            return {"d_real": preferred, "d_generated": 1 - preferred}
+        return {"d_real": losses.probability_real(real), "d_generated": losses.probability_real(fake)}
 
     def generator_loss(self, batch: Batch) -> Objective:
         """The objective of the generator; gradients reach the generator only."""
@@ -187,8 +203,8 @@ class ImprovedGAN(Method):
             real = self.classifier(batch["generator_unlabeled"][: len(features)])
             loss = losses.preference(self.classifier.head(features), real)
         else:
-            loss = ADVERSARIAL_LOSSES[name](self.classifier.head(features) - self.fake_logit)
-        out = {"generated": Output(features, features)} if self.generator_terms else {}
+            loss = ADVERSARIAL_LOSSES[name](self.against_generated(self.classifier.head(features)))
+        out = {"generated": Output(features, self.classifier.head(features))} if self.generator_terms else {}
         return {name: (1.0, loss), **self.historical("generator"), **self.optional(self.generator_terms, batch, out)}
 
     def historical(self, player: str) -> Objective:

@@ -12,7 +12,7 @@ LARGEST_SIDE = 16
 
 
 class NeighborMemory(nn.Module):
-    """The last ``size`` weak views and the guesses q (K) that they ended with; even guesses of mid-gray images at the start.
+    """The last ``size`` weak views and the guesses q (K) that they ended with; at the start uniform guesses of images of zeros.
 
     Pixels are another opinion than the classifier's: where it takes a group of images for another class, such as sevens with
     a bar for twos, they still lie among their own. Smoothing new guesses by remembered ones is CoMatch's (Li et al. 2021),

@@ -36,7 +36,8 @@ def make_optimizer(settings: dict[str, Any], parameters: Iterable[nn.Parameter])
 class Muon(Optimizer):
     """Momentum made orthogonal for hidden weights, SGD with Nesterov momentum for all others (Jordan 2024, "Muon").
 
-    params: of a network, in their order; the last with two or more dimensions is the output layer's
+    params: of a network, in their order; the last with two or more dimensions is the output layer's, and a table of
+        gains says so itself (``is_gain``)
     lr, momentum, weight_decay: of the hidden weights; kernels (O, I, h, w) are matrices (O, I h w)
     other_lr: of biases, gains and the output layer, with the same momentum and without decay
     steps: of the iteration that makes a matrix orthogonal
@@ -55,7 +56,7 @@ class Muon(Optimizer):
         steps: int = 5,
     ):
         every = list(params)
-        hidden = [p for p in every if p.ndim > 1][:-1]
+        hidden = [p for p in every if p.ndim > 1 and not getattr(p, "is_gain", False)][:-1]
         others = [p for p in every if all(p is not q for q in hidden)]
         for name, value in (("lr", lr), ("momentum", momentum), ("weight_decay", weight_decay), ("other_lr", other_lr)):
             if not value >= 0:

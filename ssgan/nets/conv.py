@@ -59,6 +59,8 @@ class ConvClassifier(ImageClassifier):
                 conv = WeightNormConv2d(channels, outputs, size, stride=stride, padding=padding, init_std=init_std)
                 layers += [conv, nn.LeakyReLU(0.2)]
                 channels, sides = outputs, [(side + 2 * padding - size) // stride + 1 for side in sides]
+                if min(sides) < 1:
+                    break
             else:
                 raise SsganError(
                     f"net.classifier.rows: {row} is neither [channels, kernel size, stride, padding] nor a dropout in [0, 1)"

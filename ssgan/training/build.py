@@ -20,6 +20,7 @@ from ssgan.fields import check_ranges
 from ssgan.methods.base import Method
 from ssgan.methods.optimizers import make_optimizer
 from ssgan.methods.schedule import make_schedule
+from ssgan.nets.layers.batch_norm import batch_norms
 from ssgan.seeds import derive_seed
 from ssgan.training.launch import check_processes
 from ssgan.training.start import trained
@@ -136,6 +137,11 @@ def build(config: DictConfig, data: ImageData, split: Split) -> Built:
     classes = len(data.class_names) if kind.uses_labels else 1
     _check_kind_of_data(config, data)
     networks = {"classifier": instantiate(config.net.classifier, data.image_shape, classes)}
+    if batch_norms(networks["classifier"]) and min(method.batch_size, method.labeled_batch_size or 2) < 2:
+        raise SsganError(
+            f"method.labeled_batch_size={method.labeled_batch_size}, method.batch_size={method.batch_size}: batch norm "
+            f"compares the images of a batch; use 2 or more, or a net/classifier without it"
+        )
     known = type(networks["classifier"]).__name__
     if getattr(nets, known, None) is not type(networks["classifier"]):
         raise SsganError(

@@ -74,7 +74,7 @@ def export(
         "split_digest": data.split.digest,
         "reading": images.origin.reading.to_json(),
         **({"embedding": dict(images.origin.embedding)} if images.origin.embedding else {}),
-        "fake_logit": getattr(module, "fake_logit", None),
+        "fake_logit": module.fake_logit,
         "views": {"shift": config.augmentation.shift > 0, "flip": config.augmentation.flip},
     }
     plain = Classifier(network, header_of(network, images.class_names)).to(device)

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from ssgan import methods
 from ssgan.configuration import check_budget, run_path, supervised_beside
 from ssgan.data.image_data import ImageData
 from ssgan.data.inspection import tell
-from ssgan.data.registry import load_dataset
 from ssgan.data.splits import Split
 from ssgan.errors import SsganError, warn
 from ssgan.precision import emulated, resolve_precision
@@ -24,7 +23,7 @@ from ssgan.training.dry_run import count_images, dry_run
 from ssgan.training.launch import launch, launched_world_size, limit_threads, resolve_batch_sizes
 from ssgan.training.run_dir import RunFolder
 from ssgan.training.run_method import run_method
-from ssgan.training.split import check_folds, folds_beside, with_split
+from ssgan.training.split import LabeledData, check_folds, folds_beside, load_labeled, with_split
 from ssgan.training.trainer import make_trainer
 
 COLLAPSED = 3
@@ -58,7 +57,7 @@ def run_with_baseline(
     with RunFolder.made(path, config.runs_dir) as folder:
         check_budget(config, choices)
         beside = supervised_beside(config, choices) if wanted else None
-        load = cache(lambda: load_dataset(config.dataset) if data is None else data)
+        load = cache(lambda: load_labeled(config, data))
         if beside is not None or config.calibration_folds:
             split = rehearse(config, folder, load)  # its own mistakes come first
             if beside is not None:
@@ -69,12 +68,13 @@ def run_with_baseline(
     if beside is not None and not results[0].launched:
         with RunFolder.made(run_path(beside), beside.runs_dir) as folder:
             results.append(run(beside, folder, load, describes=False))
-    if config.calibration_folds and not results[0].launched and not config.dry_run:
+    launched = any(result.launched for result in results)  # and the folds with it
+    if config.calibration_folds and not launched and not config.dry_run:
         run_folds(config, results[0], load)
     return results
 
 
-def run_folds(config: DictConfig, result: Result, load: Callable[[], ImageData]) -> None:
+def run_folds(config: DictConfig, result: Result, load: Callable[[], LabeledData]) -> None:
     """Run the folds of a run in folders inside its own, and give its classifier and ``result`` the temperature they find."""
     images, split = with_split(config, result.folder, load())
     folds = folds_of(config, result.folder, split)
@@ -90,7 +90,11 @@ def run_folds(config: DictConfig, result: Result, load: Callable[[], ImageData])
         return
     for of_fold, place in folds:
         with RunFolder.made(place.path, config.runs_dir) as folder:
-            run(of_fold, folder, load, describes=False)
+            one = run(of_fold, folder, load, describes=False)
+        if one.launched:  # all that is left of the command, in processes that did it
+            result.code = max(result.code, one.code)
+            result.metrics = result.folder.finished()
+            return
     if result.metrics is None:
         return
     healthy = [place for _, place in folds if (place.finished() or {}).get("status") != "collapsed"]
@@ -107,7 +111,7 @@ def folds_of(config: DictConfig, folder: RunFolder, split: Split) -> list[tuple[
     return [(one, RunFolder(folder / f"fold{one.fold.replace('/', 'of')}")) for one in folds_beside(config, split)]
 
 
-def rehearse(config: DictConfig, folder: RunFolder, load: Callable[[], ImageData], what: str = "") -> Split:
+def rehearse(config: DictConfig, folder: RunFolder, load: Callable[[], LabeledData], what: str = "") -> Split:
     """The split of a run that is to come: its mistakes, which begin with ``what``, are told before hours of training."""
     resolved = config.copy()
     try:
@@ -133,11 +137,15 @@ def prepare(config: DictConfig, previous_config: Mapping[str, Any]) -> list[str]
             told.append(
                 f"method.{name}={config.method[name]:g}: training ends after {config.method.epochs} epochs, before it has risen; use fewer"
             )
+    terms: Any = OmegaConf.to_object(config.method.terms)
+    for name in terms.idle():
+        term = name.partition(".")[0]
+        told.append(f"method.terms.{name}: does nothing without a weight; give it one (method.terms.{term}.weight=1)")
     return told
 
 
 def run(
-    config: DictConfig, folder: RunFolder, load: Callable[[], ImageData], logger: Any = None, describes: bool = True
+    config: DictConfig, folder: RunFolder, load: Callable[[], LabeledData], logger: Any = None, describes: bool = True
 ) -> Result:
     """Run or resume the run of ``config`` in ``folder``, or read its result if it is finished.
 
@@ -159,6 +167,7 @@ def run(
     if config.dry_run:
         if to_launch:
             return Result(folder, launch(to_launch), launched=True)
+        folder.require_same(config)
         tell(data)
         dry_run(config, method, limit, images)
         return Result(folder, 0)

@@ -126,6 +126,7 @@ class RunFolder:
             raise SsganError(f"{self / 'config.yaml'} is damaged ({first_line(error)}). {USE_ANOTHER_NAME}") from error
 
     def _lock(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)  # a command that failed may have removed it, still empty
         try:
             self.locked = lock(self / ".lock", wait=False)
         except BlockingIOError:
@@ -136,9 +137,12 @@ class RunFolder:
 
     def unlock(self) -> None:
         if self.locked is not None:
-            if (self / "metrics.json").exists():  # nobody will train here again
+            done = (self / "metrics.json").exists()  # nobody will train here again
+            if done and os.name != "nt":
                 (self / ".lock").unlink(missing_ok=True)
             os.close(self.locked)
+            if done and os.name == "nt":  # where no open file can be removed
+                (self / ".lock").unlink(missing_ok=True)
         self.locked = None
 
     def remove_if_empty(self, runs_dir: str | Path) -> None:

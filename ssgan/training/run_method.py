@@ -1,6 +1,5 @@
 """The training of a run, from its start or its newest checkpoint, and what comes out: classifier, test, metrics, model card."""
 
-import math
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,7 +13,7 @@ from ssgan.inference.classifier_file import load_classifier
 from ssgan.training.build import Built
 from ssgan.training.callbacks.checkpoints import Checkpoints
 from ssgan.training.callbacks.collapse_watch import CollapseWatch
-from ssgan.training.callbacks.health import HealthRecord, measured
+from ssgan.training.callbacks.health import HealthRecord, measured, rounded_measures
 from ssgan.training.callbacks.metrics_csv import RunRecord
 from ssgan.training.callbacks.progress import RunProgress
 from ssgan.training.callbacks.sample_grid import SampleGrid
@@ -51,6 +50,7 @@ def run_method(
         folder.digest(config, data.split),
         config.trainer.checkpoint_minutes,
         healthy=lambda: watch.reason is None,
+        data=data.data.digest,
     )
     estimate = TimeEstimate(lambda seconds, module: print(time_left(seconds, module, limit), flush=True))
     callbacks: list[pl.Callback] = [health] if health else []  # it is read by the next ones
@@ -90,8 +90,7 @@ def run_method(
         draw_curves(record.rows, folder / "curves.png", condition(config))
     measures = None
     if health:
-        last = health.measures or measured(module, config.seed)
-        measures = {name: round(value, 4) if math.isfinite(value) else None for name, value in last.items()}
+        measures = rounded_measures(health.measures or measured(module, config.seed))
     metrics = {
         "status": status,
         "test_error": test["error"],

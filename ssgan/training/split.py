@@ -2,11 +2,13 @@
 
 import math
 import re
+from typing import NamedTuple
 
 from omegaconf import DictConfig
 
 from ssgan.data.image_data import ImageData
 from ssgan.data.labels_file import with_labels_of
+from ssgan.data.registry import load_dataset
 from ssgan.data.splits import Split, draw_split
 from ssgan.errors import SsganError
 from ssgan.training.callbacks.time_limit import parse_duration
@@ -50,11 +52,28 @@ def folds_beside(config: DictConfig, split: Split) -> list[DictConfig]:
     return beside
 
 
-def with_split(config: DictConfig, folder: RunFolder, data: ImageData) -> tuple[ImageData, Split]:
-    """``data`` with the labels that ``labels_file`` adds, and the run's split: the one that an earlier start froze, or a new one."""
-    without, more = data, tuple[int, ...]()
-    if config.labels_file:
-        data, more = with_labels_of(data, config.labels_file)
+class LabeledData(NamedTuple):
+    """A data set with the labels of ``labels_file=``, read once: all runs of a command are of the same labels."""
+
+    data: ImageData
+    without: ImageData
+    """The same without them."""
+    more: tuple[int, ...]
+    """The images that have one there."""
+
+
+def load_labeled(config: DictConfig, data: ImageData | None = None) -> LabeledData:
+    """The data set that ``config`` names, or ``data``, with the labels that ``labels_file`` adds."""
+    without = load_dataset(config.dataset) if data is None else data
+    if not config.labels_file:
+        return LabeledData(without, without, ())
+    data, more = with_labels_of(without, config.labels_file)
+    return LabeledData(data, without, more)
+
+
+def with_split(config: DictConfig, folder: RunFolder, labeled: LabeledData) -> tuple[ImageData, Split]:
+    """The images of a run, and its split: the one that an earlier start froze, or a new one."""
+    data, without, more = labeled
     targets, classes = data.train_targets.numpy(), len(data.class_names)
 
     def drawn(images: ImageData) -> Split:

@@ -117,3 +117,12 @@ class Terms:
             term: Term = getattr(self, field.name)
             if term.weight and term.player == player:
                 yield field.name, term
+
+    def idle(self) -> Iterator[str]:
+        """The keys that were set, "pseudo_label.threshold", of terms without a weight, where they do nothing."""
+        for field in fields(self):
+            term: Term = getattr(self, field.name)
+            if not term.weight:
+                default = type(term)()
+                keys = [one.name for one in fields(term) if getattr(term, one.name) != getattr(default, one.name)]
+                yield from (f"{field.name}.{name}" for name in keys if name != "weight")

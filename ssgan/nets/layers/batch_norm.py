@@ -132,7 +132,8 @@ class VirtualBatchNorm(nn.Module):
         share[: self.reference] = 0
         mean = torch.lerp(means[: self.reference].mean(0), means, share)
         square = torch.lerp(squares[: self.reference].mean(0), squares, share)
-        scale = self.weight * (square - mean.square() + self.eps).rsqrt()
+        variance = (square - mean.square()).clamp_min(0)  # rounding can take it below, of values far from 0
+        scale = self.weight * (variance + self.eps).rsqrt()
         shift = self.bias - mean * scale
         shape = [*scale.shape, *([1] * len(places))]
         return (values * scale.view(shape) + shift.view(shape)).to(x.dtype)

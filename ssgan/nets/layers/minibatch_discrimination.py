@@ -36,6 +36,7 @@ class MinibatchDiscrimination(nn.Module):
         self.others = others
         self.v = nn.Parameter(init_std * torch.randn(features, kernels, dims))
         self.log_scale = nn.Parameter(torch.zeros(kernels, dims))
+        self.log_scale.is_gain = True  # type: ignore[attr-defined]  # for `Muon`, which would take a table for a weight
         self.b = nn.Parameter(torch.full((kernels,), -1.0))
         self.register_buffer("others_seen", torch.zeros(others, kernels, dims))
 
@@ -45,7 +46,7 @@ class MinibatchDiscrimination(nn.Module):
         return torch.cat([features, (sums + self.b).to(features.dtype)], 1)
 
     def project(self, features: Tensor) -> Tensor:
-        """M, (N, B, C), in float32 whatever the precision: distances cancel."""
+        """M, (N, B, C), in float32 whatever the precision: distances cancel. The gradient is computed in that of training."""
         weight = self.v * (self.log_scale.exp() / self.v.square().sum(0).sqrt())
         with torch.autocast(features.device.type, enabled=False):
             return (features.float() @ weight.flatten(1)).unflatten(1, self.log_scale.shape)

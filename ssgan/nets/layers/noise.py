@@ -6,6 +6,7 @@ from statistics import NormalDist
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from ssgan.seeds import derive_seed
 
@@ -102,7 +103,7 @@ def is_noisy(network: nn.Module) -> bool:
     return any(
         getattr(module, "std" if isinstance(module, GaussianNoise) else "p") > 0
         for module in network.modules()
-        if isinstance(module, GaussianNoise | Dropout)
+        if isinstance(module, GaussianNoise | Dropout | _DropoutNd)
     )
 
 

@@ -1,5 +1,6 @@
 """Checkpoints that a run goes on from, whenever and however it was stopped."""
 
+import hashlib
 import os
 import shutil
 import signal
@@ -63,13 +64,21 @@ class Checkpoints(pl.Callback):
     """After every epoch, ``minutes`` after the last one, and when a signal asks to stop: a checkpoint in ``last``.
 
     The one before stays in ``previous``. Each appears whole or not at all, and names the ``run`` that it belongs to;
-    none is written when ``healthy`` says no. After the one that a signal asked for, KeyboardInterrupt ends the training.
+    none is written when ``healthy`` says no. Processes of another ``run``, or of images with another digest ``data``, do not
+    train together. After the one that a signal asked for, KeyboardInterrupt ends the training.
     """
 
     def __init__(
-        self, last: Path, previous: Path, run: str, minutes: float | None, healthy: Callable[[], bool] = lambda: True
+        self,
+        last: Path,
+        previous: Path,
+        run: str,
+        minutes: float | None,
+        healthy: Callable[[], bool] = lambda: True,
+        data: str = "",
     ):
         self.last, self.previous, self.run, self.minutes, self.healthy = last, previous, run, minutes, healthy
+        self.data = data
         self.stop = StopSignal()
         self.last_is_whole = True
 
@@ -106,7 +115,7 @@ class Checkpoints(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self.stop.listen()  # Lightning's own handler talks to the other processes, whatever they are at
         self.saved = time.monotonic()
-        name = int(self.run[:12], 16)  # as much of it as a float holds
+        name = int(hashlib.sha256(f"{self.run} {self.data}".encode()).hexdigest()[:12], 16)  # as much as a float holds
         step = trainer.global_step
         highest, lowest, most, least = all_reduce_max(name, -name, step, -step)
         if highest != -lowest:
@@ -159,7 +168,7 @@ class Checkpoints(pl.Callback):
 
     def _put_in_place(self, partial: Path) -> None:
         """Let ``partial`` be the last one, and the last one the previous."""
-        with partial.open("rb") as file:
+        with partial.open("r+b") as file:  # Windows syncs no file that is open to read alone
             os.fsync(file.fileno())
         if self.last.exists() and self.last_is_whole:  # else the previous one is the only one
             second = self.last.with_name(f".{self.previous.name}.partial")

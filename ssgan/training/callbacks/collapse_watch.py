@@ -56,8 +56,8 @@ class CollapseWatch(pl.Callback):
 
     - a loss is not finite, beyond `BOUND`, or `EXPLODED`;
     - the classifier has won: D of generated images was below ``d_generated_below`` in training and D of real ones as near
-      to 1. D is a probability, so that one bound is good for every net; healthy runs keep it at 0.1 to 0.5
-      (benchmarks/README.md);
+      to 1, or to the method's ``real_target``. D is a probability, so that one bound is good for every net; healthy runs
+      keep it at 0.1 to 0.5 (benchmarks/README.md);
     - one class takes all: the averaged classifier gives it a share of ``one_class_above`` of unlabeled images, and it has less
       than two thirds of the labels;
     - the generator draws few images: in two measurements of ``health`` in a row its images had less than ``distinct_below``
@@ -127,7 +127,7 @@ class CollapseWatch(pl.Callback):
             predicted, labeled, names = trainer.strategy.broadcast(shares(pl_module, trainer.datamodule))
             self.reason = (
                 diverged(means, self.first_supervised)
-                or self.classifier_won(means, steps)
+                or self.classifier_won(means, steps, getattr(pl_module.config, "real_target", 1.0))
                 or self.one_class(predicted, labeled, names, steps)
             )
             if self.reason is not None:
@@ -148,10 +148,10 @@ class CollapseWatch(pl.Callback):
         since = self.since.setdefault(sign, self.step - steps)
         return self.step - max(since, self.window) >= self.window  # at first there may be an excess that passes
 
-    def classifier_won(self, means: Mapping[str, float], steps: int) -> str | None:
+    def classifier_won(self, means: Mapping[str, float], steps: int, real_target: float = 1.0) -> str | None:
         """How one sees in the means of the last ``steps`` steps, and of those before, that the classifier has won, or None."""
         real, generated = means.get("d_real", 0.0), means.get("d_generated", 1.0)
-        won = generated < self.d_generated_below and real > 1 - self.d_generated_below
+        won = generated < self.d_generated_below and real > real_target * (1 - self.d_generated_below)
         if not self.lasts("classifier won", won, steps):
             return None
         self.advice = CLASSIFIER_WON

@@ -1,5 +1,7 @@
 """The generator's health over the epochs of a run."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -25,7 +27,13 @@ class HealthRecord(pl.Callback):
 
     def row(self) -> dict[str, float | str]:
         """What metrics.csv has of the epoch, with empty columns where nothing was measured."""
-        return {f"health/{name}": round(self.measures[name], 4) if name in self.measures else "" for name in LABELS}
+        rounded = rounded_measures(self.measures)
+        return {f"health/{name}": "" if rounded.get(name) is None else rounded[name] for name in LABELS}
+
+
+def rounded_measures(measures: Mapping[str, float]) -> dict[str, float | None]:
+    """For files; None for what is not finite."""
+    return {name: round(value, 4) if math.isfinite(value) else None for name, value in measures.items()}
 
 
 def measured(module: Any, seed: int) -> dict[str, float]:

@@ -120,9 +120,9 @@ class SampleConfig(CommandConfig):
 
     checkpoint: str = key(MISSING, "last.ckpt of a run folder")
     output: str = key(MISSING, "the .png file")
-    count: int = key(100, "images")
-    per_row: int = key(10, "images in a row of the picture")
-    scale: int = key(2, "pixels of the picture per pixel of an image")
+    count: int = key(100, "images", at_least=1)
+    per_row: int = key(10, "images in a row of the picture", at_least=1)
+    scale: int = key(2, "pixels of the picture per pixel of an image", at_least=1)
     seed: int = key(0, "of z")
 
 
@@ -183,9 +183,9 @@ class DivergencesConfig(CommandConfig):
     """``python -m ssgan.divergences output=FOLDER``"""
 
     output: str = key(MISSING, "the folder of figures and numbers")
-    p: float = key(0.2, 'as in Huszar, "Understanding minibatch discrimination in GANs"')
+    p: float = key(0.2, 'as in Huszar, "Understanding minibatch discrimination in GANs"', above=0, below=1)
     draws: list[int] = key([1, 2, 3, 8], "sizes of minibatches, as in the study's figure")
-    points: int = key(199, "values of q")
+    points: int = key(199, "values of q", at_least=2)
 
 
 COMMANDS: dict[str, type[CommandConfig]] = {

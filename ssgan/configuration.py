@@ -8,13 +8,11 @@ from typing import Any
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
 
 from ssgan import methods, schema
 from ssgan.command_schema import COMMANDS
-from ssgan.configuration_errors import format_hydra_error, no_file, of_groups
+from ssgan.configuration_errors import hydra_errors
 from ssgan.data.augmentation import AugmentationConfig
 from ssgan.errors import SsganError
 from ssgan.nets import config as net_config
@@ -89,20 +87,15 @@ def compose(overrides: Iterable[str]) -> tuple[DictConfig, dict[str, str]]:
     overrides = list(overrides)
     outer, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
     try:
-        with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+        with (
+            hydra_errors("config", overrides, composing=lambda: True),
+            hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"),
+        ):
             config = hydra.compose("config", overrides, return_hydra_config=True)
             choices = dict(config.hydra.runtime.choices)
             with open_dict(config):
                 del config.hydra
             return config, choices
-    except (HydraException, OmegaConfBaseException) as error:
-        GlobalHydra.instance().clear()
-        raise SsganError(format_hydra_error(error, "config", overrides)) from error
-    except (ValueError, TypeError) as error:
-        GlobalHydra.instance().clear()
-        if not of_groups(overrides):
-            raise
-        raise SsganError(no_file(overrides)) from error
     finally:
         GlobalHydra.instance().hydra = outer
 
@@ -155,7 +148,7 @@ def run_path(config: DictConfig) -> Path:
 def require_folder_name(key: str, value: str) -> None:
     """Raise `SsganError` for a name that would put a run's folder elsewhere than into ``runs_dir``."""
     parts = PurePath(value).parts
-    if not parts or ".." in parts or PurePath(value).is_absolute():
+    if len(parts) != 1 or ".." in parts or PurePath(value).is_absolute():
         raise SsganError(f"{key}={value}: it names a folder in runs_dir; use a word")
 
 

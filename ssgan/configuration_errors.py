@@ -2,7 +2,8 @@
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,24 @@ from ssgan.errors import SsganError, first_line
 from ssgan.schema import CONFIG_DIR
 
 
+@contextmanager
+def hydra_errors(config_name: str, overrides: Iterable[str], composing: Callable[[], bool] = bool) -> Iterator[None]:
+    """Inside, what Hydra and OmegaConf raise becomes an `SsganError`.
+
+    While a configuration is ``composing``, so does what they raise for a group that got something else than the name of a file.
+    """
+    try:
+        yield
+    except SsganError:
+        raise
+    except (HydraException, OmegaConfBaseException) as error:
+        raise SsganError(format_hydra_error(error, config_name, overrides)) from error
+    except (ValueError, TypeError) as error:
+        if not composing() or not (chosen := group_overrides(overrides)):
+            raise
+        raise SsganError(f"{', '.join(chosen)}: a group takes the name of a file of conf/ (dataset=mnist)") from error
+
+
 def format_hydra_error(error: Exception, config_name: str, overrides: Iterable[str] = ()) -> str:
     """One message with the key, the value and the remedy from what Hydra or OmegaConf raised.
 
@@ -25,16 +44,14 @@ def format_hydra_error(error: Exception, config_name: str, overrides: Iterable[s
     choice = re.search(r"Could not find '([\w/]+)/([^/']+)'\n+Available options in '[^']+':\n((?:\t\S+\n)+)", text)
     if choice:
         group, value, options = choice[1], choice[2], choice[3].split()
-        similar = difflib.get_close_matches(value, options, n=1)
-        hint = f"did you mean {similar[0]}? " if similar else ""
-        return f"{group}={value}: there is none of that name; {hint}use one of {', '.join(options)}"
+        return f"{group}={value}: there is none of that name; {did_you_mean(value, options)}use one of {', '.join(options)}"
     missing = re.search(r"You must specify '([^']+)'.*Available options:\n((?:\t\S+\n?)+)", text, re.DOTALL)
     if missing:
         return f"missing: {missing[1]}=..., one of {', '.join(missing[2].split())}"
     unknown = re.match(r"Could not override '([^']+)'", text) or re.match(r"Key '([^']+)' is not in struct", text)
     if unknown:
         key = str(unknown[1]).partition("@")[0]
-        chosen = of_groups(overrides)
+        chosen = group_overrides(overrides)
         known = known_keys(config_name, chosen)
         elsewhere: set[str] = set()
         if config_name == "config" and key.startswith(("method.", "net.", "dataset.")):
@@ -62,14 +79,18 @@ def no_such_key(key: str, known: Iterable[str], elsewhere: Collection[str] = ())
         return f"{key}: its parts are chosen apart: " + ", ".join(f"{key}/{part}=NAME" for part in parts)
     if key in elsewhere:
         return f"{key}: a key of another network, method or data set than those chosen; --cfg job lists all keys"
-    similar = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean {similar[0]}? " if similar else ""
+    hint = did_you_mean(key, known)
     if re.match(r"method\.(classifier_optimizer|generator_optimizer|schedule)\.", key):
         return f"{key}: the preset gives no such argument; {hint}+{key}=... adds it"
     return f"{key}: there is no such key; {hint}--cfg job lists them all"
 
 
-def of_groups(overrides: Iterable[str]) -> list[str]:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    similar = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {similar[0]}? " if similar else ""
+
+
+def group_overrides(overrides: Iterable[str]) -> list[str]:
     """Those of ``overrides`` that choose a file of conf/ or a configuration dataclass for a group."""
 
     def is_group(name: str) -> bool:
@@ -79,11 +100,6 @@ def of_groups(overrides: Iterable[str]) -> list[str]:
         return isinstance(node, dict) or (Path(CONFIG_DIR) / name).is_dir()
 
     return [override for override in overrides if is_group(re.split("[=@]", override.lstrip("+~"))[0])]
-
-
-def no_file(overrides: Iterable[str]) -> str:
-    """That the groups among ``overrides`` take names of files."""
-    return f"{', '.join(of_groups(overrides))}: a group takes the name of a file of conf/ (dataset=mnist)"
 
 
 def known_keys(config_name: str, chosen: Sequence[str] = ()) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from PIL import Image
 from torch import Tensor
 
@@ -16,7 +16,6 @@ from ssgan import cli
 from ssgan.data.file_predictions import predict_files
 from ssgan.data.images import read_picture
 from ssgan.errors import SsganError, first_line
-from ssgan.fields import check_ranges
 from ssgan.inference.classifier import Classifier, Predictor
 from ssgan.inference.classifier_file import load_named
 from ssgan.inference.embedding import taking_images
@@ -126,6 +125,8 @@ class Page:
             return None, ""
         output = Path(tempfile.mkdtemp(dir=self.folder), "predictions.csv")
         broken = predict_files(self.classifier, [Path(path) for path in paths], output)
+        if broken == len(paths):
+            return None, "None of the pictures could be read."
         folders = {f"{Path(path).parent}/" for path in paths}
         text = output.read_text(encoding="utf-8", errors="surrogateescape")
         for folder in folders:
@@ -180,7 +181,6 @@ def page_of(page: Page) -> Any:
 
 def demo(config: DictConfig) -> int:
     """Serve the page until the program is stopped."""
-    check_ranges(OmegaConf.to_object(config))
     classifier = taking_images(load_named(config.classifier, config.views))
     run = config.run and neighbors_of(classifier, config.run, config.data_dir, config.download)
     with tempfile.TemporaryDirectory(prefix="ssgan_") as folder:

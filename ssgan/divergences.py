@@ -18,12 +18,8 @@ LOW_ENTROPY, HIGH_ENTROPY = 0.05, 0.8
 
 def divergences(config: DictConfig) -> int:
     """Write divergences.csv and divergences.png, and print how the two failures compare for every size of minibatch."""
-    if not 0 < config.p < 1:
-        raise SsganError(f"p={config.p}: use a probability between 0 and 1")
     if not config.draws or min(config.draws) < 1:
         raise SsganError(f"draws={config.draws}: name the sizes of one or more minibatches, 1 or more each")
-    if config.points < 2:
-        raise SsganError(f"points={config.points}: use 2 or more")
     output = Path(config.output)
     for name in ("divergences.csv", "divergences.png"):
         require_writable(output / name)

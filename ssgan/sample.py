@@ -5,16 +5,12 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from ssgan import cli
-from ssgan.errors import SsganError
 from ssgan.files import require_writable
 from ssgan.inference.classifier_file import load_generator
 from ssgan.inference.sampling import sample_grid, write_grid
 
 
 def sample(config: DictConfig) -> int:
-    for key in ("count", "per_row", "scale"):
-        if config[key] < 1:
-            raise SsganError(f"{key}={config[key]}: use 1 or more")
     generator = load_generator(config.checkpoint)
     require_writable(config.output, config.checkpoint)
     write_grid(Path(config.output), sample_grid(generator, config.count, config.per_row, config.seed, config.scale))

@@ -4,16 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor
 
 from ssgan import cli
 from ssgan.data.image_data import ImageData
 from ssgan.data.images import thumbnail
-from ssgan.data.labels_file import name_of, read_labels, write_labels
+from ssgan.data.labels_file import digest_of, name_of, read_labels, write_labels
 from ssgan.data.registry import files_read
 from ssgan.errors import SsganError
-from ssgan.fields import check_ranges
 from ssgan.files import require_writable, write_atomically
 from ssgan.inference.classifier import Classifier
 from ssgan.inference.classifier_file import load_classifier
@@ -31,7 +30,6 @@ SIDE, SMALL = 384, 64
 
 def suggest_images(config: DictConfig) -> int:
     """Write the page, or a table to fill in if ``output`` ends with .csv."""
-    check_ranges(OmegaConf.to_object(config))
     run = run_in(config.run)
     classifier = load_classifier(run.folder / "classifier.safetensors")
     data = data_of(run, config.data_dir, config.download)
@@ -55,7 +53,7 @@ def suggest_images(config: DictConfig) -> int:
     chosen = places[suggest(query, config.rule)].tolist()
     names = [name_of(data, place) for place in chosen]
     if is_table:
-        text = write_labels(names, [""] * len(names))
+        text = write_labels(names, [""] * len(names), [digest_of(data, place) for place in chosen])
     else:
         require_unicode(config.output, [*names, *data.class_names])
         about = {"dataset": data.name, "rule": config.rule, "hints": config.hints}
@@ -76,7 +74,7 @@ def require_unlabeled(output: str) -> None:
     """Raise `SsganError` for a table in which somebody has named images: it would be gone."""
     if not Path(output).is_file():
         return
-    named = sum(bool(label) for _, label in read_labels(f"output={output}", output))
+    named = sum(bool(label) for _, _, label, _ in read_labels(f"output={output}", output))
     if named:
         raise SsganError(f"output={output}: holds {named} labels already; name another file")
 
@@ -106,6 +104,7 @@ def shown(classifier: Classifier, data: ImageData, chosen: list[int]) -> list[di
     return [
         {
             "image": name_of(data, place),
+            "digest": digest_of(data, place),
             "picture": picture_of(data, place, image),
             "guess": guess,
             "probability": round(p, 4),

@@ -3,8 +3,10 @@
 import csv
 import json
 import pickle
+import re
 import stat
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import torch
 from conftest import TINY, Bomb, Outcome
 from PIL import Image
 
+from ssgan.command_schema import COMMANDS
 from ssgan.data.image_data import ImageData, Origin
 from ssgan.data.images import read_picture
 from ssgan.data.registry import require_same_reading
@@ -204,6 +207,13 @@ FIT, MNIST = ("fit", *TINY), ("fit", "dataset=mnist", "download=false")
         ((*FIT, "seed=-1"), ["seed=-1: use 0 or more"]),
         ((*FIT, "name=a/../../../b"), ["name=a/../../../b: it names a folder in runs_dir; use a word"]),
         ((*FIT, "name=''"), ["name=: it names a folder"]),
+        ((*FIT, "name=a/b"), ["name=a/b: it names a folder in runs_dir; use a word"]),
+        (
+            (*FIT, "validation=1000", "labels=500"),
+            ["labels=500: 50 images per class", "beside those of validation=1000"],
+        ),
+        (("predict", "classifier=x", "images=", "output=p.csv"), ["images=: names nothing; give it a value"]),
+        (("divergences", "output=x", "p=2"), ["p=2.0: use a number above 0 and below 1"]),
         ((*FIT, "dataset.name='/b'"), ["dataset.name=/b: it names a folder"]),
         ((*FIT, "trainer.checkpoint_minutes=-5"), ["trainer.checkpoint_minutes=-5.0: use 0 or more"]),
         ((*FIT, "method.batch_size=1"), ["method.batch_size=1: use 2 or more"]),
@@ -356,6 +366,33 @@ def test_a_checkpoint_that_is_none(ssgan: Command, tmp_path: Path, classifier_fi
         outcome = ssgan("sample", f"checkpoint={path}", f"output={tmp_path / 's.png'}")
         assert outcome.code == 1
         assert f"checkpoint={path}: not a whole checkpoint with a generator" in outcome.err
+
+
+def test_a_run_without_a_generator_has_no_samples(ssgan: Command, tmp_path: Path) -> None:
+    torch.save({"state_dict": {}, "run": "0"}, tmp_path / "last.ckpt")
+    outcome = ssgan("sample", f"checkpoint={tmp_path / 'last.ckpt'}", f"output={tmp_path / 's.png'}")
+    assert outcome.code == 1
+    assert "holds no generator; its method trains none" in outcome.err
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_says_its_keys(command: str, ssgan: Command) -> None:
+    outcome = ssgan(command, "--help")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.startswith(f"usage: python -m ssgan.{command} ")
+    keys = {field.name for field in fields(COMMANDS[command])} - {"defaults"}
+    assert keys <= set(re.findall(r"^  (\w+)=", outcome.out, re.MULTILINE))
+    assert "???" not in outcome.out
+
+
+def test_no_prediction_leaves_the_file_of_before(ssgan: Command, classifier_file: Path, tmp_path: Path) -> None:
+    output = tmp_path / "p.csv"
+    output.write_text("of before")
+    (tmp_path / "no.png").write_bytes(b"no picture")
+    outcome = ssgan("predict", f"classifier={classifier_file}", f"images={tmp_path / 'no.png'}", f"output={output}")
+    assert outcome.code == 1
+    assert "none of 1 files could be read as a picture" in outcome.err
+    assert output.read_text() == "of before"
 
 
 def test_a_hostile_checkpoint_executes_nothing(ssgan: Command, tmp_path: Path) -> None:

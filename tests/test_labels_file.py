@@ -13,7 +13,7 @@ from PIL import Image
 
 import ssgan
 from ssgan.data.image_data import ImageData
-from ssgan.data.labels_file import with_labels_of, write_labels
+from ssgan.data.labels_file import digest_of, with_labels_of, write_labels
 from ssgan.errors import SsganError
 from ssgan.reporting.predictions import data_of
 from ssgan.reporting.runs import run_in
@@ -176,6 +176,19 @@ def test_names_with_spaces_around_them(data: ImageData, tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text("image,label\nd.png,ant\n")
     with pytest.raises(SsganError, match=r"'d\.png' is no training image"):
         with_labels_of(spaced, str(tmp_path / "l.csv"))
+
+
+def test_images_of_another_data_set_are_known_by_their_digest(data: ImageData, tmp_path: Path) -> None:
+    """The places of another data set, or of this one in another order, are those of other images."""
+    path = tmp_path / "l.csv"
+    data = replace(data, train_images=torch.randint(0, 256, data.train_images.shape, dtype=torch.uint8))
+    unlabeled = (data.train_targets < 0).nonzero()[:2, 0].tolist()
+    names = [str(place) for place in unlabeled]
+    path.write_text(write_labels(names, [data.class_names[0]] * 2, [digest_of(data, place) for place in unlabeled]))
+    assert with_labels_of(data, str(path))[1] == tuple(unlabeled)
+    shuffled = replace(data, train_images=data.train_images.flip(0))
+    with pytest.raises(SsganError, match=f"line 2: image {unlabeled[0]} is another one here"):
+        with_labels_of(shuffled, str(path))
 
 
 def test_a_spreadsheet_with_semicolons(data: ImageData, tmp_path: Path) -> None:

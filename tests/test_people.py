@@ -25,7 +25,7 @@ from ssgan.data.inspection import inspect_data, warnings_of
 from ssgan.data.labels import parse_labels
 from ssgan.data.picture_files import find_pictures
 from ssgan.data.splits import draw_split
-from ssgan.data.table import table
+from ssgan.data.table import as_numbers, table
 from ssgan.errors import SsganError
 from ssgan.inference.classifier_file import load_classifier
 from ssgan.reading import PictureReading
@@ -112,6 +112,11 @@ def test_train_can_be_a_class(tmp_path: Path) -> None:
         (lambda root: [classes(root), classes(root / "val", ("cat", "cow"))], "val/cow is no class"),
         (lambda root: [classes(root), classes(root / "test", ("Cat", "Dog"))], "test/Cat is no class"),
         (lambda root: [classes(root / "val"), classes(root / "valid")], "val and valid are both for validation"),
+        (
+            lambda root: [classes(root / "Testdata"), classes(root / "Traindata")],
+            "is Testdata a class, or a part of the data",
+        ),
+        (lambda root: [classes(root), classes(root / "kept")], "kept/ holds cat/, as a folder of classes does"),
         (lambda root: classes(root / "pets"), r"1 sub-folders of classes.*did you mean dataset.path=.*pets"),
         (
             lambda root: [draw(root / "images/1.png"), write(root / "labels.csv")],
@@ -478,7 +483,9 @@ def test_a_column_of_parts_by_another_name(pictures: Path) -> None:
         ("path,label\n", "has no rows"),
         ("path,label,label\npictures/0.png,a,x\npictures/1.png,b,x\n", "2 columns are named label. Rename all but one"),
         ("path,label\npictures/0.png,a\npictures/1.png,a\n", "1 class. A classifier needs two"),
-        ("path,label\npictures/0.png,0.5\npictures/1.png,1\n", "label 0.5: use whole numbers or words"),
+        ("path,label\npictures/0.png,0.5\npictures/1.png,1\n", "column label: label 0.5: use whole numbers or words"),
+        ("path,label\n\n\npictures/0.png,a\nno.png,b\n", "row 5: no.png"),
+        ("sep=,\npath,label\npictures/0.png,a\nno.png,b\n", "row 4: no.png"),
     ],
 )
 def test_a_table_that_is_wrong_is_refused(text: str, message: str, pictures: Path) -> None:
@@ -574,6 +581,8 @@ def test_labels_with_class_names(labels: list[Any], names: list[str], targets: l
         (["0", "1", "NA", "0", "NA"], {}, "2 images have label NA.*no_label=NA.*class_names"),
         (["a", "b", "null", "a", "b"], {}, "1 images have label null.*no_label=\"'null'\""),
         (["a", "b", "X", "a", "X"], {"no_label": "x"}, "no_label=x, and no label is that; they are X, a, b"),
+        (["a", "b", "#N/A", "a", "b"], {}, "1 images have label #N/A"),
+        (["1", "1.0", "other", "2", "1"], {}, "has the labels 1 and 1.0, which would be two classes"),
         ([0, 1, 1, 0, 1], {"no_label": 255}, "no_label=255, and no label is that; they are 0, 1"),
         ([0, 1, 1, 0, 1], {"no_label": "?"}, r"no_label=\?, and no label is that"),
         ([[0.2, 0.8]] * 5, {}, "rows of 2 numbers. Use rows with a single 1"),
@@ -609,6 +618,17 @@ def test_labels_of_training_and_test_are_read_alike() -> None:
     assert names == ("cat", "cow", "dog")
     assert targets["y_train"].tolist() == [0, 2, -1]
     assert targets["y_test"].tolist() == [2, 1]
+
+
+def test_a_class_that_is_called_nan() -> None:
+    """It is bread. Without its name among the classes it is no label, and said so."""
+    words = np.array(["nan", "rice", "nan", ""], dtype=object)
+    targets, _, notes = parse_labels({"y": words}, ["nan", "rice"])
+    assert (targets["y"].tolist(), notes) == ([0, 1, 0, -1], [])
+    _, names, notes = parse_labels({"y": np.array(["nan", "rice", "bread"], dtype=object)})
+    assert names == ("bread", "rice")
+    assert "1 labels are nan, which is no label" in notes[0]
+    assert as_numbers(["nan", "1"], ["nan", "1"]).tolist() == ["nan", "1"]
 
 
 def test_two_spellings_of_a_class_are_told() -> None:
@@ -839,6 +859,17 @@ def test_names_in_sweeps_are_left_to_hydra() -> None:
     assert as_string("name='a b'", sweeps=False) == "name='a b'"
     assert as_string("labels=1_1", sweeps=False) == "labels=1_1"
     assert as_string("output=null", sweeps=False) == "output=null"
+    assert as_string("dataset.path=a(1)", sweeps=True) == "dataset.path='a(1)'"
+    assert as_string("split_seed=range(0,3)", sweeps=True) == "split_seed=range(0,3)"
+
+
+def test_words_in_other_alphabets_need_no_quotes(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert as_string("dataset.no_label=ungültig", sweeps=False) == "dataset.no_label='ungültig'"
+    assert as_string("dataset.no_label=-1", sweeps=False) == "dataset.no_label=-1"
+    assert as_string("dataset.class_names=[a,ä b]", sweeps=False) == "dataset.class_names=[a,'ä b']"
+    monkeypatch.setenv("HOME", "/home/me")
+    assert as_string("output=~/p.csv", sweeps=False) == "output=/home/me/p.csv"
+    assert as_string("name=~x", sweeps=False) == "name='~x'"
 
 
 def test_another_background_is_decoded_anew(tmp_path: Path) -> None:

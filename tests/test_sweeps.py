@@ -1,6 +1,7 @@
 """Every sweep composes for each of its jobs, gives its command, and leaves finished runs alone."""
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 from test_configs import CONF, compose
 
+from ssgan.configuration import register
+from ssgan.sweeps import jobs_of, mistakes_of
 from ssgan.training.environment import command_line
 
 SWEEPS = sorted((CONF / "sweep").glob("*.yaml"))
@@ -53,6 +56,32 @@ def test_a_sweep_that_is_started_again_runs_what_is_left(
     assert again[0] == written[0]
     assert again[1] > written[1]
     assert (folders[1] / "metrics.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["balance=0,1"],
+            r"two jobs of this sweep have the folder .*: balance=0, and balance=1\. .*'name=balance_\$\{balance\}'",
+        ),
+        (["method.epochs=1,2"], r"'name=epochs_\$\{method.epochs\}'"),
+        (["sweep=seeds", "split_seed=0,1", "seed=1,1"], "two jobs of this sweep"),
+        (["method=fixmatch,nothing"], "method=nothing: there is none of that name"),
+    ],
+)
+def test_jobs_are_looked_at_before_the_first(words: list[str], message: str) -> None:
+    """Catches a night's sweep that yields one run."""
+    [found] = mistakes_of(words)
+    assert re.search(message, found)
+
+
+def test_jobs_with_folders_of_their_own() -> None:
+    register()
+    words = ["labels=50,100", "split_seed=range(0,2)", "balance=0,1", "name='balance${balance}'"]
+    assert len(jobs_of(words)) == 8
+    assert not list(mistakes_of(words))
+    assert jobs_of(["labels=50,", "balance=("]) == []
 
 
 def test_one_run_of_a_sweep_is_told(ssgan: Callable[..., Outcome], tmp_path: Path) -> None:

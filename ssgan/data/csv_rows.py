@@ -25,8 +25,8 @@ def csv_text(rows: Iterable[Sequence[Any]]) -> str:
 
 def read_rows(
     key: str, file: str | Path, columns: Sequence[str], errors: Literal["strict", "surrogateescape"] = "strict"
-) -> tuple[list[str], list[Row]]:
-    """The names of a table's columns, and its rows by them, without the space around words; line 1 is the names.
+) -> tuple[list[str], list[Row], list[int]]:
+    """The names of a table's columns, its rows by them, without the space around words, and the line on which each row ends.
 
     The separator is the one of comma, semicolon and tab that the names have most of. Raises `SsganError`, which begins with
     ``key``, for a file that cannot be read or is no table in UTF-8 (but for names of files that are none, with ``errors`` as the
@@ -42,8 +42,9 @@ def read_rows(
     except UnicodeDecodeError as error:
         raise SsganError(f"{key}: not a text file in UTF-8 ({first_line(error)}). Save it as CSV UTF-8.") from error
     first, _, rest = text.partition("\n")
+    skipped = 0
     if first.strip().lower() in ("sep=,", "sep=;", "sep=\t"):  # a spreadsheet's word on it
-        text = rest
+        text, skipped = rest, 1
     separator = max(",;\t", key=text.partition("\n")[0].count)
     try:
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
@@ -51,12 +52,15 @@ def read_rows(
         twice = [column for column in columns if names.count(column) > 1]
         if twice:
             raise SsganError(f"{key}: {names.count(twice[0])} columns are named {twice[0]}. Rename all but one.")
-        rows = list(reader)
+        rows, lines = [], []
+        for row in reader:
+            rows.append(row)
+            lines.append(reader.line_num + skipped)
         while rows and None not in rows[-1] and not any(rows[-1].values()):
             rows.pop()  # empty cells, as spreadsheets leave them at the end
     except csv.Error as error:
         raise SsganError(f"{key}: not a table of comma-separated values ({first_line(error)})") from error
-    for number, row in enumerate(rows, 2):
+    for line, row in zip(lines, rows, strict=False):
         if None in row or None in row.values():
-            raise SsganError(f"{key}: row {number} has another number of cells than the header")
-    return names, [{name: word.strip() for name, word in row.items()} for row in rows]
+            raise SsganError(f"{key}: row {line} has another number of cells than the header")
+    return names, [{name: word.strip() for name, word in row.items()} for row in rows], lines[: len(rows)]

@@ -72,6 +72,8 @@ def predict_files(
         if len(batch) == size:
             write()
     write()
+    if broken == len(paths):
+        return broken  # ``output`` stays as it was
     write_atomically(output, csv_text(rows))
     print(f"{len(paths) - broken} predictions in {output}")
     if unsure:

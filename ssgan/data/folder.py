@@ -13,9 +13,9 @@ from ssgan.data.pictures import Listing, read_listing
 from ssgan.errors import SsganError
 
 PARTS = {
-    "train": ("train", "training"),
-    "validation": ("val", "valid", "validation"),
-    "test": ("test", "testing"),
+    "train": ("train", "training", "trainset", "trainingset"),
+    "validation": ("val", "valid", "validation", "valset", "validset", "validationset"),
+    "test": ("test", "testing", "testset", "testingset"),
     "unlabeled": ("unlabeled", "unlabelled", "unlabeledimages", "unlabelledimages"),
 }
 """Names of sub-folders that are no classes, in any case and with any of `` -_`` in them."""
@@ -58,6 +58,7 @@ def list_folder(root: Path) -> Listing:
     elif parts["train"]:
         classes += _class_named_train(parts["train"][0], classes[0], key)
     names = sorted((place.name for place in classes), key=natural)
+    _refuse_parts(classes, key)
     if len(names) < 2:
         raise SsganError(f"{key}: {len(names)} sub-folders of classes; use one for each of two or more{_hint(base)}")
     found = Finder(names, key)
@@ -145,6 +146,20 @@ def _class_named_train(place: Path, other: Path, key: str) -> list[Path]:
             f"the classes? Rename or move one of them"
         )
     return [place]
+
+
+def _refuse_parts(classes: Sequence[Path], key: str) -> None:
+    """Raise `SsganError` if one of the folders of ``classes`` holds folders of classes, and so is a part of the data."""
+    inside = {place.name: {folder.name for folder in _sub_folders(place)} for place in classes}
+    for name, within in inside.items():
+        others = {other for one, of_one in inside.items() if one != name for other in of_one}
+        named_so = re.match("(train|test|val|eval|dev|hold)", name.casefold()) and len(within & others) > 1
+        same = sorted(within & inside.keys()) or (sorted(within & others) if named_so else [])
+        if same:
+            raise SsganError(
+                f"{key}: {name}/ holds {same[0]}/, as a folder of classes does: is {name} a class, or a part of the data? Name it "
+                f"train, valid, test or unlabeled, or rename one of the two"
+            )
 
 
 def _hint(base: Path) -> str:

@@ -42,7 +42,7 @@ def parse_labels(
     columns = {labels.shape[1] if labels.ndim == 2 else 1 for labels in parts.values()}
     if names is None and len(columns) == 1 and max(columns) > 1:
         names = tuple(map(str, range(max(columns))))  # one-hot rows have a column for a class without images, too
-    whole = {what: numbers for what, labels in flat.items() if (numbers := whole_numbers(labels)) is not None}
+    whole = {what: numbers for what, labels in flat.items() if (numbers := whole_numbers(labels, what)) is not None}
     if len(whole) == len(flat):
         targets, names, notes = targets_of_numbers(without_code(whole, no_label), names)
     else:
@@ -82,8 +82,9 @@ def _as_named(labels: Array, names: tuple[str, ...] | None) -> Array:
 def _of_words(
     parts: dict[str, Array], names: tuple[str, ...] | None, no_label: int | str | None
 ) -> tuple[dict[str, Array], tuple[str, ...], list[str]]:
-    words = {what: [_word(label, what) for label in labels.tolist()] for what, labels in parts.items()}
+    words = {what: [_word(label, what, names or ()) for label in labels.tolist()] for what, labels in parts.items()}
     present = sorted({word for of_part in words.values() for word in of_part if word is not None}, key=natural)
+    _refuse_twins(present, ", ".join(parts))
     if no_label is not None:
         if str(no_label) not in present:
             raise SsganError(absent(parts, no_label, present))
@@ -106,10 +107,10 @@ def _of_words(
     unlabeled = (None,) if no_label is None else (None, str(no_label))
     index = {name: number for number, name in enumerate(names)} | dict.fromkeys(unlabeled, NO_LABEL)
     targets = {what: np.array([index[word] for word in of_part], dtype=np.int64) for what, of_part in words.items()}
-    return targets, names, _alike(present)
+    return targets, names, [*_alike(present), *_read_as_missing(parts, names)]
 
 
-def _word(label: Any, what: str) -> str | None:
+def _word(label: Any, what: str, names: Sequence[str] = ()) -> str | None:
     if is_missing(label):
         return None
     if isinstance(label, bytes):
@@ -118,7 +119,31 @@ def _word(label: Any, what: str) -> str | None:
         except UnicodeDecodeError as error:
             raise SsganError(f"{what}: label {label!r} is not UTF-8. Store labels as text.") from error
     word = str(label).strip()
-    return None if word.lower() in MISSING or word == str(NO_LABEL) else word
+    return None if word not in names and (word.lower() in MISSING or word == str(NO_LABEL)) else word
+
+
+def _refuse_twins(names: Sequence[str], what: str) -> None:
+    """Raise `SsganError` for 1 and 1.0, as a table has them that pandas appended to: they are one class."""
+    for name in names:
+        whole = re.fullmatch(r"([+-]?\d+)\.0*", name)
+        if whole and whole[1] in names:
+            raise SsganError(
+                f"{what}: has the labels {whole[1]} and {name}, which would be two classes; write one of them"
+            )
+
+
+def _read_as_missing(parts: dict[str, Array], names: Sequence[str]) -> list[str]:
+    """A note if the word nan stands among other words: it may be a class."""
+    count = sum(
+        isinstance(label, str) and label.strip() in ("nan", "NaN")
+        for labels in parts.values()
+        for label in labels.tolist()
+    )
+    return (
+        [f"{count} labels are nan, which is no label; if it is a class, use class_names"]
+        if count and "nan" not in names
+        else []
+    )
 
 
 def _alike(names: Sequence[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """Labels that came later: a file of images of a data set and their classes, as `ssgan.suggest`'s page writes it."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,8 +9,9 @@ from ssgan.data.csv_rows import csv_text, read_rows
 from ssgan.data.image_data import ImageData
 from ssgan.errors import SsganError
 
-IMAGE, LABEL = "image", "label"
-"""The columns: the place of an image in the training images, or the file of a picture as its data set names it; and a class's name."""
+IMAGE, LABEL, DIGEST = "image", "label", "digest"
+"""The columns: the place of an image in the training images, or the file of a picture as its data set names it; a class's name; and, if
+it is there, `digest_of` the image, by which a file of another data set is known."""
 
 
 def with_labels_of(data: ImageData, path: str) -> tuple[ImageData, tuple[int, ...]]:
@@ -25,7 +27,7 @@ def with_labels_of(data: ImageData, path: str) -> tuple[ImageData, tuple[int, ..
     classes = by_name(data.class_names)
     targets = data.train_targets.clone()
     given: dict[int, int] = {}
-    for line, (image, label) in enumerate(rows, start=2):
+    for line, image, label, digest in rows:
         if not label:
             continue
         place = places.get(image, -1) if places else int(image) if image.isdecimal() else -1
@@ -34,6 +36,11 @@ def with_labels_of(data: ImageData, path: str) -> tuple[ImageData, tuple[int, ..
             raise SsganError(f"{key}, line {line}: {image!r} is no training image of {data.name}; use {known}")
         if place >= pool:
             raise SsganError(f"{key}, line {line}: {image!r} is one of the images for validation; leave it out")
+        if digest and digest != digest_of(data, place):
+            raise SsganError(
+                f"{key}, line {line}: image {image} is another one here than the one that was labeled ({DIGEST}); use the data set "
+                f"that the file was made for"
+            )
         if label not in classes:
             raise SsganError(
                 f"{key}, line {line}: {label!r} is no class of {data.name}; use one of {', '.join(data.class_names)}"
@@ -59,17 +66,25 @@ def by_name(names: Sequence[str]) -> dict[str, int]:
     return {name: place for place, name in enumerate(read) if often[name] == 1}
 
 
-def read_labels(key: str, path: str) -> list[tuple[str, str]]:
-    """Image and label of every row; raises `SsganError` for a file that is no such table."""
-    names, rows = read_rows(key, path, (IMAGE, LABEL), errors="surrogateescape")
+def read_labels(key: str, path: str) -> list[tuple[int, str, str, str]]:
+    """Line, image, label and digest, or "", of every row; raises `SsganError` for a file that is no such table."""
+    names, rows, lines = read_rows(key, path, (IMAGE, LABEL), errors="surrogateescape")
     if not rows or not {IMAGE, LABEL} <= set(names):
         raise SsganError(f"{key}: needs a first line with the columns {IMAGE} and {LABEL}, and rows below it")
-    return [(row[IMAGE], row[LABEL]) for row in rows]
+    return [(line, row[IMAGE], row[LABEL], row.get(DIGEST, "")) for line, row in zip(lines, rows, strict=True)]
 
 
-def write_labels(names: Sequence[str], labels: Sequence[str]) -> str:
+def write_labels(names: Sequence[str], labels: Sequence[str], digests: Sequence[str] = ()) -> str:
     """The text of a labels file."""
-    return csv_text([(IMAGE, LABEL), *zip(names, labels, strict=True)])
+    if not digests:
+        return csv_text([(IMAGE, LABEL), *zip(names, labels, strict=True)])
+    return csv_text([(IMAGE, LABEL, DIGEST), *zip(names, labels, digests, strict=True)])
+
+
+def digest_of(data: ImageData, place: int) -> str:
+    """8 hexadecimal digits that two images hardly share, of the training image at ``place``."""
+    image = data.train_images[place].contiguous().numpy()
+    return hashlib.sha256(f"{image.dtype} {image.shape} ".encode() + image.tobytes()).hexdigest()[:8]
 
 
 def name_of(data: ImageData, place: int) -> str:

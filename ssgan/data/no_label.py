@@ -10,7 +10,23 @@ MISSING = ("", "nan", "<na>")
 """Words, in lower case, that NumPy and pandas write for a label that is not there."""
 
 
-DOUBTFUL = ("none", "na", "n/a", "null", "unlabeled", "unlabelled", "not labeled", "unknown", "?", "-")
+DOUBTFUL = (
+    *(
+        "none",
+        "na",
+        "n/a",
+        "#n/a",
+        "#na",
+        "#value!",
+        "null",
+        "nil",
+        "unlabeled",
+        "unlabelled",
+        "not labeled",
+        "not labelled",
+    ),
+    *("no label", "missing", "(blank)", "undefined", "unknown", "?", "-"),
+)
 """Words, in lower case, that people, Python, R, spreadsheets and databases write for it, and that may be the name of a class."""
 
 

@@ -11,7 +11,7 @@ from ssgan.errors import SsganError
 Array = np.ndarray[Any, Any]
 
 
-def whole_numbers(labels: Array) -> Array | None:
+def whole_numbers(labels: Array, what: str) -> Array | None:
     """Labels that are all numbers, as int64; None if they are words."""
     if labels.dtype.kind == "O":
         kept = [value for value in labels.tolist() if not is_missing(value)]
@@ -24,7 +24,9 @@ def whole_numbers(labels: Array) -> Array | None:
         known = ~np.isnan(labels)
         if not np.array_equal(labels[known], np.round(labels[known])) or (np.abs(labels[known]) > 2**53).any():
             fraction = next(value for value in labels[known].tolist() if abs(value) > 2**53 or value != round(value))
-            raise SsganError(f"label {fraction}: use whole numbers or words for classes, NaN or -1 for no label")
+            raise SsganError(
+                f"{what}: label {fraction}: use whole numbers or words for classes, NaN or -1 for no label"
+            )
         labels = np.where(known, labels, NO_LABEL)
     if labels.dtype.kind not in "iuf":
         return None

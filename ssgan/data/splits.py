@@ -152,7 +152,7 @@ def _balanced(
             )
         front = [of_class[: len(of_class) - for_validation] for of_class in members]
     else:
-        for_training = _per_class("labels", labels, replace(smallest, count=room))
+        for_training = _per_class("labels", labels, replace(smallest, count=room), validation)
         if for_training < 1:
             raise SsganError(f"labels={labels}: use a positive multiple of the {len(names)} classes, or 'all'")
         front = [of_class[:for_training] for of_class in members]
@@ -169,11 +169,13 @@ def _at_random(
     room = len(known) - validation
     count = room if labels == "all" else labels
     if not isinstance(count, int) or not 1 <= count <= room:
-        raise SsganError(f"labels={labels}: use 1 to {room}, or 'all'")
+        raise SsganError(
+            f"labels={labels}: use 1 to {room}, or 'all'{f'; validation={validation} takes others' if validation else ''}"
+        )
     return known[:count], known[room:]
 
 
-def _per_class(key: str, count: int | str, smallest: Smallest) -> int:
+def _per_class(key: str, count: int | str, smallest: Smallest, validation: int = 0) -> int:
     """``count`` split evenly over the classes, at most as many each as the smallest has."""
     classes, most = smallest.classes, smallest.count
     if not isinstance(count, int) or isinstance(count, bool) or count < 0:
@@ -185,7 +187,8 @@ def _per_class(key: str, count: int | str, smallest: Smallest) -> int:
         raise SsganError(f"{key}={count}: not divisible by the {classes} classes; use {near}, or balanced=false")
     if count // classes > most:
         raise SsganError(
-            f"{key}={count}: {count // classes} images per class, but {smallest.name} has only {most}; "
+            f"{key}={count}: {count // classes} images per class, but {smallest.name} has only {most}"
+            f"{f' beside those of validation={validation}' if validation else ''}; "
             f"use at most {most * classes}, or balanced=false"
         )
     return count // classes

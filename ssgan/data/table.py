@@ -53,9 +53,9 @@ def table(
     key = f"dataset.path={path}"
     if not file.is_file():
         raise SsganError(f"{key}: no such file; name a table with the columns {path_column} and {label_column}")
-    names, rows = read_rows(key, file, columns)
+    names, rows, lines = read_rows(key, file, columns)
     check_columns(key, names, columns)
-    listing = list_table(file, rows, columns, class_names, no_label)
+    listing = list_table(file, rows, columns, class_names, no_label, lines)
     return read_listing(name, listing, file.parent, cache, key, shape, background, strict)
 
 
@@ -92,14 +92,17 @@ def list_table(
     columns: tuple[str, str, str],
     class_names: Sequence[str] | None,
     no_label: int | str | None,
+    lines: Sequence[int],
 ) -> Listing:
-    """The pictures that ``rows`` name, each once."""
+    """The pictures that ``rows``, on these ``lines``, name, each once."""
     key = f"dataset.path={file}"
     path_column, label_column, split_column = columns
     if not rows:
         raise SsganError(f"{key}: has no rows")
     targets, names, notes = parse_labels(
-        {f"{key}: column {label_column}": as_numbers([row[label_column] for row in rows])}, class_names, no_label
+        {f"{key}: column {label_column}": as_numbers([row[label_column] for row in rows], class_names or ())},
+        class_names,
+        no_label,
     )
     notes += like_parts(rows, columns)
     labels = next(iter(targets.values())).tolist()
@@ -108,7 +111,7 @@ def list_table(
     first: dict[Path, tuple[int, int, str]] = {}
     skipped: Counter[str] = Counter()
     gone: list[str] = []
-    for number, (row, target) in enumerate(zip(rows, labels, strict=True), 2):
+    for number, row, target in zip(lines, rows, labels, strict=True):
         part = _part(row.get(split_column, ""), number, key, split_column)
         picture = _find(file.parent, row[path_column])
         if picture is None:
@@ -141,12 +144,12 @@ def list_table(
     return Listing(names, parts["train"], parts["validation"], parts["test"], to_predict, skipped, tuple(notes))
 
 
-def as_numbers(words: list[str]) -> np.ndarray[Any, Any]:
+def as_numbers(words: list[str], names: Sequence[str] = ()) -> np.ndarray[Any, Any]:
     """Labels as numbers where all that are there are numbers (pandas makes 3.0 of 3 beside an empty cell), else as words.
 
     007 is a word: as a number it would be the same as 7, and have another name.
     """
-    given = [None if word.lower() in MISSING else word for word in words]
+    given = [None if word.lower() in MISSING and word not in names else word for word in words]
     if all(word is None or NUMBER.fullmatch(word) for word in given):
         return np.array([np.nan if word is None else float(word) for word in given])
     return np.array(words, dtype=object)

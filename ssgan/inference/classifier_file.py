@@ -151,6 +151,8 @@ def load_generator(path: str | Path) -> ImageGenerator:
     try:
         checkpoint = read_checkpoint(path)
         outdated = why_outdated(checkpoint)
+        if "run" in checkpoint and "generator" not in checkpoint:
+            raise SsganError(f"checkpoint={path}: holds no generator; its method trains none")
         if outdated is None:
             prefix = "ema_generator.module."
             weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}

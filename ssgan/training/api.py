@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
 
 from ssgan.configuration import compose, require_keys, run_path
-from ssgan.configuration_errors import format_hydra_error
+from ssgan.configuration_errors import hydra_errors
 from ssgan.data.array_files import holds_vectors
 from ssgan.data.datasets import Array, from_arrays
 from ssgan.data.image_data import ImageData
 from ssgan.data.inspection import inspect_data
 from ssgan.data.registry import dataset_names, load_dataset
-from ssgan.errors import SsganError
+from ssgan.errors import SsganError, warn
 from ssgan.fields import quoted
 from ssgan.inference.classifier import Classifier
 from ssgan.inference.classifier_file import load_classifier
@@ -80,12 +78,11 @@ def train(
         raise SsganError(f"devices={config.devices}: start this program with torchrun, or use `python -m ssgan.fit`")
     try:
         with (
+            hydra_errors("config", [*overrides, *settings]),
             torch.random.fork_rng(devices=range(torch.cuda.device_count())),
             warnings.catch_warnings(),
         ):  # the caller's own stay as they are
             results = run_with_baseline(config, choices, run_path(config), images, logger)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise SsganError(format_hydra_error(error, "config")) from error
     except OSError as error:
         raise SsganError(f"{error.filename or 'a file'} cannot be written or read ({error.strerror})") from error
     first, *beside = [as_returned(result) for result in results]
@@ -122,6 +119,10 @@ def in_memory(data: Data) -> ImageData | None:
     return data if isinstance(data, ImageData) else None
 
 
+OWN = ("folder", "npz", "table", "vectors")
+"""Data sets that need a path: of these, ``data`` is the path."""
+
+
 def as_returned(result: Result) -> TrainingResult:
     return TrainingResult(result.folder.path, result.metrics or {})
 
@@ -133,6 +134,8 @@ def dataset_overrides(data: Data, images: ImageData | None) -> list[str]:
         return [f"dataset={kind}", "dataset.path=memory", f"dataset.name={quoted(images.name)}"]
     path = Path(str(data)).expanduser()
     if str(data) in dataset_names():
+        if path.is_dir():
+            warn(f"{data}: the data set of this name; for the folder of this name use ./{data}")
         return [f"dataset={data}"]
     if path.is_dir():
         return ["dataset=folder", f"dataset.path={quoted(path)}"]
@@ -142,6 +145,6 @@ def dataset_overrides(data: Data, images: ImageData | None) -> list[str]:
         kind = "vectors" if holds_vectors(path) else "npz"
         return [f"dataset={kind}", f"dataset.path={quoted(path)}"]
     raise SsganError(
-        f"data={data}: there is no such folder, table (.csv, .tsv) or array file (.npz, .npy), and no data set of that name; use one of "
-        f"{', '.join(dataset_names())}"
+        f"{data}: there is no such folder, table (.csv, .tsv) or array file (.npz, .npy), and no data set of that name; use one of "
+        f"{', '.join(name for name in dataset_names() if name not in OWN)}"
     )

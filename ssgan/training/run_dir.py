@@ -31,6 +31,7 @@ IGNORED_ON_RESUME = (
     "dataset.download",
     "dataset.path",  # of the same images: their digest is compared
     "dataset.strict",
+    "labels_file",  # the data's digest and the split have its labels
     "logger",
     "trainer.samples_count",
     "trainer.checkpoint_minutes",

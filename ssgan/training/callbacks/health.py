@@ -28,7 +28,7 @@ class HealthRecord(pl.Callback):
     def row(self) -> dict[str, float | str]:
         """What metrics.csv has of the epoch, with empty columns where nothing was measured."""
         rounded = rounded_measures(self.measures)
-        return {f"health/{name}": "" if rounded.get(name) is None else rounded[name] for name in LABELS}
+        return {f"health/{name}": "" if (value := rounded.get(name)) is None else value for name in LABELS}
 
 
 def rounded_measures(measures: Mapping[str, float]) -> dict[str, float | None]:

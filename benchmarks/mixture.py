@@ -21,10 +21,9 @@ from torch import Tensor, nn
 
 from ssgan import losses
 from ssgan.evaluation.divergences import js, kl
-from ssgan.files import write_atomically
+from ssgan.files import write_atomically, write_json
 from ssgan.nets.layers.minibatch_discrimination import MinibatchDiscrimination
 from ssgan.training.environment import environment
-from ssgan.training.run_dir import as_json
 
 MODES, RADIUS, SD = 8, 2.0, 0.05  # the ring of Metz et al. 2017 ("Unrolled GANs"), whose sd is 0.02
 LATENT, HIDDEN = 64, 64  # both networks have two hidden layers of tanh units, as in public code for this ring
@@ -228,7 +227,7 @@ def main() -> None:
     }
     print(f"bits of a missing mode: {json.dumps(content['bits_of_a_missing_mode'])}")
     folder = Path(__file__).with_suffix("")
-    write_atomically(folder / "mixture.json", as_json(content, indent=1))
+    write_json(folder / "mixture.json", content, indent=1)
     write_atomically(folder / "mixture.png", draw(pictures))
 
 

@@ -18,13 +18,12 @@ from ssgan.data.registry import dataset_names, named_dataset, require_own_data
 from ssgan.errors import SsganError, print_error, warn
 from ssgan.evaluation.generation import extract_features, metrics_of_features, require_enough
 from ssgan.evaluation.judges import ClassifierJudge
-from ssgan.files import require_writable, write_atomically, write_figure
+from ssgan.files import require_writable, write_atomically, write_figure, write_json
 from ssgan.inference.classifier_file import load_classifier, load_generator
 from ssgan.inference.sampling import BATCH, draw_images
 from ssgan.pixels import in_parts
 from ssgan.reporting.results import summarize
 from ssgan.reporting.runs import Run, find_runs
-from ssgan.training.run_dir import as_json
 
 VARIANTS = {
     "full": "all but feature matching and historical averaging",
@@ -75,8 +74,8 @@ def write_table(
         entry["test_error"].append(run.metrics["test_error"])
         if variant not in rows:
             rows[variant] = torch.cat(list(draw_images(generator, PICTURES_PER_ROW, 0)))
-    write_atomically(output / "table.json", as_json(table))
-    write_atomically(output / "table.md", as_markdown(table).encode())
+    write_json(output / "table.json", table)
+    write_atomically(output / "table.md", as_markdown(table))
     draw_rows(rows, output / "samples.png")
     print(f"{len(finished)} runs of {len(table)} variants: {output / 'table.md'}  {output / 'samples.png'}")
 

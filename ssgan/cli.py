@@ -54,7 +54,7 @@ STRINGS = (
 """Keys whose values are names, of files above all, and nothing else."""
 SWEEPS = "choice|range|interval|glob|sort|shuffle|tag"
 """Functions of Hydra's that a value may be made of."""
-NO_STRINGS = ("null", "true", "false", "inf", "nan")
+HYDRA_WORDS = ("null", "true", "false", "inf", "nan")
 """Words that Hydra takes for something else."""
 
 
@@ -70,7 +70,7 @@ def run(config_name: str, job: Callable[[DictConfig], int], help_text: str | Non
         sys.exit(0)
     sweeps = not {"-m", "--multirun"}.isdisjoint(sys.argv)
     sys.argv[1:] = [as_string(word, sweeps) for word in sys.argv[1:]]
-    exit_with([*unknown_keys(config_name), *empty_values(), *elsewhere(), *paths_as_names(config_name)])
+    exit_with([*unknown_keys(config_name), *empty_values(), *misplaced_names(), *paths_as_names(config_name)])
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors come up to here, where they are told in one message
     print_any_name()
     register(trains=config_name == "config")
@@ -95,7 +95,7 @@ def run(config_name: str, job: Callable[[DictConfig], int], help_text: str | Non
             except (MemoryError, RuntimeError) as error:
                 if not (isinstance(error, MemoryError) or re.search("(out of|enough|allocate) memory", str(error))):
                     raise
-                print_error(f"not enough memory ({first_line(error)}); {smaller(config)}")
+                print_error(f"not enough memory ({first_line(error)}); {memory_advice(config)}")
 
         try:
             with hydra_errors(config_name, sys.argv[1:], composing=lambda: not composed):
@@ -154,7 +154,7 @@ def shown(default: object) -> str:
     return f"${found[1]} or {found[2]}" if found else str(default)
 
 
-def smaller(config: DictConfig) -> str:
+def memory_advice(config: DictConfig) -> str:
     """What makes a job of ``config`` need less memory: the keys, and their values now."""
     method = OmegaConf.select(config, "method")
     if not isinstance(method, DictConfig):
@@ -176,7 +176,7 @@ def as_string(word: str, sweeps: bool) -> str:
         value = os.path.expanduser(value)
         word = f"{key}={value}"
     in_quotes = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-    plain = re.fullmatch(r"(\.{0,2}/)*[A-Za-z_][\w./-]*", value, re.ASCII) and value.lower() not in NO_STRINGS
+    plain = re.fullmatch(r"(\.{0,2}/)*[A-Za-z_][\w./-]*", value, re.ASCII) and value.lower() not in HYDRA_WORDS
     if not separator or in_quotes or value in ("", "null", "???") or plain:
         return word
     if sweeps and not os.path.exists(value) and re.search(rf",|\b({SWEEPS})\(", value):
@@ -210,7 +210,7 @@ def empty_values() -> Iterator[str]:
             yield f"{key}=: names nothing; give it a value, or leave it out (. is this folder)"
 
 
-def elsewhere() -> Iterator[str]:
+def misplaced_names() -> Iterator[str]:
     """A message for each name that would have Hydra make a folder outside of that of all runs."""
     for word in sys.argv[1:]:
         key, separator, value = word.partition("=")

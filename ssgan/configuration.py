@@ -22,7 +22,7 @@ GROUPS = ("budget", "optimizer")
 """Groups whose choices are dictionaries of the package, not files of conf/."""
 
 PLAYERS = ("gan", "classifier")
-"""What a method trains: a generator with its classifier, or a classifier alone. It has a say in the preset."""
+"""What a method trains, a generator with its classifier or a classifier alone; it selects the preset."""
 
 
 @cache
@@ -100,7 +100,7 @@ def compose(overrides: Iterable[str]) -> tuple[DictConfig, dict[str, str]]:
         GlobalHydra.instance().hydra = outer
 
 
-def supervised_beside(config: DictConfig, choices: Mapping[str, str]) -> DictConfig:
+def baseline_config(config: DictConfig, choices: Mapping[str, str]) -> DictConfig:
     """The run that learns from the labeled images of ``config`` alone, with network, images and seeds of ``config``.
 
     Its ``method`` is what the preset, or the experiment's folder of recipes, has for ``method=supervised``.

@@ -128,8 +128,8 @@ def all_reduce_max(*numbers: float) -> list[float]:
     return result
 
 
-def leave_the_others() -> None:
-    """Let this process, which has failed, end without those that wait for it, so that whoever started them sees it and ends them.
+def exit_without_teardown() -> None:
+    """Exit a failed rank without waiting for the others, so that the launcher notices and stops them.
 
     The teardown of NCCL's process group, which Lightning leaves to the end of the process, would wait for them.
     """

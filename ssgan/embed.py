@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ssgan import cli
 from ssgan.data.image_data import ImageData
-from ssgan.data.inspection import tell
+from ssgan.data.inspection import print_summary
 from ssgan.data.progress import tracked
 from ssgan.errors import SsganError
 from ssgan.fields import quoted
@@ -41,7 +41,7 @@ def embed(config: DictConfig) -> int:
     data = load(config.images, own, size=config.size)
     if data.of_vectors:
         raise SsganError(f"images={config.images}: holds vectors already")
-    tell(data)
+    print_summary(data)
     arrays = {
         "class_names": np.array(data.class_names),
         "embedding": np.array(json.dumps(embedder.embedding.to_json() | {"reading": data.origin.reading.to_json()})),

@@ -31,7 +31,7 @@ def evaluate_files(config: DictConfig) -> int:
     if not len(data.test_images):
         raise SsganError(f"dataset={data.name}: has no test images")
     measured = evaluate(classifier.predict_log_proba(data.test_images), data.test_targets)
-    print(json.dumps(measured | {"classifiers": classifier.size, "views": config.views}))
+    print(json.dumps(measured | {"classifiers": len(classifier.members), "views": config.views}))
     return 0
 
 

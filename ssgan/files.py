@@ -1,13 +1,14 @@
-"""Files that appear whole or not at all."""
+"""Atomic file writes, and file locks."""
 
 import errno
 import io
+import json
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ssgan.errors import SsganError
 
@@ -92,6 +93,11 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise SsganError(f"{path} cannot be written ({error.strerror}). Name a file in a folder that can.") from error
+
+
+def write_json(path: str | Path, content: Any, indent: int | None = 2) -> None:
+    """``content`` as JSON, whole or not at all; raises `SsganError` if it cannot be written."""
+    write_atomically(path, json.dumps(content, indent=indent) + "\n")
 
 
 def is_stream(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What the pages have in common that hold their content themselves, pictures too, and refer to no other file."""
+"""Shared parts of the self-contained HTML pages."""
 
 import base64
 import io

@@ -14,7 +14,7 @@ from ssgan.errors import SsganError, first_line
 PixelRange = tuple[float, float]
 
 AT_ONCE = 1000 * 3 * 32 * 32
-"""Values of the images that a network sees together where no batch size says how many: a thousand of CIFAR-10."""
+"""Upper bound on pixel values per inference batch: 1,000 images of CIFAR-10."""
 
 
 def as_tensor(images: Tensor | np.ndarray[Any, Any]) -> Tensor:
@@ -29,7 +29,7 @@ def as_tensor(images: Tensor | np.ndarray[Any, Any]) -> Tensor:
 
 
 def unwritten(array: np.ndarray[Any, Any]) -> Tensor:
-    """A tensor of the memory of ``array``, a map of a file for one: torch warns of one that must not be written to, and nothing does."""
+    """A tensor that shares the memory of ``array``, which may be a read-only map of a file: without torch's warning, as nothing writes to it."""
     with warnings.catch_warnings(action="ignore"):
         return torch.from_numpy(array)
 

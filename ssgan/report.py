@@ -15,7 +15,7 @@ from ssgan.reporting.content import Report, Section, row
 from ssgan.reporting.html import as_html
 from ssgan.reporting.learners import add_pixels, pair
 from ssgan.reporting.markdown import as_markdown, fill_readme, read_readme, results_table
-from ssgan.reporting.pictures import add_curves, add_predictions, add_samples, draw_budgets
+from ssgan.reporting.pictures import add_curves, add_predictions, add_samples, draw_label_budgets
 from ssgan.reporting.results import Group, group_runs
 from ssgan.reporting.results_file import add_runs, kept, path_of, read_results
 from ssgan.reporting.runs import find_runs
@@ -64,7 +64,7 @@ def report_runs(config: DictConfig) -> Report:
         add_predictions(section, output / "figures", config.data_dir, config.download)
         add_card(section)
         sections.append(section)
-    content = Report(sections, draw_budgets(groups, output / "figures"), unfinished)
+    content = Report(sections, draw_label_budgets(groups, output / "figures"), unfinished)
     write_atomically(output / "report.md", as_markdown(content, output))
     write_atomically(output / "report.html", as_html(content))
     print(f"{content.summary} {output / 'report.html'}  {output / 'report.md'}")

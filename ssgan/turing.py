@@ -37,7 +37,7 @@ def turing(config: DictConfig) -> int:
         "feedback": config.feedback,
         "images": [images[i] for i in shuffled(len(images), "order", config.seed)],
     }
-    write_atomically(config.output, fill(TEMPLATE.read_text(encoding="utf-8"), content).encode())
+    write_atomically(config.output, fill(TEMPLATE.read_text(encoding="utf-8"), content))
     print(f"{config.count} real and {config.count} generated images in {config.output}; open it in a browser")
     return 0
 

@@ -224,11 +224,11 @@ def browser() -> Iterator[Any]:
 
 def shorten_baseline(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
     """Of `baseline=true`, whose supervised run has the epochs of its own preset."""
-    full = run.supervised_beside
+    full = run.baseline_config
 
     def short(*arguments: Any) -> Any:
         config = full(*arguments)
         config.method.epochs = epochs
         return config
 
-    monkeypatch.setattr(run, "supervised_beside", short)
+    monkeypatch.setattr(run, "baseline_config", short)

@@ -17,10 +17,10 @@ from PIL import Image
 
 import ssgan
 from ssgan import load_classifier
-from ssgan.configuration import compose, supervised_beside
+from ssgan.configuration import baseline_config, compose
 from ssgan.data.image_data import ImageData
 from ssgan.errors import SsganError
-from ssgan.evaluation.calibration import fit_temperature, scaled
+from ssgan.evaluation.calibration import fit_temperature, with_temperature
 from ssgan.evaluation.classification import ood_share_lower_bound
 from ssgan.inference.classifier import Classifier
 from ssgan.inference.classifier_file import save_classifier
@@ -29,7 +29,7 @@ from ssgan.nets import MLPClassifier
 from ssgan.training.build import fit_to_pool
 from ssgan.training.launch import resolve_batch_sizes
 from ssgan.training.run_dir import RunFolder
-from ssgan.training.split import folds_beside, require_enough
+from ssgan.training.split import fold_configs, require_enough
 
 Command = Callable[..., Outcome]
 HEADER = {"class_names": list("0123456789"), "image_shape": [1, 8, 8], "pixel_range": [0, 1]}
@@ -44,8 +44,8 @@ def test_the_temperature_of_a_classifier_that_is_off_by_one_is_found(temperature
     log_p = (logits * temperature).log_softmax(1)
     found = fit_temperature(log_p, targets)
     assert found == pytest.approx(temperature, rel=0.03)
-    best = F.nll_loss(scaled(log_p, found), targets)
-    assert all(best <= F.nll_loss(scaled(log_p, found * by), targets) + 1e-6 for by in (0.97, 1.03))
+    best = F.nll_loss(with_temperature(log_p, found), targets)
+    assert all(best <= F.nll_loss(with_temperature(log_p, found * by), targets) + 1e-6 for by in (0.97, 1.03))
 
 
 def test_few_images_that_are_all_right_are_no_proof() -> None:
@@ -63,7 +63,7 @@ def test_a_classifier_divides_its_logits_and_not_log_z(classifier: MLPClassifier
     plain, warm = (Classifier(classifier.eval(), HEADER | {"temperature": t}) for t in (1.0, 2.5))
     logits = classifier(images / 255)
     torch.testing.assert_close(warm.predict_log_proba(images), (logits / 2.5).log_softmax(1))
-    torch.testing.assert_close(warm.predict_log_proba(images), scaled(plain.predict_log_proba(images), 2.5))
+    torch.testing.assert_close(warm.predict_log_proba(images), with_temperature(plain.predict_log_proba(images), 2.5))
     torch.testing.assert_close(warm.log_z(images), logits.logsumexp(1))
     torch.testing.assert_close(warm.module(images), warm.predict_proba(images))
     both = Ensemble([plain, warm])
@@ -302,9 +302,9 @@ def test_a_part_of_cross_validation(ssgan: Command, tmp_path: Path) -> None:
 def test_a_fold_starts_from_nothing_that_knew_its_labels() -> None:
     """Kills left-out labels that the start had learned: all were right, and the temperature of a sure classifier fell."""
     config, choices = compose([*TINY, "start_from=c.safetensors", "calibration_folds=2", "calibration_runs=1"])
-    (fold,) = folds_beside(config, SimpleNamespace(validation=(), per_class=(5, 5)))
+    (fold,) = fold_configs(config, SimpleNamespace(validation=(), per_class=(5, 5)))
     assert (config.start_from, fold.start_from) == ("c.safetensors", None)
-    assert supervised_beside(config, choices).start_from is None
+    assert baseline_config(config, choices).start_from is None
 
 
 def test_a_fold_that_collapsed_says_nothing(ssgan: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,7 +358,7 @@ def test_batches_are_no_larger_than_a_small_pool(ssgan: Command, tmp_path: Path)
 def test_folds_have_their_part_of_the_time() -> None:
     settings = ["method.epochs=10", "method.ramp_up_epochs=5", "max_time=1h", "calibration_folds=2"]
     config, _ = compose([*TINY, *settings, "calibration_length=0.25"])
-    one, _ = folds_beside(config, SimpleNamespace(validation=(), per_class=(5, 5)))
+    one, _ = fold_configs(config, SimpleNamespace(validation=(), per_class=(5, 5)))
     assert (one.method.epochs, one.method.ramp_up_epochs, one.max_time, one.baseline) == (2, 2, "900.0s", False)
 
 

@@ -25,7 +25,7 @@ from ssgan.methods.supervised import Supervised
 from ssgan.methods.terms import Terms
 from ssgan.nets import MLPClassifier, MLPGenerator, SmallClassifier
 from ssgan.nets.base import forward_concatenated
-from ssgan.nets.ema import averaged
+from ssgan.nets.ema import ema_of
 from ssgan.nets.initialization import discriminations
 from ssgan.nets.layers.batch_norm import batch_norms
 from ssgan.seeds import derive_seed
@@ -330,7 +330,7 @@ def test_supervised_draws_labeled_images_only(digits: ImageData) -> None:
 def test_average_is_corrected_for_its_start() -> None:
     """sum_i (1-r)^(t-i) r p_i / (1 - (1-r)^t): kills an average that starts near zero, or at the first weights."""
     network, rate = nn.Linear(3, 2), 0.25
-    average = averaged(network, rate)
+    average = ema_of(network, rate)
     history = []
     for _ in range(6):
         nn.init.normal_(network.weight)

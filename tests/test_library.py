@@ -271,7 +271,7 @@ def test_a_network_that_no_file_can_name_is_refused_before_training(tmp_path: Pa
 
 @pytest.mark.parametrize("data", ["some/photoss", "mnistt"])
 def test_data_that_are_not_there(data: str, tmp_path: Path) -> None:
-    with pytest.raises(ssgan.SsganError, match=f"data={data}: there is no such folder, table .* use one of"):
+    with pytest.raises(ssgan.SsganError, match=f"{data}: there is no such folder, table .* use one of"):
         ssgan.train(data, runs_dir=tmp_path)
 
 

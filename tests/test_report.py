@@ -322,7 +322,7 @@ def test_figures_are_there_when_their_data_are(
     write_run(0, "digits@100", test_error=None)
     assert figures() == all_five, "one numeric budget with an error is no line"
     write_run(0, "digits@200")
-    assert figures() == all_five | {"budget-0.png"}
+    assert figures() == all_five | {"labels-0.png"}
 
 
 def test_figures_and_commands_are_the_runs_own(
@@ -458,15 +458,15 @@ def test_mistakes(write_run: Callable[..., Path], ssgan: Command, tmp_path: Path
     assert "cannot be written" in message(output=folder / "config.yaml")
     metrics = json.loads((folder / "metrics.json").read_text())
     for content, why in (
-        ('{"status": "fin', "not whole JSON"),
-        ("\xff", "not whole JSON"),
+        ('{"status": "fin', "is damaged"),
+        ("\xff", "is damaged"),
         ("[]", "condition, name"),
-        (json.dumps(metrics | {"test_error": "low"}), "test_error is missing or of another type"),
-        (json.dumps({key: value for key, value in metrics.items() if key != "seed"}), ": seed is missing or"),
+        (json.dumps(metrics | {"test_error": "low"}), "test_error missing or of another type"),
+        (json.dumps({key: value for key, value in metrics.items() if key != "seed"}), "(seed missing or"),
     ):
         (folder / "metrics.json").write_text(content, encoding="latin-1")
         said = message()
-        assert f"{folder / 'metrics.json'}: " in said
+        assert f"{folder / 'metrics.json'} is damaged (" in said
         assert why in said
         assert "Delete it" in said
     (folder / "metrics.json").unlink()

@@ -111,7 +111,7 @@ def test_vectors_of_different_backbones_make_no_ensemble(tmp_path: Path) -> None
     for name in ("resnet18", "resnet34"):
         embedding = {"backbone": name, "size": 64, "weights": None, "digest": "0" * 16}
         save_classifier(tmp_path / name, classifier, ["a", "b"], embedding=embedding)
-    assert load_classifier([tmp_path / "resnet18"] * 2).size == 2
+    assert len(load_classifier([tmp_path / "resnet18"] * 2).members) == 2
     with pytest.raises(SsganError, match=r"vectors that resnet18 64 0+ and resnet34 64 0+ made make no ensemble"):
         load_classifier([tmp_path / "resnet18", tmp_path / "resnet34"])
 

@@ -50,7 +50,7 @@ def _found(present: list[str], path: Path) -> dict[str, str]:
 
 
 def holds_vectors(path: Path) -> bool:
-    """Whether the training images of a file or folder that `read_data_arrays` takes are (N, F); False if it takes it not."""
+    """Whether the training images of a file or folder that `read_data_arrays` takes are (N, F); False for what it rejects."""
     try:
         if path.is_dir() or path.suffix.lower() == ".npy":
             return read_data_arrays(path)["x_train"].ndim == 2

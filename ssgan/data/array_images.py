@@ -19,7 +19,7 @@ OVERSHOOT = 2.0
 """Floats up to this are hardly 0..255: rounding and interpolation go a little above 1."""
 
 DARK = 32
-"""Images of 0..255 with no level above this are told of: they may be meant otherwise."""
+"""Integer images with no value above this get a note: their range may not be 0..255."""
 
 
 def as_images(parts: Mapping[str, Array]) -> tuple[dict[str, Tensor], list[str], tuple[float, float] | None]:

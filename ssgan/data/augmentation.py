@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ssgan.data.randaugment import RandAugment
-from ssgan.data.warps import GRAY, sampling_grid
+from ssgan.data.warps import GRAY, warp_grid
 from ssgan.errors import SsganError
 from ssgan.fields import key
 
@@ -154,7 +154,7 @@ def affine(images: Tensor, rotation: Tensor, shear: Tensor, scale_x: Tensor, sca
     angle, slant = rotation.deg2rad(), shear.deg2rad().tan()
     cosine, sine = angle.cos(), angle.sin()
     to_x = (cosine - slant * sine) / scale_x, (sine + slant * cosine) / scale_x
-    grid = sampling_grid(height, width, to_x, (-sine / scale_y, cosine / scale_y))
+    grid = warp_grid(height, width, to_x, (-sine / scale_y, cosine / scale_y))
     return F.grid_sample(images.float(), grid, padding_mode="reflection", align_corners=False).round_().to(images.dtype)
 
 

@@ -108,7 +108,7 @@ def _decode(
                 file.flush()
                 os.fsync(file.fileno())  # before the record says that it is whole
             partial.replace(cache.with_name(f"{cache.name}.npy"))
-            write_atomically(cache.with_name(f"{cache.name}.json"), json.dumps(record).encode())
+            write_atomically(cache.with_name(f"{cache.name}.json"), json.dumps(record))
             partial = cache.with_name(f"{cache.name}.npy")
         return _of_record(record, _mapped(partial, len(rows), shape))
     except OSError as error:

@@ -118,7 +118,7 @@ def require_strict(data: ImageData) -> None:
         )
 
 
-def tell(data: ImageData) -> None:
+def print_summary(data: ImageData) -> None:
     """Print what ``data`` holds, and warn of what is wrong with it."""
     found = inspect_data(data)
     print("\n".join(described(found)), flush=True)

@@ -60,7 +60,7 @@ def with_labels_of(data: ImageData, path: str) -> tuple[ImageData, tuple[int, ..
 
 
 def by_name(names: Sequence[str]) -> dict[str, int]:
-    """The place of each of ``names`` by it without the space around it, as `read_rows` reads it, if no other is read so."""
+    """Maps each of ``names``, stripped as `read_rows` strips it, to its place; names that occur twice are left out."""
     read = [name.strip() for name in names]
     often = Counter(read)
     return {name: place for place, name in enumerate(read) if often[name] == 1}

@@ -38,6 +38,6 @@ def is_missing(value: Any) -> bool:
 
 
 def absent(parts: Collection[str], no_label: int | str, present: Sequence[Any]) -> str:
-    """That no label is ``dataset.no_label``, which is given."""
+    """The message for a ``dataset.no_label`` that occurs in no label."""
     shown = ", ".join(map(str, present[:8])) + (", ..." if len(present) > 8 else "")
     return f"{', '.join(parts)}: dataset.no_label={no_label}, and no label is that; they are {shown}. Correct it or leave it out."

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ssgan.data.warps import GRAY, sampling_grid
+from ssgan.data.warps import GRAY, warp_grid
 
 Operation = Callable[[Tensor, Tensor], Tensor]
 Row = tuple[Tensor | float, Tensor | float, Tensor | float]
@@ -65,9 +65,9 @@ def rotate(images: Tensor, m: Tensor) -> Tensor:
 
 
 def move(images: Tensor, to_x: Row = (1.0, 0.0, 0.0), to_y: Row = (0.0, 1.0, 0.0)) -> Tensor:
-    """Each pixel from the nearest to where `sampling_grid` says, as it is without arguments."""
+    """Each pixel from the nearest to where `warp_grid` says, as it is without arguments."""
     x, y = ([torch.as_tensor(value).expand(len(images)) for value in row] for row in (to_x, to_y))
-    grid = sampling_grid(images.shape[2], images.shape[3], x, y)
+    grid = warp_grid(images.shape[2], images.shape[3], x, y)
     about_gray = images.float() - GRAY  # so that the zeros from outside are gray
     sampled = F.grid_sample(about_gray, grid, mode="nearest", padding_mode="zeros", align_corners=False)
     return (sampled + GRAY).to(images.dtype)

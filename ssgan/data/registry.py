@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from ssgan.data.image_data import ImageData
 from ssgan.errors import SsganError, first_line
-from ssgan.inference.classifier import Predictor, made_by
+from ssgan.inference.classifier import Predictor, embedding_id
 from ssgan.nets.base import ImageGenerator
 from ssgan.schema import CONFIG_DIR
 
@@ -98,6 +98,6 @@ def require_same_reading(data: ImageData, classifier: Predictor) -> None:
             f"dataset={data.name}: {now.levels or (0, 255)} became 0 and 255, and for the classifier {was.levels or (0, 255)}; its predict() "
             f"takes such arrays as they are"
         )
-    ours, theirs = made_by(data.origin.embedding), made_by(classifier.header.get("embedding"))
+    ours, theirs = embedding_id(data.origin.embedding), embedding_id(classifier.header.get("embedding"))
     if ours and theirs and ours != theirs:
         raise SsganError(f"dataset={data.name}: its vectors were made by {ours}, those of the classifier by {theirs}")

@@ -9,7 +9,7 @@ GRAY = 128
 """Of pixels that come from outside the image, and of those that are cut out."""
 
 
-def sampling_grid(height: int, width: int, to_x: Sequence[Tensor], to_y: Sequence[Tensor]) -> Tensor:
+def warp_grid(height: int, width: int, to_x: Sequence[Tensor], to_y: Sequence[Tensor]) -> Tensor:
     """The grid of `torch.nn.functional.grid_sample`, (N, H, W, 2), of images that are each warped about the center.
 
     The pixel at (x, y) from the center, in pixels to the right and down, comes from x' = to_x[0] x + to_x[1] y + to_x[2], and
@@ -18,7 +18,7 @@ def sampling_grid(height: int, width: int, to_x: Sequence[Tensor], to_y: Sequenc
     y, x = torch.meshgrid(centered(height), centered(width), indexing="ij")
 
     def source(size: int, of_x: Tensor, of_y: Tensor, offset: Tensor | None = None) -> Tensor:
-        """Along one axis whose ends are -1 and 1, (N, H W); products one by one, so that no other image has a say."""
+        """Along one axis whose ends are -1 and 1, (N, H W); products one by one, so that the result does not depend on the rest of the batch."""
         found = torch.outer(of_x * (2 / size), x.flatten()) + torch.outer(of_y * (2 / size), y.flatten())
         return found if offset is None else found + (offset * (2 / size))[:, None]
 

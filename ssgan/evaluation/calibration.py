@@ -24,14 +24,14 @@ def fit_temperature(log_probabilities: Tensor, targets: Tensor) -> float:
     from scipy.optimize import minimize_scalar  # a run that ends needs it, and none that starts
 
     def cost(log_t: float) -> float:
-        of_images = F.nll_loss(scaled(log_probabilities.double(), math.exp(log_t)), targets, reduction="sum")
+        of_images = F.nll_loss(with_temperature(log_probabilities.double(), math.exp(log_t)), targets, reduction="sum")
         return of_images.item() + log_t**2 / (2 * SPREAD**2)
 
     found = minimize_scalar(cost, bounds=(math.log(LEAST), math.log(MOST)), method="bounded")
     return math.exp(float(found.x))
 
 
-def scaled(log_probabilities: Tensor, temperature: float) -> Tensor:
+def with_temperature(log_probabilities: Tensor, temperature: float) -> Tensor:
     """log softmax(log p / T), (N, K): of a classifier's logits, what `Classifier` answers with that temperature."""
     return (log_probabilities / temperature).log_softmax(1)
 
@@ -40,4 +40,4 @@ def evaluate_scaled(plain: Tensor, targets: Tensor, temperature: float, **record
     """`evaluate` of log p (N, K), ``plain`` at temperature 1, as scaled; "calibration" says what it was before, beside ``record``."""
     before = evaluate(plain, targets)
     calibration = {"temperature": temperature, **record, "ece_before": before["ece"], "nll_before": before["nll"]}
-    return evaluate(scaled(plain, temperature), targets) | {"calibration": calibration}
+    return evaluate(with_temperature(plain, temperature), targets) | {"calibration": calibration}

@@ -1,4 +1,4 @@
-"""How varied a generator's images are, and whether its classifier still has to learn to tell them from real ones."""
+"""How varied a generator's images are, and how well the classifier tells them from real ones."""
 
 import copy
 import math

@@ -35,8 +35,11 @@ class Predictor:
     """How picture files become the pixels that it knows."""
     takes_vectors = False
     """It takes (N, F) floats in place of images."""
-    size = 1
-    """How many classifiers answer together."""
+
+    @property
+    def members(self) -> "tuple[Classifier, ...]":
+        """The classifiers that answer together."""
+        raise NotImplementedError
 
     def predict(self, images: Tensor | np.ndarray[Any, Any]) -> Tensor:
         """Classes 0..K-1, int64 (N,), of images as `predict_proba` takes them."""
@@ -118,7 +121,7 @@ class Classifier(Predictor):
     """A trained classifier with what it needs to know about its images.
 
     ``network`` takes images in ``pixel_range`` and gives logits; ``header`` is the file's header, whose ``temperature``, 1 if there is
-    none, divides them (`fit_temperature`).
+    none, divides them (`fit_temperature`). Raises KeyError, TypeError or ValueError for a header that is not of this network.
     """
 
     def __init__(self, network: ImageClassifier, header: dict[str, Any]):
@@ -138,6 +141,10 @@ class Classifier(Predictor):
         if self.image_shape != tuple(network.arguments["image_shape"]) or self.pixel_range != network.pixel_range:
             raise ValueError("image shape or pixel range differ from the network's")
 
+    @property
+    def members(self) -> "tuple[Classifier, ...]":
+        return (self,)
+
     def to(self, device: torch.device | str) -> Self:
         self.network.to(device)
         return self
@@ -149,10 +156,10 @@ class Classifier(Predictor):
         if not len(checked):  # not every network takes none
             return Answers(torch.empty(0, len(self.class_names)), torch.empty(0))
         parts = in_parts(checked)
-        logits = torch.cat([self.network(self.scaled(part.to(device))) for part in parts]).float()
+        logits = torch.cat([self.network(self.to_network_range(part.to(device))) for part in parts]).float()
         return Answers((logits / self.temperature).log_softmax(1).cpu(), logits.logsumexp(1).cpu())
 
-    def scaled(self, images: Tensor) -> Tensor:
+    def to_network_range(self, images: Tensor) -> Tensor:
         """Images as `checked` returns them in the network's pixel range, float32."""
         if images.dtype == torch.uint8:
             return scale_pixels(images, self.pixel_range)
@@ -171,7 +178,7 @@ def checked_vectors(vectors: Tensor, numbers: int) -> Tensor:
     return vectors.float().view(-1, numbers, 1, 1)
 
 
-def made_by(embedding: Mapping[str, Any] | None) -> str:
+def embedding_id(embedding: Mapping[str, Any] | None) -> str:
     """Backbone, pixels a side and digest of the weights that made vectors of images; '' for others."""
     described = embedding or {}
     return " ".join(str(described[key]) for key in ("backbone", "size", "digest") if key in described)

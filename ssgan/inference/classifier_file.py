@@ -35,13 +35,17 @@ Network = TypeVar("Network", ImageClassifier, ImageGenerator)
 def save_classifier(path: str | Path, network: ImageClassifier, class_names: Sequence[str], **record: Any) -> None:
     """Write ``network``, a classifier of `ssgan.nets`, as a classifier file; ``record`` goes into the header.
 
-    Raises `SsganError` for what JSON cannot hold, and for class names of another number than the network's classes.
+    Raises `SsganError` for what JSON cannot hold, for class names of another number than the network's classes, and for a ``record``
+    that would say something else of the network.
     """
     names = [str(name) for name in class_names]
     if len(names) != network.arguments["classes"]:
         raise SsganError(f"{path}: {len(names)} class names for {network.arguments['classes']} classes")
+    own = header_of(network, names)
+    if taken := sorted(own.keys() & record.keys()):
+        raise SsganError(f"{path}: {', '.join(taken)} of its header is what the network says; leave it out")
     try:
-        header = json.loads(json.dumps(header_of(network, names) | record))  # as it is read again: keys are words
+        header = json.loads(json.dumps(own | record))  # as it is read again: keys are words
     except TypeError as error:
         raise SsganError(
             f"{path}: its header takes what JSON has ({error}); use numbers and lists of Python"

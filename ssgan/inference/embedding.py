@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ssgan.errors import SsganError
-from ssgan.inference.classifier import Answers, Predictor
+from ssgan.inference.classifier import Answers, Classifier, Predictor
 from ssgan.nets.pretrained import Backbone
 from ssgan.pixels import as_tensor, scale_pixels
 
@@ -79,9 +79,13 @@ class EmbeddedPredictor(Predictor):
 
     def __init__(self, predictor: Predictor, embedder: Embedder):
         self.predictor, self.embedder = predictor, embedder
-        self.header, self.size, self.class_names = predictor.header, predictor.size, predictor.class_names
+        self.header, self.class_names = predictor.header, predictor.class_names
         self.image_shape = (3, embedder.embedding.size, embedder.embedding.size)
         self.reading = predictor.reading
+
+    @property
+    def members(self) -> tuple[Classifier, ...]:
+        return self.predictor.members
 
     def to(self, device: torch.device | str) -> Self:
         self.predictor.to(device)
@@ -90,9 +94,6 @@ class EmbeddedPredictor(Predictor):
 
     def answers(self, images: Tensor | np.ndarray[Any, Any]) -> Answers:
         return self.predictor.answers(self.embedder(self.checked(as_tensor(images))))
-
-    def outlier_threshold(self, share: float = 0.01) -> float:
-        return self.predictor.outlier_threshold(share)
 
 
 def taking_images(predictor: Predictor) -> Predictor:

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from ssgan.errors import SsganError
-from ssgan.inference.classifier import Answers, Classifier, Predictor, made_by
+from ssgan.inference.classifier import Answers, Classifier, Predictor, embedding_id
 
 
 class Ensemble(Predictor):
     """Several classifiers whose probabilities are averaged, as in the paper's ensembles of ten (sec. 6, tables 1 and 2).
 
-    Its ``header`` and its log Z are those of the first.
+    Its ``header`` and its log Z are those of the first. Raises `SsganError` for no classifiers, and for some that differ in classes,
+    images, the backbone of their vectors or how they read pictures.
     """
 
     def __init__(self, members: Sequence[Classifier]):
@@ -29,16 +30,20 @@ class Ensemble(Predictor):
                     f"({', '.join(first.class_names)}) and of {len(member.class_names)} classes of "
                     f"{member.image_shape} images ({', '.join(member.class_names)}) make no ensemble"
                 )
-            ours, theirs = (made_by(one.header.get("embedding")) for one in (first, member))
+            ours, theirs = (embedding_id(one.header.get("embedding")) for one in (first, member))
             if ours != theirs:
                 raise SsganError(f"classifiers of vectors that {ours} and {theirs} made make no ensemble")
             if member.reading != first.reading:
                 raise SsganError(
                     f"classifiers that read pictures as {first.reading} and {member.reading} make no ensemble"
                 )
-        self.members, self.size, self.header = tuple(members), len(members), first.header
+        self.classifiers, self.header = tuple(members), first.header
         self.class_names, self.image_shape, self.reading = first.class_names, first.image_shape, first.reading
         self.takes_vectors = first.takes_vectors
+
+    @property
+    def members(self) -> tuple[Classifier, ...]:
+        return self.classifiers
 
     def to(self, device: torch.device | str) -> Self:
         for member in self.members:
@@ -46,13 +51,10 @@ class Ensemble(Predictor):
         return self
 
     def answers(self, images: Tensor | np.ndarray[Any, Any]) -> Answers:
-        return averaged([member.answers(images) for member in self.members])
-
-    def outlier_threshold(self, share: float = 0.01) -> float:
-        return self.members[0].outlier_threshold(share)
+        return mean_answers([member.answers(images) for member in self.members])
 
 
-def averaged(each: Sequence[Answers]) -> Answers:
+def mean_answers(each: Sequence[Answers]) -> Answers:
     """The mean probability, computed from logarithms, and the log Z of the first: that of a mean has less spread than the training
     images' that a file knows.
     """

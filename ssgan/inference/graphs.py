@@ -52,9 +52,7 @@ class ImagesToProbabilities(nn.Module):
 
 def members_of(predictor: Predictor) -> Sequence[Classifier]:
     """The classifiers that ``predictor`` is made of; raises `SsganError` for one of another kind."""
-    if isinstance(predictor, Classifier):
-        return (predictor,)
-    if isinstance(predictor, Ensemble):
+    if isinstance(predictor, Classifier | Ensemble):
         return predictor.members
     raise SsganError(f"{type(predictor).__name__} cannot be written as a graph; name a classifier file or several")
 

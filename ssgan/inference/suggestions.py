@@ -100,7 +100,7 @@ def entropy(log_probabilities: Tensor) -> Tensor:
 @torch.inference_mode()
 def features(classifier: Classifier, images: Tensor) -> Tensor:
     """f(x) of unit length, float32 (N, F)."""
-    parts = [classifier.network.features(classifier.scaled(part)) for part in in_parts(images)]
+    parts = [classifier.network.features(classifier.to_network_range(part)) for part in in_parts(images)]
     return F.normalize(torch.cat(parts).float().flatten(1))
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ssgan.errors import SsganError
-from ssgan.inference.classifier import Answers, Predictor
-from ssgan.inference.ensemble import Ensemble, averaged
+from ssgan.inference.classifier import Answers, Classifier, Predictor
+from ssgan.inference.ensemble import mean_answers
 from ssgan.pixels import as_tensor, in_parts
 
 MOVES = (0, -1, 1)
@@ -25,12 +25,11 @@ class AveragedViews(Predictor):
     """
 
     def __init__(self, predictor: Predictor):
-        self.predictor, self.header, self.size = predictor, predictor.header, predictor.size
+        self.predictor, self.header = predictor, predictor.header
         self.class_names, self.image_shape = predictor.class_names, predictor.image_shape
         self.reading = predictor.reading
-        members = predictor.members if isinstance(predictor, Ensemble) else (predictor,)
-        known = [member.header["views"] for member in members if "views" in member.header]
-        if len(known) < len(members):
+        known = [member.header["views"] for member in self.members if "views" in member.header]
+        if len(known) < len(self.members):
             raise SsganError(
                 "views: the classifier's file does not say how training shifted and flipped images; an "
                 "earlier version wrote it. Leave views=true, or rule=views, out."
@@ -44,12 +43,16 @@ class AveragedViews(Predictor):
                 "views: the classifier was trained on images neither moved nor flipped; leave views=true, or rule=views, out"
             )
 
+    @property
+    def members(self) -> tuple[Classifier, ...]:
+        return self.predictor.members
+
     def to(self, device: torch.device | str) -> Self:
         self.predictor.to(device)
         return self
 
     def answers(self, images: Tensor | np.ndarray[Any, Any]) -> Answers:
-        return averaged(self.each(images))
+        return mean_answers(self.each(images))
 
     def each(self, images: Tensor | np.ndarray[Any, Any]) -> list[Answers]:
         """What the predictor says of each view, that of the image as it is first."""
@@ -59,9 +62,6 @@ class AveragedViews(Predictor):
             of_parts = [self.predictor.answers(moved(part, move, flip)) for part in parts]
             found.append(Answers(*map(torch.cat, zip(*of_parts, strict=True))))
         return found
-
-    def outlier_threshold(self, share: float = 0.01) -> float:
-        return self.predictor.outlier_threshold(share)
 
 
 def moved(images: Tensor, pixels: int, flip: bool) -> Tensor:

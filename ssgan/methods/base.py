@@ -22,7 +22,7 @@ from ssgan.methods.running_means import RunningMeans
 from ssgan.methods.schedule import lr_factor
 from ssgan.methods.term_means import TermMeans
 from ssgan.nets.base import ImageClassifier, forward_concatenated
-from ssgan.nets.ema import averaged
+from ssgan.nets.ema import ema_of
 from ssgan.nets.layers.batch_norm import batch_norms, batch_statistics
 from ssgan.nets.layers.noise import NoisePool
 from ssgan.nets.layers.weight_norm import WeightCache
@@ -70,7 +70,7 @@ class Method(Lifecycle):
         self.config = self.Config() if config is None else config
         check_ranges(self.config, "method.")
         self.seed = seed
-        self.ema_classifier = averaged(classifier, self.ema_rate)
+        self.ema_classifier = ema_of(classifier, self.ema_rate)
         self.batch_norms = batch_norms(classifier)
         self.teacher_batch_norms = batch_norms(self.ema_classifier)
         self.calibration_images: Tensor | None = None

@@ -18,7 +18,7 @@ from ssgan.methods.base import Method, Objective, Output, Outputs
 from ssgan.methods.config import MethodConfig
 from ssgan.methods.historical_averaging import HistoricalAveraging, Histories
 from ssgan.nets.base import ImageClassifier, ImageGenerator
-from ssgan.nets.ema import averaged
+from ssgan.nets.ema import ema_of
 from ssgan.nets.initialization import LEAST
 from ssgan.nets.layers.batch_norm import frozen_bn_stats
 from ssgan.pixels import between_ranges, in_parts
@@ -98,7 +98,7 @@ class ImprovedGAN(Method):
                 f"method.fake_logit={self.config.fake_logit}: generator_loss=preference compares images, and has no class K+1; leave it out"
             )
         self.generator = generator
-        self.ema_generator = averaged(generator, self.ema_rate)
+        self.ema_generator = ema_of(generator, self.ema_rate)
         self.histories = Histories(self.networks(), self.config.historical_averaging)
         self.classifier_outputs: Outputs = {}
         """What the classifier's step computed of its views and of "generated" ones, until the generator's step ends."""

@@ -7,7 +7,7 @@ from torch.optim.swa_utils import AveragedModel
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
-def averaged(network: nn.Module, rate: float) -> AveragedModel:
+def ema_of(network: nn.Module, rate: float) -> AveragedModel:
     """A frozen copy of ``network`` that `AveragedModel.update_parameters` moves towards it: a += rate (p - a).
 
     The average starts at zero in the paper's code, which makes it small at first; here it is divided by

@@ -119,7 +119,7 @@ class Section:
 @dataclass(frozen=True)
 class Report:
     sections: Sequence[Section]
-    budgets: Sequence[Picture]
+    by_labels: Sequence[Picture]
     unfinished: Sequence[Path]
 
     @property
@@ -168,11 +168,11 @@ def compare(groups: Sequence[Results]) -> list[list[str]]:
     error of its mean.
     """
     rows = []
-    for key in dict.fromkeys((group.condition, group.budget) for group in groups):
+    for key in dict.fromkeys((group.condition, group.label_budget) for group in groups):
         tested = [
             (group, errors)
             for group in groups
-            if (group.condition, group.budget) == key and (errors := group.by_split())
+            if (group.condition, group.label_budget) == key and (errors := group.by_split())
         ]
         if len(tested) < 2:
             continue

@@ -67,10 +67,10 @@ class PowerLaw:
 def power_law(groups: Sequence[Results]) -> PowerLaw | None:
     """Of the runs of one data set and recipe; None unless three or more runs with two or more numbers of labels have an error."""
     points = [
-        (math.log(group.budget), math.log(max(entry["test_error"], LEAST_ERROR)))
+        (math.log(group.label_budget), math.log(max(entry["test_error"], LEAST_ERROR)))
         for group in groups
         for entry in group.entries
-        if group.budget and entry.get("test_error") is not None
+        if group.label_budget and entry.get("test_error") is not None
     ]
     if len(points) < 3 or len({x for x, _ in points}) < 2:
         return None
@@ -78,5 +78,5 @@ def power_law(groups: Sequence[Results]) -> PowerLaw | None:
     slope, intercept = np.polyfit(x, y, 1)
     sd = math.sqrt(np.square(y - slope * x - intercept).sum() / (len(x) - 2))
     spread = float(np.square(x - x.mean()).sum())
-    most = max(group.budget or 0 for group in groups)
+    most = max(group.label_budget or 0 for group in groups)
     return PowerLaw(float(intercept), float(-slope), float(x.mean()), spread, sd, len(x), most)

@@ -1,4 +1,4 @@
-"""The figures of a report that are about results: error by budget, calibration, confusion."""
+"""The figures of a report that are about results: error by number of labels, calibration, confusion."""
 
 import math
 from collections.abc import Sequence
@@ -19,16 +19,16 @@ MOST_NAMED = 20
 """Classes of which a confusion matrix has room for names and counts."""
 
 
-def with_budgets(groups: Sequence[Group]) -> dict[str, list[Group]]:
-    """The data sets with a test error at two or more numeric budgets, and the groups that have one."""
+def with_label_budgets(groups: Sequence[Group]) -> dict[str, list[Group]]:
+    """The data sets with a test error at two or more numbers of labels, and the groups that have one."""
     tested: dict[str, list[Group]] = {}
     for group in groups:
-        if group.budget is not None and group.summary("test_error"):
+        if group.label_budget is not None and group.summary("test_error"):
             tested.setdefault(group.dataset, []).append(group)
-    return {name: of_it for name, of_it in tested.items() if len({group.budget for group in of_it}) > 1}
+    return {name: of_it for name, of_it in tested.items() if len({group.label_budget for group in of_it}) > 1}
 
 
-def budget_figure(groups: Sequence[Group]) -> "Figure":
+def labels_figure(groups: Sequence[Group]) -> "Figure":
     """Error in % against labels, one color per recipe; mean, sample sd and `power_law`. ``groups`` are of one data set."""
     from matplotlib.figure import Figure
 
@@ -41,14 +41,18 @@ def budget_figure(groups: Sequence[Group]) -> "Figure":
             ("test_error", "o-", shown(recipe, 40)),
             ("supervised_error", "s--", f"{shown(recipe, 40)}, supervised only"),
         ):
-            points = [(group.budget, summary) for group in mine if group.budget and (summary := group.summary(key))]
+            points = [
+                (group.label_budget, summary)
+                for group in mine
+                if group.label_budget and (summary := group.summary(key))
+            ]
             draw_line(axes, points, style, f"C{number % 10}", label)
             heights += [100 * (summary.mean + (summary.sd if summary.n > 1 else 0)) for _, summary in points]
         if law := power_law(mine):
-            draw_law(axes, law, min(group.budget or law.most for group in mine), f"C{number % 10}")
-    budgets = sorted({group.budget for group in groups if group.budget})
+            draw_law(axes, law, min(group.label_budget or law.most for group in mine), f"C{number % 10}")
+    counts = sorted({group.label_budget for group in groups if group.label_budget})
     axes.set_xscale("log")
-    axes.set_xticks(budgets, [str(budget) for budget in budgets])
+    axes.set_xticks(counts, [str(count) for count in counts])
     axes.minorticks_off()
     axes.set(title=shown(groups[0].dataset, 40), xlabel="labels", ylabel="test error (%)")
     axes.set_ylim(0, 1.1 * max(*heights, 0.1))  # intervals of few runs are wide
@@ -61,7 +65,7 @@ def draw_line(axes: "Axes", points: Sequence[tuple[int, Summary]], style: str, c
     if points:
         bars = [100 * summary.sd if summary.n > 1 else 0 for _, summary in points]
         axes.errorbar(
-            [float(budget) for budget, _ in points],
+            [float(labels) for labels, _ in points],
             [100 * summary.mean for _, summary in points],
             bars,
             fmt=style,

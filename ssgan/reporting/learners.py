@@ -10,10 +10,9 @@ from rich.progress import track
 
 from ssgan.errors import SsganError
 from ssgan.evaluation.pixels import LEARNERS, errors_on_pixels
-from ssgan.files import write_atomically
+from ssgan.files import write_json
 from ssgan.reporting.predictions import data_of
 from ssgan.reporting.runs import Run
-from ssgan.training.run_dir import as_json
 
 
 def pair(runs: Sequence[Run]) -> list[Run]:
@@ -71,7 +70,7 @@ def add_pixels(runs: Sequence[Run], memory: Path, data_dir: str, download: bool)
         if split not in known:
             with suppress(SsganError):  # tried anew by the next report
                 known[split] = errors_on_pixels(data_of(run, data_dir, download), run.split())
-                write_atomically(memory, as_json(known))
+                write_json(memory, known)
         errors = {f"{learner}_error": known.get(split, {}).get(learner) for learner in LEARNERS}
         added.append(replace(run, metrics={**run.metrics, **errors}))
     return added

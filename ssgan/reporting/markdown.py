@@ -20,7 +20,7 @@ def as_markdown(report: Report, folder: Path) -> str:
         parts += ["## Recipes beside each other", plain(BESIDE), results_table(report.compared, COMPARED)]
     if report.unfinished:
         parts.append(f"Unfinished:\n\n{bullets(code(str(path)) for path in report.unfinished)}")
-    parts += [figure(picture, folder) for picture in report.budgets]
+    parts += [figure(picture, folder) for picture in report.by_labels]
     for section in report.sections:
         group = section.group
         parts += [f"## {code(group.condition)} {code(group.recipe)}", *map(plain, group.warnings())]

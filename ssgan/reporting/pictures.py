@@ -14,13 +14,13 @@ from ssgan.files import write_atomically, write_figure
 from ssgan.reporting.content import Picture, Section
 from ssgan.reporting.efficiency import power_law
 from ssgan.reporting.figures import (
-    budget_figure,
     calibration_figure,
     confusion_figure,
     confusion_matrix,
+    labels_figure,
     selection_figure,
     shown,
-    with_budgets,
+    with_label_budgets,
 )
 from ssgan.reporting.predictions import predict_test_images
 from ssgan.reporting.results import Group
@@ -30,11 +30,11 @@ PICTURE_BYTES = 300_000
 """No picture of a report is larger: a page of many conditions should still open at once."""
 
 
-def draw_budgets(groups: Sequence[Group], folder: Path) -> list[Picture]:
+def draw_label_budgets(groups: Sequence[Group], folder: Path) -> list[Picture]:
     pictures = []
-    for number, (dataset, tested) in enumerate(with_budgets(groups).items()):
-        path = folder / f"budget-{number}.png"
-        write_figure(path, budget_figure(tested))
+    for number, (dataset, tested) in enumerate(with_label_budgets(groups).items()):
+        path = folder / f"labels-{number}.png"
+        write_figure(path, labels_figure(tested))
         caption = (
             f"Test error on {dataset} against the number of labeled images: mean of the runs, bars of one sample "
             f"standard deviation. Dashed: the same network, taught by the labeled images alone."

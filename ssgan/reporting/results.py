@@ -60,7 +60,7 @@ class Results:
         return self.condition.rpartition("@")[0]
 
     @property
-    def budget(self) -> int | None:
+    def label_budget(self) -> int | None:
         """The number of labels, those of a ``labels_file`` included; None for ``all``, and where runs have different ones."""
         if self.asked_for is None:
             return None
@@ -106,7 +106,7 @@ class Results:
         return sum(entry.get("status") == "collapsed" for entry in self.entries)
 
     def published(self) -> str | None:
-        return PUBLISHED.get(self.dataset, {}).get(self.budget or 0)
+        return PUBLISHED.get(self.dataset, {}).get(self.label_budget or 0)
 
 
 def means(values: Sequence[tuple[int, float]]) -> dict[int, float]:
@@ -157,7 +157,7 @@ class Group(Results):
 
 
 def group_runs(runs: Sequence[Run]) -> list[Group]:
-    """By data set, budget (``all`` last) and recipe."""
+    """By data set, number of labels (``all`` last) and recipe."""
     members: dict[tuple[str, str], list[Run]] = {}
     for run in sorted(runs, key=lambda run: (run.seeds, run.folder)):
         members.setdefault((run.metrics["condition"], run.metrics["name"]), []).append(run)
@@ -175,5 +175,7 @@ R = TypeVar("R", bound=Results)
 
 
 def in_order(groups: Iterable[R]) -> list[R]:
-    """By data set, budget (``all`` last) and recipe."""
-    return sorted(groups, key=lambda g: (g.dataset, math.inf if g.budget is None else g.budget, g.condition, g.recipe))
+    """By data set, number of labels (``all`` last) and recipe."""
+    return sorted(
+        groups, key=lambda g: (g.dataset, math.inf if g.label_budget is None else g.label_budget, g.condition, g.recipe)
+    )

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ssgan.errors import SsganError
-from ssgan.files import write_atomically
+from ssgan.files import write_json
 from ssgan.reporting.results import Group, Results, in_order
-from ssgan.training.run_dir import as_json
 
 NUMBER = int | float | None
 KINDS: dict[str, Any] = {
@@ -68,7 +67,7 @@ def add_runs(folder: Path, group: Group) -> Path:
         "versions": made.get("versions"),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, as_json(content))
+    write_json(path, content)
     return path
 
 

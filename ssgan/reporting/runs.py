@@ -9,20 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
 
 from ssgan.data.splits import Split
 from ssgan.errors import SsganError
 from ssgan.inference.classifier_file import is_fold
-
-KINDS: dict[str, Any] = {
-    **dict.fromkeys(("condition", "name", "status", "command"), str),
-    **dict.fromkeys(("split_seed", "seed"), int),
-    **dict.fromkeys(("test_error", "ece"), int | float | None),
-    "seconds": int | float,
-}
-"""The entries of metrics.json that are used here, and of what type they are."""
+from ssgan.training.run_files import read_config, read_metrics, read_split
 
 
 @dataclass(frozen=True)
@@ -46,30 +37,20 @@ class Run:
         return shlex.join(word for word in words if not word.startswith("runs_dir="))
 
     def config(self) -> dict[str, Any]:
-        """config.yaml; raises `SsganError` if it is missing or broken."""
-        try:
-            config: Any = OmegaConf.to_container(OmegaConf.load(self.folder / "config.yaml"))
-        except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
-            raise SsganError(f"{self.folder / 'config.yaml'} is missing or broken") from error
-        return config if isinstance(config, dict) else {}
+        """config.yaml; raises `SsganError` if it is missing or damaged."""
+        config: Any = OmegaConf.to_container(read_config(self.folder))
+        return dict(config)
 
     def split(self) -> Split:
         """split.json; raises `SsganError` if it is missing or damaged."""
-        return Split.from_json(self._split_file(), str(self.folder / "split.json"))
+        return read_split(self.folder)[0]
 
     def data_digest(self) -> str | None:
         """`ImageData.digest` of what the run was trained on, from split.json; None if that does not say it."""
         try:
-            return dict(self._split_file()).get("data")
-        except (SsganError, TypeError, ValueError):
+            return read_split(self.folder)[1]
+        except SsganError:
             return None
-
-    def _split_file(self) -> Any:
-        path = self.folder / "split.json"
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise SsganError(f"{path} is missing or damaged") from error
 
     def starts(self) -> list[dict[str, Any]]:
         """environment.json of the first start and of later ones that differ; [] if it is missing or broken."""
@@ -128,17 +109,5 @@ def find_runs(pattern: str) -> tuple[list[Run], list[Path]]:
             f"runs={pattern}: {why} (with a metrics.json). Name folders that ssgan.fit finished, in quotes: "
             f"runs='runs/*/*/*'"
         )
-    return [Run(folder, read_metrics(folder / "metrics.json")) for folder in ended], unfinished
-
-
-def read_metrics(path: Path) -> dict[str, Any]:
     remedy = "Delete it and run the run's command again, which writes it anew, or name other folders with runs="
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise SsganError(f"{path}: not whole JSON ({error}). {remedy}") from error
-    entries = metrics if isinstance(metrics, dict) else {}
-    wrong = [key for key, kind in KINDS.items() if key not in entries or not isinstance(entries[key], kind)]
-    if wrong:
-        raise SsganError(f"{path}: {', '.join(wrong)} is missing or of another type than ssgan.fit writes. {remedy}")
-    return entries
+    return [Run(folder, read_metrics(folder, remedy)) for folder in ended], unfinished

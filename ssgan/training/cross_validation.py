@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ssgan.data.file_predictions import predict_files
 from ssgan.data.image_data import ImageData
-from ssgan.evaluation.calibration import evaluate_scaled, fit_temperature, scaled
+from ssgan.evaluation.calibration import evaluate_scaled, fit_temperature, with_temperature
 from ssgan.inference.classifier_file import header_of, load_classifier, save_classifier
 from ssgan.training.model_card import write_model_card
 from ssgan.training.run_dir import RunFolder
@@ -21,7 +21,7 @@ from ssgan.training.run_dir import RunFolder
 def calibrate(folder: RunFolder, folds: Sequence[RunFolder], images: ImageData) -> dict[str, Any]:
     """Give the classifier of a finished run the temperature that fits its ``folds``; returns its new metrics.
 
-    A fold is the run without a part of the labels, which it is asked for: all folds together are asked for every label.
+    Each fold trains without one part of the labels and predicts that part; together they predict every labeled image.
     Its error on the test images stays; their probabilities are scaled as the file will scale them.
     """
     metrics = folder.finished()
@@ -34,7 +34,7 @@ def calibrate(folder: RunFolder, folds: Sequence[RunFolder], images: ImageData) 
     temperature = fit_temperature(torch.cat(log_p), torch.cat(targets))
     record["temperature"] = round(temperature, 4)
     if len(images.test_images):
-        plain = scaled(classifier.predict_log_proba(images.test_images), 1 / before)
+        plain = with_temperature(classifier.predict_log_proba(images.test_images), 1 / before)
         asked = {"images": sum(map(len, targets)), "folds": len(folds)}
         test = evaluate_scaled(plain, images.test_targets, record["temperature"], **asked)
         record["test"] |= test
@@ -55,4 +55,4 @@ def left_out(fold: RunFolder, images: ImageData) -> tuple[Tensor, Tensor]:
     classifier = load_classifier(fold / "classifier.safetensors")
     places = list(split.validation)
     log_p = classifier.predict_log_proba(images.train_images[places])
-    return scaled(log_p, 1 / classifier.temperature), images.train_targets[places]
+    return with_temperature(log_p, 1 / classifier.temperature), images.train_targets[places]

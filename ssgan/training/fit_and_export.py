@@ -9,9 +9,9 @@ import torch
 from omegaconf import DictConfig
 
 from ssgan.data.datamodule import SemiSupervisedData
-from ssgan.distributed import is_lost_connection, leave_the_others, world_size
+from ssgan.distributed import exit_without_teardown, is_lost_connection, world_size
 from ssgan.errors import SsganError, print_error
-from ssgan.evaluation.calibration import evaluate_scaled, fit_temperature, scaled
+from ssgan.evaluation.calibration import evaluate_scaled, fit_temperature, with_temperature
 from ssgan.evaluation.classification import evaluate, ood_share_lower_bound
 from ssgan.inference.classifier import QUANTILES, Classifier
 from ssgan.inference.classifier_file import header_of, load_classifier, save_classifier
@@ -43,7 +43,7 @@ def train_from_checkpoint(
                 raise Stopped(checkpoints.stop.number or signal.SIGINT) from exit_
             raise
         except Exception as error:
-            leave_the_others()
+            exit_without_teardown()
             if isinstance(error, RuntimeError) and world_size() > 1 and is_lost_connection(error):
                 raise SsganError(
                     "another process of this run has ended, and this one cannot go on alone; the same command goes on "
@@ -91,7 +91,7 @@ def export(
         tested = load_classifier(untested).to(device)
         log_p = tested.predict_log_proba(images.test_images)
         untested.unlink()
-        unscaled = scaled(log_p, 1 / record["temperature"])
+        unscaled = with_temperature(log_p, 1 / record["temperature"])
         if len(known):
             test = evaluate_scaled(unscaled, images.test_targets, record["temperature"], images=len(known))
         else:

@@ -10,9 +10,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from ssgan import methods
-from ssgan.configuration import check_budget, run_path, supervised_beside
+from ssgan.configuration import baseline_config, check_budget, run_path
 from ssgan.data.image_data import ImageData
-from ssgan.data.inspection import tell
+from ssgan.data.inspection import print_summary
 from ssgan.data.splits import Split
 from ssgan.errors import SsganError, warn
 from ssgan.precision import emulated, resolve_precision
@@ -23,7 +23,7 @@ from ssgan.training.dry_run import count_images, dry_run
 from ssgan.training.launch import launch, launched_world_size, limit_threads, resolve_batch_sizes
 from ssgan.training.run_dir import RunFolder
 from ssgan.training.run_method import run_method
-from ssgan.training.split import LabeledData, check_folds, folds_beside, load_labeled, with_split
+from ssgan.training.split import LabeledData, check_folds, fold_configs, load_labeled, with_split
 from ssgan.training.trainer import make_trainer
 
 COLLAPSED = 3
@@ -56,7 +56,7 @@ def run_with_baseline(
     wanted = config.baseline and config.method.name != "supervised" and uses_labels
     with RunFolder.made(path, config.runs_dir) as folder:
         check_budget(config, choices)
-        beside = supervised_beside(config, choices) if wanted else None
+        beside = baseline_config(config, choices) if wanted else None
         load = cache(lambda: load_labeled(config, data))
         if beside is not None or config.calibration_folds:
             split = rehearse(config, folder, load)  # its own mistakes come first
@@ -108,7 +108,7 @@ def run_folds(config: DictConfig, result: Result, load: Callable[[], LabeledData
 
 def folds_of(config: DictConfig, folder: RunFolder, split: Split) -> list[tuple[DictConfig, RunFolder]]:
     """The runs that give the temperature of the run in ``folder``, and their folders inside of it."""
-    return [(one, RunFolder(folder / f"fold{one.fold.replace('/', 'of')}")) for one in folds_beside(config, split)]
+    return [(one, RunFolder(folder / f"fold{one.fold.replace('/', 'of')}")) for one in fold_configs(config, split)]
 
 
 def rehearse(config: DictConfig, folder: RunFolder, load: Callable[[], LabeledData], what: str = "") -> Split:
@@ -160,7 +160,7 @@ def run(
     limit = None if config.max_time is None else parse_duration(config.max_time)
     method = build(config, data, split)
     images = "for the temperature: " * bool(config.fold) + count_images(method[1])
-    if after := folds_beside(config, split):
+    if after := fold_configs(config, split):
         images += f"\nafter it, for the temperature: {len(after)} x {after[0].method.epochs} epochs (calibration_folds=0: none)"
     processes = config.devices * config.num_nodes
     to_launch = processes if launched_world_size() < processes else 0
@@ -168,7 +168,7 @@ def run(
         if to_launch:
             return Result(folder, launch(to_launch), launched=True)
         folder.require_same(config)
-        tell(data)
+        print_summary(data)
         dry_run(config, method, limit, images)
         return Result(folder, 0)
     logger = logger or (instantiate(config.logger) if config.logger else False)
@@ -185,7 +185,7 @@ def run(
                 for line in told:
                     warn(line)
                 if describes:
-                    tell(data)
+                    print_summary(data)
                 print(images, flush=True)
                 if emulated(config):
                     warn(

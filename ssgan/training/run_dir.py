@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from ssgan.data.splits import Split
-from ssgan.errors import SsganError, first_line
-from ssgan.files import lock, write_atomically
+from ssgan.errors import SsganError
+from ssgan.files import lock, write_atomically, write_json
 from ssgan.training.environment import environment
+from ssgan.training.run_files import read_config, read_metrics, read_split
 
 IGNORED_ON_RESUME = (
     "baseline",
@@ -73,9 +72,9 @@ class RunFolder:
             self._lock()
         self.require_same(config)
         if not (self / "config.yaml").exists():
-            write_atomically(self / "config.yaml", OmegaConf.to_yaml(config, resolve=True).encode())
+            write_atomically(self / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
         if not (self / "split.json").exists():
-            write_atomically(self / "split.json", as_json(split.to_json() | {"data": data}, indent=None))
+            write_json(self / "split.json", split.to_json() | {"data": data}, indent=None)
         if not (self / "metrics.json").exists():
             self._record_environment()
 
@@ -84,7 +83,7 @@ class RunFolder:
         if not (self / "config.yaml").exists():
             return
         was, now = (
-            result_config(self._config()),
+            result_config(read_config(self.path, USE_ANOTHER_NAME)),
             result_config(OmegaConf.create(OmegaConf.to_yaml(config, resolve=True))),
         )
         different = [
@@ -109,22 +108,16 @@ class RunFolder:
         except (OSError, ValueError):
             first = None
         if not isinstance(first, dict):
-            write_atomically(path, as_json(now))
+            write_json(path, now)
             return
         resumed = first.get("resumed", [])
         before = resumed[-1] if resumed else first
         if any(before.get(key) != value for key, value in now.items()):
-            write_atomically(path, as_json({**first, "resumed": [*resumed, now]}))
+            write_json(path, {**first, "resumed": [*resumed, now]})
 
     def previous_config(self) -> dict[str, Any]:
         """{dotted key: value} of the configuration of an earlier start of this run; {} if there was none."""
-        return flatten(self._config()) if (self / "config.yaml").exists() else {}
-
-    def _config(self) -> Any:
-        try:
-            return OmegaConf.load(self / "config.yaml")
-        except (yaml.YAMLError, OmegaConfBaseException, ValueError, OSError) as error:
-            raise SsganError(f"{self / 'config.yaml'} is damaged ({first_line(error)}). {USE_ANOTHER_NAME}") from error
+        return flatten(read_config(self.path, USE_ANOTHER_NAME)) if (self / "config.yaml").exists() else {}
 
     def _lock(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)  # a command that failed may have removed it, still empty
@@ -167,15 +160,10 @@ class RunFolder:
         Raises `SsganError` if that is damaged, or if its numbers are of images in another data set than the one with the
         digest ``data``.
         """
-        path = self / "split.json"
-        if not path.exists():
+        if not (self / "split.json").exists():
             return None
-        try:
-            content = json.loads(path.read_text())
-        except ValueError:
-            content = None
-        split = Split.from_json(content, str(path))
-        if content.get("data", data) != data:
+        split, of = read_split(self.path)
+        if of not in (None, data):
             raise SsganError(
                 f"{self.path} holds a run that began with other images, labels or class names than dataset= has now. "
                 f"{USE_ANOTHER_NAME}"
@@ -183,20 +171,13 @@ class RunFolder:
         return split
 
     def finish(self, metrics: dict[str, Any]) -> None:
-        write_atomically(self / "metrics.json", as_json(metrics))
+        write_json(self / "metrics.json", metrics)
 
     def finished(self) -> dict[str, Any] | None:
         """metrics.json of a run that ended, or None."""
-        path = self / "metrics.json"
-        try:
-            metrics = json.loads(path.read_text()) if path.exists() else None
-            if metrics is not None and not {"status", "test_error", "condition"} <= metrics.keys():
-                raise ValueError("not the metrics of a run")
-        except (ValueError, AttributeError) as error:
-            raise SsganError(
-                f"{path} is damaged ({first_line(error)}). Remove it; the same command tests anew."
-            ) from error
-        return metrics
+        if not (self / "metrics.json").exists():
+            return None
+        return read_metrics(self.path, "Remove it; the same command tests anew.")
 
 
 def result_config(config: Any) -> dict[str, Any]:
@@ -217,7 +198,3 @@ def flatten(config: Any) -> dict[str, Any]:
 
     walk(OmegaConf.to_container(config, resolve=True), "")
     return flat
-
-
-def as_json(content: Any, indent: int | None = 2) -> bytes:
-    return (json.dumps(content, indent=indent) + "\n").encode()

@@ -32,7 +32,7 @@ def check_folds(config: DictConfig) -> None:
         raise SsganError(f"calibration_runs={runs}: calibration_folds={folds} makes as many; use 1 to {folds}, or null")
 
 
-def folds_beside(config: DictConfig, split: Split) -> list[DictConfig]:
+def fold_configs(config: DictConfig, split: Split) -> list[DictConfig]:
     """The runs of ``config`` with a part of its labels each left out that give its temperature.
 
     None if validation images do, in a fold itself, and where every class has one label, which it keeps.
@@ -106,7 +106,7 @@ def with_split(config: DictConfig, folder: RunFolder, labeled: LabeledData) -> t
         )
     split = frozen or draw()
     require_enough(split, config)
-    for one in folds_beside(config, split):  # raises if it cannot be done
+    for one in fold_configs(config, split):  # raises if it cannot be done
         require_enough(split.leaving_out(*fold_of(one), targets, classes), config)
     return data, split
 

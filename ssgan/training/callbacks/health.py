@@ -12,7 +12,7 @@ from ssgan.training.callbacks.sample_grid import is_due
 
 
 class HealthRecord(pl.Callback):
-    """`generator_health` of the averaged networks at the end of the epochs of which there is a grid of samples.
+    """`generator_health` of the averaged networks at the end of every epoch that writes a grid of samples.
 
     ``measures`` is what was measured at the end of this epoch, on the first process, or empty.
     """

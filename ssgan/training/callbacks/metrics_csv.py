@@ -1,4 +1,4 @@
-"""metrics.csv and the clock: what a run tells of itself while it goes on."""
+"""Writes metrics.csv and measures the time of training."""
 
 import csv
 import io
@@ -48,7 +48,7 @@ class RunRecord(pl.Callback):
             row |= self.health.row()
         self.rows.append(row | {"seconds": round(self.seconds, 3)})
         if trainer.is_global_zero:
-            write_atomically(self.folder / "metrics.csv", self._table().encode())
+            write_atomically(self.folder / "metrics.csv", self._table())
 
     def _table(self) -> str:
         text = io.StringIO()

@@ -238,7 +238,7 @@ def of_fit() -> Iterator[Section]:
     yield Section("The run", "Keys of the top level, with their values in `conf/config.yaml`.", found)
     defaults = {key: value for entry in values["defaults"] if isinstance(entry, dict) for key, value in entry.items()}
     listed = []
-    for group in (*NETWORKS, *(name for name in defaults if name.isidentifier() and name != "players")):
+    for group in (*NETWORKS, *(name for name in defaults if name.isidentifier() and name != "family")):
         named = ", ".join(f"`{name}`" for name in choices(group))
         listed.append(Row(group, "group", shown(defaults[group]) if group in defaults else "", named, ""))
     introduction = "A group takes the name of a set of values: `dataset=mnist`. Presets choose the networks."

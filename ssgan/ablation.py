@@ -14,7 +14,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from ssgan import cli, configuration, methods
-from ssgan.data.registry import dataset_names, named_dataset, require_own_data
+from ssgan.data.registry import dataset_names, named_dataset, require_known, require_own_data
 from ssgan.errors import SsganError, print_error, warn
 from ssgan.evaluation.generation import extract_features, metrics_of_features, require_enough
 from ssgan.evaluation.judges import ClassifierJudge
@@ -58,6 +58,7 @@ def write_table(
     finished.sort(key=lambda named: order.get(named[0], len(order)))
     classifier = load_classifier(judge, "judge")
     data = named_dataset(classifier.header.get("dataset"), data_dir, download)
+    require_known(data, classifier, f"judge={judge}")
     judge_network = ClassifierJudge(classifier)
     real, _ = extract_features(judge_network, in_parts(data.test_images, BATCH))
     table: dict[str, dict[str, list[Any]]] = {}
@@ -82,7 +83,7 @@ def write_table(
 
 def is_scored(run: Run) -> bool:
     """It has a generator: it is no supervised baseline, and did not collapse before its first checkpoint, of which it warns."""
-    if methods.find(run.metrics["method"]).players != "gan":
+    if not methods.find(run.metrics["method"]).has_generator:
         return False
     if not (run.folder / "last.ckpt").is_file():
         warn(f"{run.folder}: collapsed before its first checkpoint, and has no generator; the table is without it")

@@ -8,7 +8,7 @@ from omegaconf import MISSING
 from ssgan.fields import key
 from ssgan.schema import DatasetConfig
 
-NO_METHOD = ({"optional players": "none"}, {"optional method": "none"})
+NO_METHOD = ({"optional family": "none"}, {"optional method": "none"})
 """A data set may choose the method of ``fit``. Other commands have none to choose: what is optional and not there is left out."""
 
 DEVICE = "cpu, cuda, cuda:1, mps or xpu; auto: the first CUDA device, or else the CPU"

@@ -21,7 +21,7 @@ from ssgan.schema import CONFIG_DIR, BudgetConfig
 GROUPS = ("budget", "optimizer")
 """Groups whose choices are dictionaries of the package, not files of conf/."""
 
-PLAYERS = ("gan", "classifier")
+FAMILIES = ("gan", "classifier")
 """What a method trains, a generator with its classifier or a classifier alone; it selects the preset."""
 
 
@@ -66,16 +66,21 @@ def _register_methods() -> None:
     for name in methods.names():
         kind = methods.find(name)
         store(group="schema/method", name=name, node=kind.Config(name=name))
-        store(group="method", name=name, node={"defaults": [{"override /players": kind.players}]}, package="_global_")
+        store(
+            group="method",
+            name=name,
+            node={"defaults": [{"override /family": FAMILIES[not kind.has_generator]}]},
+            package="_global_",
+        )
     presets, datasets = (
         {file.stem for file in (Path(CONFIG_DIR) / group).glob("*.yaml")} for group in ("preset", "dataset")
     )
-    for players in PLAYERS:
-        store(group="players", name=players, node={}, package="_global_")
+    for family in FAMILIES:
+        store(group="family", name=family, node={}, package="_global_")
         for dataset in datasets:
-            if f"{dataset}_{players}" not in presets:  # one is for methods with and without a generator
-                node = {"defaults": [{"/preset@_global_": dataset if dataset in presets else f"own_{players}"}]}
-                store(group="preset", name=f"{dataset}_{players}", node=node, package="_global_")
+            if f"{dataset}_{family}" not in presets:  # one is for methods with and without a generator
+                node = {"defaults": [{"/preset@_global_": dataset if dataset in presets else f"own_{family}"}]}
+                store(group="preset", name=f"{dataset}_{family}", node=node, package="_global_")
 
 
 def compose(overrides: Iterable[str]) -> tuple[DictConfig, dict[str, str]]:

@@ -15,12 +15,13 @@ from torch import Tensor
 from ssgan import cli
 from ssgan.data.file_predictions import predict_files
 from ssgan.data.images import read_picture
+from ssgan.data.registry import require_known
 from ssgan.errors import SsganError, first_line
 from ssgan.inference.classifier import Classifier, Predictor
 from ssgan.inference.classifier_file import load_named
 from ssgan.inference.embedding import taking_images
 from ssgan.inference.suggestions import features
-from ssgan.reporting.predictions import data_of, require_known
+from ssgan.reporting.predictions import data_of
 from ssgan.reporting.runs import run_in
 
 SHOWN = 5
@@ -50,7 +51,7 @@ def neighbors_of(classifier: Predictor, folder: str, data_dir: str, download: bo
             f"vectors, and leave views=true out, or leave run= out"
         )
     data = data_of(run, data_dir, download)
-    require_known(data, classifier)
+    require_known(data, classifier, f"run={folder}")
     split = run.split()
     if classifier.header.get("split_digest") not in (None, split.digest):
         raise SsganError(

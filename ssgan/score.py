@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import track
 
 from ssgan import cli
-from ssgan.data.registry import load_dataset, named_dataset, require_own_data, require_same_reading
+from ssgan.data.registry import load_dataset, named_dataset, require_known, require_own_data
 from ssgan.errors import SsganError
 from ssgan.evaluation.generation import NEIGHBORS, generation_metrics, require_enough
 from ssgan.evaluation.judges import ClassifierJudge, load_judge
@@ -36,12 +36,7 @@ def score(config: DictConfig) -> int:
             f"dataset={data.name}: has {len(data.test_images)} test images; precision and recall need more than {NEIGHBORS}"
         )
     if isinstance(judge, ClassifierJudge):
-        require_same_reading(data, judge.classifier)
-        if judge.classifier.class_names != data.class_names:
-            raise SsganError(
-                f"judge={config.judge}: knows the classes {', '.join(judge.classifier.class_names)}, not those of {data.name} "
-                f"({', '.join(data.class_names)}); name a classifier of the same data set"
-            )
+        require_known(data, judge.classifier, f"judge={config.judge}")
     show = partial(track, transient=True, console=Console(stderr=True))  # standard output is JSON alone
     batches = -(-config.samples // at_once(generator.image_shape, BATCH))
     generated = show(draw_images(generator, config.samples, config.seed), "generated images", total=batches)

@@ -11,14 +11,14 @@ from ssgan import cli
 from ssgan.data.image_data import ImageData
 from ssgan.data.images import thumbnail
 from ssgan.data.labels_file import digest_of, name_of, read_labels, write_labels
-from ssgan.data.registry import files_read
+from ssgan.data.registry import files_read, require_known
 from ssgan.errors import SsganError
 from ssgan.files import require_writable, write_atomically
 from ssgan.inference.classifier import Classifier
 from ssgan.inference.classifier_file import load_classifier
 from ssgan.inference.suggestions import Query, suggest
 from ssgan.page import FOLDER, data_uri, fill, png
-from ssgan.reporting.predictions import data_of, require_known
+from ssgan.reporting.predictions import data_of
 from ssgan.reporting.runs import run_in
 from ssgan.seeds import derive_seed
 
@@ -33,7 +33,7 @@ def suggest_images(config: DictConfig) -> int:
     run = run_in(config.run)
     classifier = load_classifier(run.folder / "classifier.safetensors")
     data = data_of(run, config.data_dir, config.download)
-    require_known(data, classifier)
+    require_known(data, classifier, f"run={config.run}")
     if data.of_vectors:
         raise SsganError(f"run={config.run}: was trained on vectors, which nobody can look at")
     described = run.config()

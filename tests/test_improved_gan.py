@@ -391,7 +391,8 @@ def test_the_averaged_classifier_compares_with_real_images_in_training(digits: I
 @pytest.mark.parametrize("name", ["minimax", "non_saturating", "blended", "preference"])
 def test_the_generators_loss_is_the_one_named(name: str) -> None:
     """Kills a game that the generator plays on the other side, and a class K+1 at another logit."""
-    method = make_method(noise=0.0, generator_loss=name, fake_logit="log_classes")
+    fake_logit = "zero" if name == "preference" else "log_classes"
+    method = make_method(noise=0.0, generator_loss=name, fake_logit=fake_logit)
     method._trainer = SimpleNamespace(num_training_batches=1)
     images, others = torch.rand(6, 1, 8, 8), torch.rand(6, 1, 8, 8)
     loss = method.generator_loss({"generated": images, "generator_unlabeled": others})[name][1]

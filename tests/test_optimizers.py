@@ -14,7 +14,7 @@ from torch import nn
 from ssgan.methods.optimizers import OPTIMIZERS, Muon, make_optimizer, orthogonal
 from ssgan.methods.schedule import make_schedule
 from ssgan.nets.layers.minibatch_discrimination import MinibatchDiscrimination
-from ssgan.training.build import check
+from ssgan.training.check import check
 
 
 @pytest.mark.parametrize("shape", [(8, 20), (20, 8), (6, 6)])

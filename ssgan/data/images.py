@@ -1,6 +1,8 @@
 """Pixels of a picture file, and what the file says of itself."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -43,26 +45,41 @@ class Facts:
     """The least and the greatest value of a gray picture of more than 8 bits."""
 
 
-def picture_facts(path: Path) -> Facts:
-    """Of its header, and of its pixels if these are deep; raises `SsganError` as `read_picture` does."""
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Inside, what a damaged file raises becomes the `SsganError` that names it."""
     try:
-        if path.suffix.lower() == ".npy":
-            array = np.load(path, allow_pickle=False, mmap_mode="r")
-            sides = array.shape[1:] if array.ndim == 3 and array.shape[0] in (1, 3) else array.shape[:2]
-            return Facts("x".join(map(str, reversed(sides))), str(array.dtype), None)
-        with quiet_pillow(), path.open("rb") as file, opened(file) as picture:
-            _check_size(picture.width * picture.height)
-            levels = None
-            if picture.mode.startswith(DEEP):
-                gray = np.asarray(picture)
-                if not np.isfinite([gray.min(), gray.max()]).all():
-                    raise ValueError("NaN or infinite values")
-                levels = float(gray.min()), float(gray.max())
-            frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)  # MPO: a camera's preview
-            mode = picture.mode if frames == 1 else f"{picture.mode}, first of {frames} frames"
-            return Facts(f"{picture.width}x{picture.height}", mode, levels)
+        yield
     except (*DAMAGED, MemoryError, Image.DecompressionBombError) as error:
         raise unreadable(path, error) from error
+
+
+@contextmanager
+def open_picture(path: Path) -> Iterator[Image.Image]:
+    """A picture that Pillow decodes, of `LARGEST` pixels at most; raises `SsganError` for any other file."""
+    # A file and no path: Pillow would map raw pixels into memory, with the sides of a turned picture the wrong way round.
+    with readable(path), quiet_pillow(), path.open("rb") as file, opened(file) as picture:
+        _check_size(picture.width * picture.height)
+        yield picture
+
+
+def picture_facts(path: Path) -> Facts:
+    """Of its header, and of its pixels if these are deep; raises `SsganError` as `read_picture` does."""
+    if path.suffix.lower() == ".npy":
+        with readable(path):
+            array = np.load(path, allow_pickle=False, mmap_mode="r")
+        sides = array.shape[1:] if array.ndim == 3 and array.shape[0] in (1, 3) else array.shape[:2]
+        return Facts("x".join(map(str, reversed(sides))), str(array.dtype), None)
+    with open_picture(path) as picture:
+        levels = None
+        if picture.mode.startswith(DEEP):
+            gray = np.asarray(picture)
+            if not np.isfinite([gray.min(), gray.max()]).all():
+                raise ValueError("NaN or infinite values")
+            levels = float(gray.min()), float(gray.max())
+        frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)  # MPO: a camera's preview
+        mode = picture.mode if frames == 1 else f"{picture.mode}, first of {frames} frames"
+        return Facts(f"{picture.width}x{picture.height}", mode, levels)
 
 
 def read_picture(path: Path, image_shape: tuple[int, int, int], reading: PictureReading = AS_IS) -> tuple[Tensor, bool]:
@@ -75,22 +92,18 @@ def read_picture(path: Path, image_shape: tuple[int, int, int], reading: Picture
     before memory is spent on them.
     """
     channels, height, width = image_shape
-    try:
-        if path.suffix.lower() == ".npy":
+    if path.suffix.lower() == ".npy":
+        with readable(path):
             return _resized(_from_npy(path, channels), (height, width))
-        # A file and no path: Pillow would map raw pixels into memory, with the sides of a turned picture the wrong way round.
-        with quiet_pillow(), path.open("rb") as file, opened(file) as picture:
-            _check_size(picture.width * picture.height)
-            if {*picture.size} != {width, height}:
-                side = 2 * max(height, width)
-                picture.draft(None, (side, side))  # a JPEG is decoded at a fraction of its size, at least this
-            upright = _eight_bits(ImageOps.exif_transpose(picture), reading, "L" if channels == 1 else "RGB")
-            same = upright.size == (width, height)
-            if not same:
-                upright = upright.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
-            pixels = np.array(upright)
-    except (*DAMAGED, MemoryError, Image.DecompressionBombError) as error:
-        raise unreadable(path, error) from error
+    with open_picture(path) as picture:
+        if {*picture.size} != {width, height}:
+            side = 2 * max(height, width)
+            picture.draft(None, (side, side))  # a JPEG is decoded at a fraction of its size, at least this
+        upright = _eight_bits(ImageOps.exif_transpose(picture), reading, "L" if channels == 1 else "RGB")
+        same = upright.size == (width, height)
+        if not same:
+            upright = upright.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
+        pixels = np.array(upright)
     return torch.from_numpy(pixels).reshape(height, width, channels).permute(2, 0, 1), not same
 
 
@@ -99,15 +112,11 @@ def thumbnail(path: Path, side: int, reading: PictureReading) -> Image.Image:
 
     Raises `SsganError` for a file that Pillow cannot read, a .npy file among them.
     """
-    try:
-        with quiet_pillow(), path.open("rb") as file, opened(file) as picture:
-            _check_size(picture.width * picture.height)
-            picture.draft(None, (side, side))
-            upright = _eight_bits(ImageOps.exif_transpose(picture), reading, "RGB")
-            upright.thumbnail((side, side))
-            return upright
-    except (*DAMAGED, MemoryError, Image.DecompressionBombError) as error:
-        raise unreadable(path, error) from error
+    with open_picture(path) as picture:
+        picture.draft(None, (side, side))
+        upright = _eight_bits(ImageOps.exif_transpose(picture), reading, "RGB")
+        upright.thumbnail((side, side))
+        return upright
 
 
 @cache

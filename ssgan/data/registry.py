@@ -84,6 +84,24 @@ def require_own_data(checkpoint: str | Path, generator: ImageGenerator, data: Im
         )
 
 
+def require_known(data: ImageData, classifier: Predictor, key: str) -> None:
+    """Raise `SsganError` if ``data`` has other images or classes than ``classifier``, which messages call ``key``, or reads pictures
+    otherwise.
+    """
+    own = classifier.header.get("dataset")
+    if (classifier.image_shape, len(classifier.class_names)) != (data.image_shape, len(data.class_names)):
+        raise SsganError(
+            f"dataset={data.name}: {len(data.class_names)} classes of {data.image_shape} images, but {key} was trained on "
+            f"{len(classifier.class_names)} classes of {classifier.image_shape}; name its own data set ({own})"
+        )
+    if classifier.class_names != data.class_names:
+        raise SsganError(
+            f"dataset={data.name}: has the classes {', '.join(data.class_names)}, but {key} knows "
+            f"{', '.join(classifier.class_names)}, in this order; name its own data set ({own})"
+        )
+    require_same_reading(data, classifier)
+
+
 def require_same_reading(data: ImageData, classifier: Predictor) -> None:
     """Raise `SsganError` for pictures that became other pixels, or other vectors, than those that ``classifier`` learned from."""
     was, now = classifier.reading, data.origin.reading

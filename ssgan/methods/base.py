@@ -56,8 +56,8 @@ class Method(Lifecycle):
     views: ClassVar[Views] = {"labeled": LABELED}
     student: ClassVar[tuple[str, ...]] = ("labeled",)
     """Views that the classifier is applied to in its step."""
-    players: ClassVar[str] = "classifier"
-    """What is trained, gan or classifier; selects the preset of the data set."""
+    has_generator: ClassVar[bool] = False
+    """A generator is trained, too; selects the preset of the data set, and decides what else a run measures."""
     fake_logit: float | None = None
     """The score of class K+1, of a method that has one."""
     uses_labels: ClassVar[bool] = True

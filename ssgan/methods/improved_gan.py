@@ -76,7 +76,7 @@ class ImprovedGAN(Method):
 
     Config = Config
     config: Any
-    players: ClassVar[str] = "gan"
+    has_generator: ClassVar[bool] = True
     views: ClassVar[Views] = {"labeled": LABELED, "unlabeled": UNLABELED}
     student: ClassVar[tuple[str, ...]] = ("labeled", "real")
 

@@ -7,9 +7,8 @@ from torch import Tensor
 
 from ssgan.data.image_data import ImageData
 from ssgan.data.labels_file import with_labels_of
-from ssgan.data.registry import load_dataset
+from ssgan.data.registry import load_dataset, require_known
 from ssgan.errors import SsganError
-from ssgan.inference.classifier import Predictor
 from ssgan.inference.classifier_file import load_classifier
 from ssgan.reporting.runs import Run
 
@@ -21,16 +20,10 @@ def predict_test_images(run: Run, data_dir: str, download: bool) -> tuple[Tensor
     """log p(y | x), (N, K), of all test images, and the data set; raises `SsganError` if either cannot be had."""
     data = data_of(run, data_dir, download)
     classifier = load_classifier(run.folder / "classifier.safetensors")
-    require_known(data, classifier)
+    require_known(data, classifier, str(run.folder / "classifier.safetensors"))
     if not len(data.test_images):
         raise SsganError(f"{data.name} has no test images")
     return classifier.predict_log_proba(data.test_images), data
-
-
-def require_known(data: ImageData, classifier: Predictor) -> None:
-    """Raise `SsganError` if ``data`` has other images or classes than ``classifier`` knows."""
-    if (classifier.image_shape, classifier.class_names) != (data.image_shape, data.class_names):
-        raise SsganError(f"{data.name} has other images or classes now than those that this classifier knows")
 
 
 def data_of(run: Run, data_dir: str, download: bool) -> ImageData:

@@ -16,8 +16,9 @@ from ssgan.data.inspection import print_summary
 from ssgan.data.splits import Split
 from ssgan.errors import SsganError, warn
 from ssgan.precision import emulated, resolve_precision
-from ssgan.training.build import build, check, fit_to_pool
+from ssgan.training.build import build, fit_to_pool
 from ssgan.training.callbacks.time_limit import parse_duration
+from ssgan.training.check import check
 from ssgan.training.cross_validation import calibrate
 from ssgan.training.dry_run import count_images, dry_run
 from ssgan.training.launch import launch, launched_world_size, limit_threads, resolve_batch_sizes

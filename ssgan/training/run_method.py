@@ -40,8 +40,7 @@ def run_method(
     Other processes than the first return no more of it than the status.
     """
     module, data = built
-    has_generator = module.players == "gan"
-    health = HealthRecord(config.trainer.samples_every, config.seed) if has_generator else None
+    health = HealthRecord(config.trainer.samples_every, config.seed) if module.has_generator else None
     watch = CollapseWatch(**config.collapse_watch, health=health)
     record = RunRecord(folder.path, health)
     checkpoints = Checkpoints(
@@ -52,19 +51,22 @@ def run_method(
         healthy=lambda: watch.reason is None,
         data=data.data.digest,
     )
-    estimate = TimeEstimate(lambda seconds, module: print(time_left(seconds, module, limit), flush=True))
-    callbacks: list[pl.Callback] = [health] if health else []  # it is read by the next ones
-    callbacks += [watch, RunProgress(f"{condition(config)} {config.name}"), estimate, record]
-    if limit:
-        callbacks.insert(0, TimeLimit(limit))
-    if has_generator and not data.data.of_vectors:
-        callbacks.append(
-            SampleGrid(folder / "samples", config.trainer.samples_every, config.trainer.samples_count, config.seed)
-        )
-    callbacks.append(checkpoints)  # after all others: what they did of an epoch is then done
-    trainer = make_trainer(
-        config, callbacks, logger, folder.path, validates=len(data.validation) > 0 and module.uses_labels
-    )
+    samples: list[pl.Callback] = []
+    if module.has_generator and not data.data.of_vectors:
+        keys = config.trainer
+        samples = [SampleGrid(folder / "samples", keys.samples_every, keys.samples_count, config.seed)]
+    callbacks: list[pl.Callback] = [
+        *([TimeLimit(limit)] if limit else []),
+        *([health] if health else []),  # it is read by the next ones
+        watch,
+        RunProgress(f"{condition(config)} {config.name}"),
+        TimeEstimate(lambda seconds, module: print(time_left(seconds, module, limit), flush=True)),
+        record,
+        *samples,
+        checkpoints,  # after all others: what they did of an epoch is then done
+    ]
+    validates = len(data.validation) > 0 and module.uses_labels
+    trainer = make_trainer(config, callbacks, logger, folder.path, validates=validates)
     train_from_checkpoint(trainer, module, data, checkpoints)
     status = "finished" if watch.reason is None else "collapsed"
     if not trainer.is_global_zero:
@@ -73,30 +75,16 @@ def run_method(
         logger.experiment.finish()  # W&B would log the next job of a sweep into this one's run
     if watch.reason is not None:
         watch.restore_healthy(module)
-        print_error(watch.message(module, exports=module.uses_labels))
-    test = NOT_TESTED
-    if module.uses_labels:
-        test = export(config, module, data, folder / "classifier.safetensors", trainer.strategy.root_device)
-        if (test["ood_share"] or 0.0) > OOD_SHARE_TOLD and module.learns_from_pool:
-            warn(
-                f"{test['ood_share']:.0%} or more of the unlabeled images seem to be of none of the classes: too many are less certain "
-                f"than half of the test images. Compare with method=supervised (baseline=true); "
-                f"method.terms.pseudo_label.ood_quantile leaves the strangest out of pseudo-labels."
-            )
-        classifier = load_classifier(folder / "classifier.safetensors")
-        if data.data.origin.to_predict and not config.fold:
-            predict_files(classifier, data.data.origin.to_predict, folder / "predictions.csv")
+        print_error(watch.message(module))
+    test = export_and_predict(config, built, folder, trainer) if module.uses_labels else NOT_TESTED
     if record.rows:
         draw_curves(record.rows, folder / "curves.png", condition(config))
-    measures = None
-    if health:
-        measures = rounded_measures(health.measures or measured(module, config.seed))
     metrics = {
         "status": status,
         "test_error": test["error"],
         **{name: test[name] for name in NOT_TESTED if name != "error"},
         "labels_per_class": dict(zip(data.data.class_names, data.split.per_class, strict=True)),
-        "health": measures,
+        "health": rounded_measures(health.measures or measured(module, config.seed)) if health else None,
         "epochs": len(record.rows),
         "seconds": round(record.seconds, 1),
         "condition": condition(config),
@@ -108,7 +96,24 @@ def run_method(
         "command": command_line(),
     }
     if module.uses_labels:
-        write_model_card(folder / "classifier.md", classifier.header, metrics)
+        header = load_classifier(folder / "classifier.safetensors").header
+        write_model_card(folder / "classifier.md", header, metrics)
     folder.finish(metrics)
     checkpoints.previous.unlink(missing_ok=True)
     return metrics
+
+
+def export_and_predict(config: DictConfig, built: Built, folder: RunFolder, trainer: pl.Trainer) -> dict[str, Any]:
+    """Write the classifier's file and what it says of pictures without a class; returns what `export` measured."""
+    module, data = built
+    test = export(config, module, data, folder / "classifier.safetensors", trainer.strategy.root_device)
+    if (test["ood_share"] or 0.0) > OOD_SHARE_TOLD and module.learns_from_pool:
+        warn(
+            f"{test['ood_share']:.0%} or more of the unlabeled images seem to be of none of the classes: too many are less certain "
+            f"than half of the test images. Compare with method=supervised (baseline=true); "
+            f"method.terms.pseudo_label.ood_quantile leaves the strangest out of pseudo-labels."
+        )
+    if data.data.origin.to_predict and not config.fold:
+        classifier = load_classifier(folder / "classifier.safetensors").to(trainer.strategy.root_device)
+        predict_files(classifier, data.data.origin.to_predict, folder / "predictions.csv")
+    return test

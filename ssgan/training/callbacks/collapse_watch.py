@@ -93,9 +93,10 @@ class CollapseWatch(pl.Callback):
         self.most_distinct = 0.0
         """The largest share of different nearest neighbors that was measured."""
 
-    def message(self, module: Any, exports: bool) -> str:
+    def message(self, module: Any) -> str:
         """What happened to the run of ``module``, what is left of it, and what to try."""
-        kept = f" The averaged weights of step {self.healthy_step}, from before that, are exported." if exports else ""
+        step = self.healthy_step
+        kept = f" The averaged weights of step {step}, from before that, are exported." if module.uses_labels else ""
         keys = ", ".join(f"method.{player}_optimizer.lr" for player in module.networks())
         return f"Training collapsed at step {self.step}: {self.reason}.{kept} {self.advice.format(keys=keys)}"
 

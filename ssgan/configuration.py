@@ -145,6 +145,11 @@ def condition(config: DictConfig) -> str:
     return f"{config.dataset.name}@{config.labels}"
 
 
+def process_count(config: DictConfig) -> int:
+    """How many train one run together, on all machines."""
+    return int(config.devices * config.num_nodes)
+
+
 def run_path(config: DictConfig) -> Path:
     """Where a run's folder is, as conf/config.yaml says it to Hydra."""
     return Path(config.runs_dir) / condition(config) / config.name / f"split{config.split_seed}-seed{config.seed}"

@@ -60,7 +60,7 @@ def embed(config: DictConfig) -> int:
 
 def parts_of(data: ImageData) -> list[tuple[str, Tensor, Tensor]]:
     """Name, images and targets of each part that there is."""
-    pool = len(data.train_images) - data.held_out
+    pool = data.training_count
     parts = [
         ("train", data.train_images[:pool], data.train_targets[:pool]),
         ("validation", data.train_images[pool:], data.train_targets[pool:]),

@@ -72,3 +72,9 @@ def levels_to_uint8(values: np.ndarray[Any, Any], levels: tuple[float, float]) -
     scale = 255 / (high - low) if high > low else 0.0
     scaled: np.ndarray[Any, Any] = np.rint((values.astype(np.float64) - low) * scale).clip(0, 255).astype(np.uint8)
     return scaled
+
+
+def reflect_indices(positions: Tensor, size: int) -> Tensor:
+    """Positions outside 0..size-1 mirrored at the first and the last place, which are not repeated."""
+    period = max(2 * (size - 1), 1)
+    return (size - 1) - ((size - 1) - positions.remainder(period)).abs()

@@ -10,6 +10,7 @@ from ssgan.data.randaugment import RandAugment
 from ssgan.data.warps import GRAY, warp_grid
 from ssgan.errors import SsganError
 from ssgan.fields import key
+from ssgan.pixels import reflect_indices
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the gray level of ITU-R BT.601."""
@@ -156,12 +157,6 @@ def affine(images: Tensor, rotation: Tensor, shear: Tensor, scale_x: Tensor, sca
     to_x = (cosine - slant * sine) / scale_x, (sine + slant * cosine) / scale_x
     grid = warp_grid(height, width, to_x, (-sine / scale_y, cosine / scale_y))
     return F.grid_sample(images.float(), grid, padding_mode="reflection", align_corners=False).round_().to(images.dtype)
-
-
-def reflect_indices(positions: Tensor, size: int) -> Tensor:
-    """Positions outside 0..size-1 mirrored at the first and the last place, which are not repeated."""
-    period = max(2 * (size - 1), 1)
-    return (size - 1) - ((size - 1) - positions.remainder(period)).abs()
 
 
 def cutout_mask(size: int, side: int) -> Tensor:

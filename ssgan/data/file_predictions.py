@@ -10,7 +10,7 @@ from ssgan.data.images import read_picture
 from ssgan.data.progress import tracked
 from ssgan.errors import SsganError, print_error, warn
 from ssgan.files import write_atomically
-from ssgan.inference.classifier import Predictor
+from ssgan.inference.classifier import OUTLIER_SHARE, Predictor
 
 BATCH_PIXELS = 1 << 22
 """Values of the pictures that are classified together, at most: 16 MB of floats."""
@@ -21,7 +21,7 @@ def predict_files(
     paths: Sequence[Path],
     output: str | Path,
     min_probability: float = 0.0,
-    outliers: float = 0.01,
+    outliers: float = OUTLIER_SHARE,
 ) -> int:
     """Write path, class, probability, log Z and whether it is an outlier of every picture to ``output``; a broken one is named and
     left out.

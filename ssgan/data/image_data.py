@@ -71,6 +71,11 @@ class ImageData:
         return sha.hexdigest()[:16]
 
     @property
+    def training_count(self) -> int:
+        """How many images there are to train on: without the data set's own for validation."""
+        return len(self.train_images) - self.held_out
+
+    @property
     def of_vectors(self) -> bool:
         """Whether it holds vectors: embeddings, rows of a table, spectra."""
         return self.train_images.is_floating_point()

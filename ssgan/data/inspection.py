@@ -24,7 +24,7 @@ def inspect_data(data: ImageData) -> dict[str, Any]:
     earlier one, and ``conflicts``, those of them with another label; ``leaks``: test or validation images with the
     pixels of an image in the pool; ``examples``: of the last three, in words; ``dark``: `is_dark`, of more than 8 bits; ``notes``: what was understood, in words.
     """
-    pool = len(data.train_images) - data.held_out
+    pool = data.training_count
     targets = data.train_targets[:pool]
     duplicates, conflicts, leaks = same_pixels(data)
     origin = data.origin
@@ -62,7 +62,7 @@ def same_pixels(data: ImageData) -> tuple[list[tuple[int, int]], ...]:
 
     Positions are those of training images, and on from these those of test images.
     """
-    pool = len(data.train_images) - data.held_out
+    pool = data.training_count
     targets = data.train_targets.tolist()
     first: dict[bytes, int] = {}
     labeled: dict[bytes, int] = {}  # the first of these pixels that has a label
@@ -94,7 +94,7 @@ def file_of(data: ImageData, position: int) -> str:
     """The name of an image, its file or where its array has it; positions as in `same_pixels`."""
     if data.origin.files:
         return data.origin.files[position]
-    pool, training = len(data.train_images) - data.held_out, len(data.train_images)
+    pool, training = data.training_count, len(data.train_images)
     for part, start in (("test", training), ("validation", pool), ("train", 0)):
         if position >= start:
             return f"{part}[{position - start}]"

@@ -22,7 +22,7 @@ def with_labels_of(data: ImageData, path: str) -> tuple[ImageData, tuple[int, ..
     """
     key = f"labels_file={path}"
     rows = read_labels(key, path)
-    pool = len(data.train_images) - data.held_out
+    pool = data.training_count
     places = by_name(data.origin.files[: len(data.train_images)])
     classes = by_name(data.class_names)
     targets = data.train_targets.clone()

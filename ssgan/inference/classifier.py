@@ -12,6 +12,9 @@ from ssgan.nets.base import ImageClassifier
 from ssgan.pixels import as_tensor, in_parts, levels_to_uint8, scale_pixels
 from ssgan.reading import AS_IS, PictureReading
 
+OUTLIER_SHARE = 0.01
+"""Of the training pool, below whose log Z an image is an outlier, where nobody says otherwise."""
+
 QUANTILES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 """Those of log Z over the training pool that a classifier file holds."""
 
@@ -70,7 +73,7 @@ class Predictor:
         """Itself, with its networks on ``device`` from now on; what it says comes back to the CPU."""
         raise NotImplementedError
 
-    def outlier_threshold(self, share: float = 0.01) -> float:
+    def outlier_threshold(self, share: float = OUTLIER_SHARE) -> float:
         """The log Z below which this ``share`` of the training pool lies; raises `SsganError` for a file that does not say it."""
         known = self.header.get("log_z_quantiles", {})
         if not known:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ssgan.errors import SsganError
 from ssgan.inference.classifier import Answers, Classifier, Predictor
 from ssgan.inference.ensemble import mean_answers
-from ssgan.pixels import as_tensor, in_parts
+from ssgan.pixels import as_tensor, in_parts, reflect_indices
 
 MOVES = (0, -1, 1)
 """Pixels, along both axes, of views of a classifier that was trained on moved images; airbench94's (Jordan 2024)."""
@@ -66,6 +66,5 @@ class AveragedViews(Predictor):
 
 def moved(images: Tensor, pixels: int, flip: bool) -> Tensor:
     """``images`` (N, C, H, W) moved by so many pixels down and to the right, what is left open filled by reflection."""
-    rows, columns = (torch.arange(side).sub(pixels).abs() for side in images.shape[2:])
-    rows, columns = (torch.minimum(at, 2 * (len(at) - 1) - at) for at in (rows, columns))
+    rows, columns = (reflect_indices(torch.arange(side) - pixels, side) for side in images.shape[2:])
     return images[:, :, rows][:, :, :, columns.flip(0) if flip else columns]

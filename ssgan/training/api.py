@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ssgan.configuration import compose, require_keys, run_path
+from ssgan.configuration import compose, process_count, require_keys, run_path
 from ssgan.configuration_errors import hydra_errors
 from ssgan.data.array_files import holds_vectors
 from ssgan.data.datasets import Array, from_arrays
@@ -73,7 +73,7 @@ def train(
     overrides += [f"{key}={quoted(value)}" for key, value in given.items() if value is not None]
     config, choices = compose([*overrides, *settings])
     require_keys(config)
-    processes = config.devices * config.num_nodes
+    processes = process_count(config)
     if processes > max(1, launched_world_size()):
         raise SsganError(f"devices={config.devices}: start this program with torchrun, or use `python -m ssgan.fit`")
     try:

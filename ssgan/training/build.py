@@ -7,6 +7,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from ssgan import methods, nets
+from ssgan.configuration import process_count
 from ssgan.data.augmentation import Augmentation
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.image_data import ImageData
@@ -22,7 +23,7 @@ Built = tuple[Method, SemiSupervisedData]
 
 def fit_to_pool(config: DictConfig, data: ImageData, split: Split) -> list[str]:
     """Make batches no larger than the unlabeled pool, whose size a preset cannot know; returns a line if they were."""
-    processes = config.devices * config.num_nodes
+    processes = process_count(config)
     given, most = config.method.batch_size, (len(data.train_images) - len(split.validation)) // processes * processes
     if given <= most or most < 2:
         return []

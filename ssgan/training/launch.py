@@ -21,6 +21,7 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from ssgan.configuration import process_count
 from ssgan.errors import SsganError, first_line
 from ssgan.training.callbacks.checkpoints import Stopped
 
@@ -70,7 +71,7 @@ def by_srun() -> bool:
 
 def check_processes(config: DictConfig) -> None:
     """Raise `SsganError` for a number of processes that cannot share the batches, or is not the one there is."""
-    wanted, started = config.devices * config.num_nodes, launched_world_size()
+    wanted, started = process_count(config), launched_world_size()
     tasks = os.environ.get("SLURM_NTASKS", "1")
     if tasks != "1" and SLURMEnvironment.detect() and not (by_srun() or TorchElasticEnvironment.detect()):
         raise SsganError(
@@ -95,7 +96,7 @@ def resolve_batch_sizes(config: DictConfig) -> list[str]:
 
     Returns a line for each that was rounded.
     """
-    processes, rounded = config.devices * config.num_nodes, []
+    processes, rounded = process_count(config), []
     method = config.method
     if method.labeled_batch_size is None:
         method.labeled_batch_size = method.batch_size

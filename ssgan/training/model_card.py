@@ -7,6 +7,7 @@ from textwrap import indent
 from typing import Any
 
 from ssgan.files import write_atomically
+from ssgan.inference.classifier import OUTLIER_SHARE
 from ssgan.markdown import bullets, plain, table
 
 LICENSES = {
@@ -16,7 +17,7 @@ LICENSES = {
     "digits": "CC BY 4.0 (UCI, Alpaydin and Kaynak 1998)",
 }
 """Of the data sets of conf/dataset, as their authors state it."""
-OUTLIERS, SELECTIVE = 0.01, "0.9"
+SELECTIVE = "0.9"
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,8 @@ def of_trust(header: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]
             "Its probabilities were not calibrated: the run had no validation images (validation=) and no folds (calibration_folds=)."
         )
     said.append(
-        f"Images unlike those of training have a low log Z; {OUTLIERS:.0%} of the training pool lies below "
-        f"{header['log_z_quantiles'][str(OUTLIERS)]}. ssgan.predict marks such images as outliers. It does not know classes "
+        f"Images unlike those of training have a low log Z; {OUTLIER_SHARE:.0%} of the training pool lies below "
+        f"{header['log_z_quantiles'][str(OUTLIER_SHARE)]}. ssgan.predict marks such images as outliers. It does not know classes "
         f"beside its own and names one of them for every image."
     )
     return said

@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from ssgan import methods
-from ssgan.configuration import baseline_config, check_budget, run_path
+from ssgan.configuration import baseline_config, check_budget, process_count, run_path
 from ssgan.data.image_data import ImageData
 from ssgan.data.inspection import print_summary
 from ssgan.data.splits import Split
@@ -163,7 +163,7 @@ def run(
     images = "for the temperature: " * bool(config.fold) + count_images(method[1])
     if after := fold_configs(config, split):
         images += f"\nafter it, for the temperature: {len(after)} x {after[0].method.epochs} epochs (calibration_folds=0: none)"
-    processes = config.devices * config.num_nodes
+    processes = process_count(config)
     to_launch = processes if launched_world_size() < processes else 0
     if config.dry_run:
         if to_launch:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from omegaconf import DictConfig
 
+from ssgan.configuration import process_count
 from ssgan.data.image_data import ImageData
 from ssgan.data.labels_file import with_labels_of
 from ssgan.data.registry import load_dataset
@@ -113,7 +114,7 @@ def with_split(config: DictConfig, folder: RunFolder, labeled: LabeledData) -> t
 
 def require_enough(split: Split, config: DictConfig) -> None:
     """Raise `SsganError` for fewer validation images than processes, which share them."""
-    processes = config.devices * config.num_nodes
+    processes = process_count(config)
     if 0 < len(split.validation) < processes:
         raise SsganError(
             f"devices={config.devices}, num_nodes={config.num_nodes}: {processes} processes share the validation images, and there "

@@ -12,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from ssgan.configuration import process_count
 from ssgan.training.launch import ManualDDPStrategy, cluster
 
 
@@ -19,7 +20,7 @@ def devices(config: DictConfig) -> int | list[int]:
     """How many; but the jobs of a sweep that are one process each take turns at the GPUs of a machine."""
     gpus = 0 if config.trainer.accelerator == "cpu" else torch.cuda.device_count()
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
-    if gpus < 2 or config.devices * config.num_nodes > 1 or hydra is None or hydra.mode != RunMode.MULTIRUN:
+    if gpus < 2 or process_count(config) > 1 or hydra is None or hydra.mode != RunMode.MULTIRUN:
         return int(config.devices)
     return [hydra.job.num % gpus]
 
@@ -43,7 +44,7 @@ def make_trainer(
         accelerator=config.trainer.accelerator,
         devices=devices(config),
         num_nodes=config.num_nodes,
-        strategy=ManualDDPStrategy() if config.devices * config.num_nodes > 1 else "auto",
+        strategy=ManualDDPStrategy() if process_count(config) > 1 else "auto",
         plugins=[*cluster()],
         default_root_dir=folder,
         precision=config.method.precision,

@@ -1,13 +1,12 @@
 """Writes metrics.csv and measures the time of training."""
 
-import csv
-import io
 import time
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 
+from ssgan.data.csv_rows import csv_text
 from ssgan.files import write_atomically
 from ssgan.training.callbacks.health import HealthRecord
 
@@ -48,11 +47,6 @@ class RunRecord(pl.Callback):
             row |= self.health.row()
         self.rows.append(row | {"seconds": round(self.seconds, 3)})
         if trainer.is_global_zero:
-            write_atomically(self.folder / "metrics.csv", self._table())
-
-    def _table(self) -> str:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(self.rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        return text.getvalue()
+            names = list(self.rows[0])
+            rows = [[row[name] for name in names] for row in self.rows]
+            write_atomically(self.folder / "metrics.csv", csv_text([names, *rows]))

@@ -13,7 +13,7 @@ from conftest import Outcome
 from PIL import Image, PngImagePlugin
 
 import ssgan
-from ssgan.cli import as_string
+from ssgan.command_words import as_string
 from ssgan.data.arrays import image_data
 from ssgan.data.datamodule import SemiSupervisedData
 from ssgan.data.datasets import from_arrays, npz

@@ -26,10 +26,12 @@ from ssgan.inference.classifier import Classifier
 from ssgan.inference.classifier_file import save_classifier
 from ssgan.inference.ensemble import Ensemble
 from ssgan.nets import MLPClassifier
+from ssgan.training import run
 from ssgan.training.build import fit_to_pool
 from ssgan.training.launch import resolve_batch_sizes
+from ssgan.training.run import Result
 from ssgan.training.run_dir import RunFolder
-from ssgan.training.split import fold_configs, require_enough
+from ssgan.training.split import fold_configs, load_labeled, require_enough
 
 Command = Callable[..., Outcome]
 HEADER = {"class_names": list("0123456789"), "image_shape": [1, 8, 8], "pixel_range": [0, 1]}
@@ -275,9 +277,27 @@ def test_a_run_is_calibrated_by_cross_validation(ssgan: Command, tmp_path: Path,
         "fitted on 50 labeled images that other trainings were without (3: cross-validation)"
         in (folder / "classifier.md").read_text()
     )
-    content = (folder / "metrics.json").read_text()
+    content, written = (folder / "metrics.json").read_text(), (folder / "classifier.md").stat().st_mtime_ns
     assert ssgan("fit", *command).code == 0
     assert (folder / "metrics.json").read_text() == content
+    assert (folder / "classifier.md").stat().st_mtime_ns == written  # not calibrated once more
+
+
+@pytest.mark.parametrize("launched", [True, False])
+def test_a_launched_fold_ends_the_command(
+    launched: bool, tmp_path: Path, digits: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its processes did all that was left; catches one launch for each fold, of the whole command, and a lost exit code."""
+    config, _ = compose([*TINY, "validation=0", "calibration_folds=3", f"runs_dir={tmp_path}"])
+    ran: list[RunFolder] = []
+    answer = Result(RunFolder(tmp_path / "run"), 1 if launched else 0, None, launched)
+    monkeypatch.setattr(run, "run", lambda _, folder, *__, **___: ran.append(folder) or answer)
+    first = Result(RunFolder(tmp_path / "run"), 0)
+    run.run_folds(config, first, lambda: load_labeled(config, digits))
+    assert (len(ran), first.code) == ((1, 1) if launched else (3, 0))
+    ran.clear()
+    run.run_folds(config, Result(first.folder, 3, collapsed=True), lambda: load_labeled(config, digits))
+    assert not ran
 
 
 def test_a_part_of_cross_validation(ssgan: Command, tmp_path: Path) -> None:

@@ -35,8 +35,11 @@ def fit_to_pool(config: DictConfig, data: ImageData, split: Split) -> list[str]:
     return [told]
 
 
-def build(config: DictConfig, data: ImageData, split: Split) -> Built:
-    """Networks with data-dependent initialization, in their method, and the data that it trains on."""
+def build(config: DictConfig, data: ImageData, split: Split, resumes: bool = False) -> Built:
+    """Networks with data-dependent initialization, in their method, and the data that it trains on.
+
+    A run that ``resumes`` has its weights from its checkpoint, and does not need those of ``start_from`` any more.
+    """
     method = config.method
     torch.manual_seed(derive_seed("weights", config.seed))
     kind = methods.find(method.name)
@@ -74,7 +77,7 @@ def build(config: DictConfig, data: ImageData, split: Split) -> Built:
         strong = Augmentation(data.image_shape, **config.strong_augmentation, name="strong_augmentation")
     datamodule = SemiSupervisedData(data, split, weak=weak, strong=strong, seed=config.seed, balance=config.balance)
     module.attach(datamodule)  # refuses too few images now, before anything is written
-    if config.start_from:
+    if config.start_from and not resumes:
         module.start_from(trained(config.start_from, module.classifier, data.class_names))
     return module, datamodule
 

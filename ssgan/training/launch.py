@@ -126,6 +126,7 @@ def launch(processes: int) -> int:
     """
     for name in ("torch.distributed.elastic.agent.server.api", "torch.distributed.elastic.multiprocessing.api"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # they tell of every exit code that is not 0
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "600")  # a last checkpoint may wait for a validation
     settings = LaunchConfig(
         min_nodes=1,
         max_nodes=1,

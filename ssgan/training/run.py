@@ -41,6 +41,7 @@ class Result:
     metrics: dict[str, Any] | None = None
     launched: bool = False
     """Other processes ran it, and all that the command asks for."""
+    collapsed: bool = False
 
 
 def run_with_baseline(
@@ -77,6 +78,9 @@ def run_with_baseline(
 
 def run_folds(config: DictConfig, result: Result, load: Callable[[], LabeledData]) -> None:
     """Run the folds of a run in folders inside its own, and give its classifier and ``result`` the temperature they find."""
+    if result.collapsed:
+        warn("calibration_folds: not trained, since the run collapsed")
+        return
     images, split = with_split(config, result.folder, load())
     folds = folds_of(config, result.folder, split)
     if not folds:
@@ -103,7 +107,8 @@ def run_folds(config: DictConfig, result: Result, load: Callable[[], LabeledData
         warn(
             f"calibration_folds: {len(folds) - len(healthy)} of {len(folds)} trainings collapsed, which say nothing of the temperature"
         )
-    if healthy:
+    done = (result.metrics.get("calibration") or {}).get("folds")
+    if healthy and done != len(healthy):
         result.metrics = calibrate(result.folder, healthy, images)
 
 
@@ -119,7 +124,7 @@ def rehearse(config: DictConfig, folder: RunFolder, load: Callable[[], LabeledDa
         prepare(resolved, folder.previous_config())
         data, split = with_split(resolved, folder, load())
         fit_to_pool(resolved, data, split)
-        build(resolved, data, split)
+        build(resolved, data, split, folder.has_begun)
         if what:  # of the first one the first process says it, or the others would not be there when it waits for them
             folder.require_same(resolved)
     except SsganError as error:
@@ -159,7 +164,7 @@ def run(
     told += fit_to_pool(config, data, split)
     # Everything that can refuse the configuration has been built before anything is written.
     limit = None if config.max_time is None else parse_duration(config.max_time)
-    method = build(config, data, split)
+    method = build(config, data, split, folder.has_begun)
     images = "for the temperature: " * bool(config.fold) + count_images(method[1])
     if after := fold_configs(config, split):
         images += f"\nafter it, for the temperature: {len(after)} x {after[0].method.epochs} epochs (calibration_folds=0: none)"
@@ -196,6 +201,9 @@ def run(
             metrics = run_method(config, method, folder, logger, limit)
     finally:
         folder.unlock()
+    collapsed = metrics["status"] == "collapsed"
     if not is_rank_zero:
-        return Result(folder, 0)  # another code would end the first one, which still tests and writes
-    return Result(folder, COLLAPSED if metrics["status"] == "collapsed" else 0, metrics)
+        return Result(
+            folder, 0, collapsed=collapsed
+        )  # another code would end the first one, which still tests and writes
+    return Result(folder, COLLAPSED if collapsed else 0, metrics, collapsed=collapsed)

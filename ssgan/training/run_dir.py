@@ -170,6 +170,11 @@ class RunFolder:
             )
         return split
 
+    @property
+    def has_begun(self) -> bool:
+        """It has weights of its own: a checkpoint, or the classifier of a run that has ended."""
+        return any((self / name).exists() for name in ("metrics.json", "last.ckpt", "previous.ckpt"))
+
     def finish(self, metrics: dict[str, Any]) -> None:
         write_json(self / "metrics.json", metrics)
 

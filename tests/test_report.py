@@ -269,7 +269,7 @@ def test_the_page_refers_to_nothing_else(
     text, page = make_report()
     sources = re.findall(r"\s(?:src|href|srcset|action|poster|data)\s*=\s*[\"']?([^\"'\s>]*)", page)
     assert sources
-    assert all(source.startswith(("data:image/png;base64,", "#recipe-")) for source in sources)
+    assert all(source.startswith(("data:image/png;base64,", "#recipe-", "#top")) for source in sources)
     assert not re.search(r"https?:|file:|@import|url\(|<link|<script|<iframe", page)
     assert "default-src 'none'" in page
     assert page.count("<img ") == page.count(' alt="') == page.count("data:image/png;base64,") == 6
@@ -572,7 +572,7 @@ def test_the_page_in_a_browser(
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page must not scroll sideways"
         assert page.evaluate("document.body.scrollWidth <= document.body.clientWidth")
         links = page.locator("a").evaluate_all("all => all.map(each => !!document.querySelector(each.hash))")
-        assert len(links) == 4
+        assert len(links) == 4 + 4  # to each recipe, and back
         assert all(links)
         assert page.locator("table").first.is_visible()
         colors = page.locator("body").evaluate(

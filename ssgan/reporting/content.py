@@ -31,6 +31,7 @@ BESIDE = (
     "the mean. They say what a method is worth where the minutes are about the same."
 )
 EXPLANATION = (
+    "Condition: the data set and its number of labels. Recipe: the name of the runs, which is that of the method unless name= says otherwise.",
     "Errors on the test images as mean ± sample standard deviation (number of runs); a collapsed run counts.",
     "Supervised only: the same network, taught by the same labeled images alone.",
     "Difference: supervised only minus test error, split by split; ± is the standard error of its mean.",

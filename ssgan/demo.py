@@ -17,15 +17,15 @@ from ssgan.data.file_predictions import predict_files
 from ssgan.data.images import read_picture
 from ssgan.data.registry import require_known
 from ssgan.errors import SsganError, first_line
-from ssgan.inference.classifier import Classifier, Predictor
+from ssgan.inference.classifier import OUTLIER_SHARE, Classifier, Predictor
 from ssgan.inference.classifier_file import load_named
 from ssgan.inference.embedding import taking_images
 from ssgan.inference.suggestions import features
 from ssgan.reporting.predictions import data_of
 from ssgan.reporting.runs import run_in
 
-SHOWN = 5
-"""Classes and labeled images that an answer shows."""
+SHOWN, NAMED = 5, 20
+"""Classes and labeled images that an answer shows, and class names at the top of the page, at most."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +90,15 @@ class Page:
         log_z = answers.log_z.item()
         fake_logit = self.classifier.header.get("fake_logit")
         d = "" if fake_logit is None else f", D(x) {torch.tensor(log_z - fake_logit).sigmoid():.3f}"
-        said = [f"log Z {log_z:.2f}{d}."]
+        said = [f"(log Z {log_z:.2f}{d})"]
         if self.threshold is not None and log_z < self.threshold:
+            share = f"{1 - OUTLIER_SHARE:.0%}"
             said.insert(
                 0,
-                "**Unlike the training images**: 99 % of them have a higher log Z. The classes may mean nothing here.",
+                f"**Unlike the training images**: {share} of them have a higher log Z. The classes may mean nothing here.",
             )
+        elif self.threshold is not None:
+            said.insert(0, "Looks like the training images.")
         if resized:
             said.append(f"Resized to {self.classifier.image_shape[1]} x {self.classifier.image_shape[2]}.")
         near = []
@@ -150,6 +153,7 @@ def page_of(page: Page) -> Any:
     with gr.Blocks(title="ssgan") as blocks:
         gr.Markdown(
             f"# {len(page.classifier.class_names)} classes of {header.get('dataset', 'images')}\n"
+            f"{', '.join(page.classifier.class_names[:NAMED])}{', ...' if len(page.classifier.class_names) > NAMED else ''}. "
             f"Trained by {header.get('method', 'ssgan')} with {header.get('labels', '?')} labels."
         )
         with gr.Row():

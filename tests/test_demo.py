@@ -60,7 +60,7 @@ def test_an_answer(page: Page, digits: ImageData, tmp_path: Path) -> None:
         assert next(iter(probabilities)) == str(expected.argmax().item())
         told = "Unlike the training images" in said
         assert told == (answers.log_z.item() < page.threshold)
-        assert f"log Z {answers.log_z.item():.2f}, D(x) {(answers.log_z - 0.5).sigmoid().item():.3f}." in said
+        assert f"log Z {answers.log_z.item():.2f}, D(x) {(answers.log_z - 0.5).sigmoid().item():.3f})" in said
         assert "Resized" not in said
         outliers += told
     assert 0 < outliers < 10

@@ -1,6 +1,5 @@
 """The words of a command line, before Hydra reads them: what is quoted, what is no key, and ``--help``."""
 
-import dataclasses
 import os
 import re
 import sys
@@ -9,7 +8,7 @@ from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 
-from omegaconf import MISSING as OMEGACONF_MISSING
+from omegaconf import MISSING
 
 from ssgan.command_schema import COMMANDS
 from ssgan.configuration import GROUPS, require_folder_name
@@ -46,29 +45,31 @@ HYDRA_WORDS = ("null", "true", "false", "inf", "nan")
 def help_of(config_name: str) -> str:
     """The usage of a command, and each of its keys with its default and meaning."""
     command = COMMANDS[config_name]
+    defaults = command()
     rows = [
-        (
-            f"{field.name}={'' if is_needed(field.default) else f'{shown(field.default)}'}",
-            field.metadata.get("meaning", ""),
-        )
+        (f"{field.name}={shown(getattr(defaults, field.name))}", field.metadata.get("meaning", ""))
         for field in fields(command)
         if field.name not in ("defaults", "dataset")
     ]
-    if any("dataset" in choice for choice in command().defaults if isinstance(choice, dict)):
-        rows.insert(
-            0, ("dataset=", "a data set; its own keys are dataset.path= and so on (python -m ssgan.fit --help)")
-        )
+    if reads_data_set(config_name):
+        own = "a data set; its own keys are dataset.path= and so on (python -m ssgan.fit --help)"
+        rows.insert(0, ("dataset=", own))
     width = max(len(name) for name, _ in rows)
     usage = (command.__doc__ or "").replace("``", "")
     return "\n".join([f"usage: {usage}", "", *(f"  {name:{width}}  {meaning}" for name, meaning in rows), ""])
 
 
-def is_needed(default: object) -> bool:
-    return default is dataclasses.MISSING or default == OMEGACONF_MISSING
+def reads_data_set(config_name: str) -> bool:
+    """Whether ``dataset=`` is a choice of the command."""
+    if config_name not in COMMANDS:  # fit
+        return True
+    return any("dataset" in one for one in COMMANDS[config_name]().defaults if isinstance(one, dict))
 
 
 def shown(default: object) -> str:
-    """A default as one would type it."""
+    """A default as one would type it; nothing for a key that has to be given."""
+    if default == MISSING:
+        return ""
     if isinstance(default, bool) or default is None:
         return {None: "null", True: "true", False: "false"}[default]
     found = re.fullmatch(r"\$\{oc\.env:(\w+),(.*)\}", str(default))
@@ -134,7 +135,7 @@ def misplaced_names() -> Iterator[str]:
 
 def paths_as_names(config_name: str) -> Iterator[str]:
     """A message for each place of files that stands where a key or the name of a data set should."""
-    reads_data = config_name not in COMMANDS or "dataset" in help_of(config_name)
+    reads_data = reads_data_set(config_name)
     for before, word in pairwise(sys.argv):
         key, separator, value = word.partition("=")
         place = value if separator else word

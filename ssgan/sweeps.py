@@ -33,7 +33,7 @@ def mistakes_of(words: Sequence[str]) -> Iterator[str]:
     seen: dict[str, list[str]] = {}
     for job in jobs_of(words):
         try:
-            path = str(run_path(compose([word for word in job if not word.startswith("hydra.")])[0]))
+            path = str(run_path(compose([word for word in job if not word.lstrip("+~").startswith("hydra.")])[0]))
         except SsganError as error:
             yield f"{' '.join(job)}: {error}"
             return

@@ -7,13 +7,14 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from ssgan.configuration import compose, run_path
+from ssgan.configuration import compose, register, run_path
 from ssgan.errors import SsganError
 from ssgan.schema import CONFIG_DIR
 
 
 def jobs_of(words: Sequence[str]) -> list[list[str]]:
     """The overrides of each job that ``-m`` makes of ``words``; none if another sweeper decides, or if Hydra refuses them."""
+    register()
     try:
         overrides = OverridesParser.create().parse_overrides(list(words))
         plain = [word for word, override in zip(words, overrides, strict=True) if not override.is_sweep_override()]

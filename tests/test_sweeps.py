@@ -17,7 +17,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 from test_configs import CONF, compose
 
-from ssgan.configuration import register
 from ssgan.sweeps import jobs_of, mistakes_of
 from ssgan.training.environment import command_line
 
@@ -77,7 +76,6 @@ def test_jobs_are_looked_at_before_the_first(words: list[str], message: str) -> 
 
 
 def test_jobs_with_folders_of_their_own() -> None:
-    register()
     words = ["labels=50,100", "split_seed=range(0,2)", "balance=0,1", "name='balance${balance}'"]
     assert len(jobs_of(words)) == 8
     assert not list(mistakes_of(words))

@@ -1,6 +1,6 @@
 """A whole run: configuration, data, split, and its processes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -107,9 +107,15 @@ def run_folds(config: DictConfig, result: Result, load: Callable[[], LabeledData
         warn(
             f"calibration_folds: {len(folds) - len(healthy)} of {len(folds)} trainings collapsed, which say nothing of the temperature"
         )
-    done = (result.metrics.get("calibration") or {}).get("folds")
-    if healthy and done != len(healthy):
+    if healthy and not is_calibrated(result, healthy):
         result.metrics = calibrate(result.folder, healthy, images)
+
+
+def is_calibrated(result: Result, folds: Sequence[RunFolder]) -> bool:
+    """Whether a finished run has its temperature from these folds: as many, that ended before it was written."""
+    known = ((result.metrics or {}).get("calibration") or {}).get("folds")
+    ended = max((fold / "metrics.json").stat().st_mtime_ns for fold in folds)
+    return known == len(folds) and ended <= (result.folder / "metrics.json").stat().st_mtime_ns
 
 
 def folds_of(config: DictConfig, folder: RunFolder, split: Split) -> list[tuple[DictConfig, RunFolder]]:

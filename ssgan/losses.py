@@ -193,6 +193,10 @@ def blended(logits: Tensor) -> Tensor:
     return -log_partition(logits).mean()
 
 
+ADVERSARIAL = {"minimax": minimax, "non_saturating": non_saturating, "blended": blended}
+"""Losses of a generator that need only the logits of generated images, by name."""
+
+
 def preference(preferred: Tensor, other: Tensor) -> Tensor:
     """-mean log p("the first is real") over pairs of logits (N, K): the adversarial preference loss.
 

@@ -23,14 +23,7 @@ from ssgan.nets.initialization import LEAST
 from ssgan.nets.layers.batch_norm import frozen_bn_stats
 from ssgan.pixels import between_ranges, in_parts
 
-ADVERSARIAL_LOSSES = {
-    "minimax": losses.minimax,
-    "non_saturating": losses.non_saturating,
-    "blended": losses.blended,
-}
-"""Generator losses that need only the logits of generated images."""
-
-GENERATOR_LOSSES = ("feature_matching", "preference", *ADVERSARIAL_LOSSES)
+GENERATOR_LOSSES = ("feature_matching", "preference", *losses.ADVERSARIAL)
 
 GENERATOR_ADAM = {
     "_target_": "torch.optim.Adam",
@@ -203,7 +196,7 @@ class ImprovedGAN(Method):
             real = self.classifier(batch["generator_unlabeled"][: len(features)])
             loss = losses.preference(self.classifier.head(features), real)
         else:
-            loss = ADVERSARIAL_LOSSES[name](self.against_generated(self.classifier.head(features)))
+            loss = losses.ADVERSARIAL[name](self.against_generated(self.classifier.head(features)))
         out = {"generated": Output(features, self.classifier.head(features))} if self.generator_terms else {}
         return {name: (1.0, loss), **self.historical("generator"), **self.optional(self.generator_terms, batch, out)}
 

@@ -26,6 +26,7 @@ from ssgan.data.image_data import ImageData
 from ssgan.methods.base import Method
 from ssgan.methods.fixmatch import FixMatch
 from ssgan.methods.improved_gan import ImprovedGAN
+from ssgan.methods.manifold_gan import ManifoldGAN
 from ssgan.methods.mixmatch import MixMatch
 from ssgan.methods.supervised import Supervised
 from ssgan.nets import MLPGenerator
@@ -87,6 +88,8 @@ def initialized(name: str) -> Any:
         config.ramp_up_epochs = 2
         if issubclass(kind, MixMatch):  # mixtures are of the images of a process
             config.mixup_alpha = 0.0
+        if issubclass(kind, ManifoldGAN):  # whose step is nothing without noise
+            config.manifold_step = 0.3
         return kind(*networks, config)
 
     return make

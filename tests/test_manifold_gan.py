@@ -28,9 +28,8 @@ def test_term_equals_the_formula(digits: ImageData) -> None:
     before = OneStep()
     module, plain = after_a_step(2.0, before), after_a_step(0.0)
     c, g = before.classifier, before.generator.eval()
-    z = g.draw_latent(50, torch.Generator().manual_seed(derive_seed("latent", 0, 0)))
-    torch.manual_seed(derive_seed("noise", 0, 0, 0))
-    directions = torch.randn_like(z)
+    rng = torch.Generator().manual_seed(derive_seed("latent", 0, 0))
+    z, directions = g.draw_latent(50, rng), torch.randn(50, 20, generator=rng)
     g.train()
     moved = z + 0.3 * directions / (directions**2).sum(1, keepdim=True).sqrt()
     term = sum(((first - second) ** 2).sum() for first, second in zip(c(g(z)), c(g(moved)), strict=True)) / 50

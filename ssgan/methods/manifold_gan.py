@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ssgan.data.datamodule import Batch
+from ssgan.distributed import local_shard, world_size
 from ssgan.errors import SsganError
 from ssgan.fields import key
 from ssgan.methods import improved_gan
@@ -58,7 +59,8 @@ class ManifoldGAN(ImprovedGAN):
     @torch.no_grad()
     def moved_images(self) -> Tensor:
         """The images of this step, of z that have moved a step in random directions."""
-        direction = F.normalize(torch.randn_like(self.z), dim=1)
+        shape = (len(self.z) * world_size(), self.z.shape[1])
+        direction = F.normalize(local_shard(torch.randn(shape, generator=self.latent_rng)).to(self.z), dim=1)
         with frozen_bn_stats(batch_norms(self.generator)):
             images = self.images_of(self.z + self.config.manifold_step * direction)
         return images

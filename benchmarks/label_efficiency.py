@@ -48,7 +48,7 @@ def main() -> None:
         axis.set(xscale="log", yscale="log", title=title, xlabel="labels")
         axis.set_xticks(counts, [f"{count:,}" for count in counts])
         axis.minorticks_off()
-        ticks = [tick for tick in (0.5, 1, 2, 5, 10, 20, 50) if axis.get_ylim()[0] <= tick <= axis.get_ylim()[1]]
+        ticks = [tick for tick in (0.5, 1, 2, 5, 7, 10, 15, 20, 30) if axis.get_ylim()[0] <= tick <= axis.get_ylim()[1]]
         axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.grid(alpha=0.3)
         axis.legend(frameon=False)

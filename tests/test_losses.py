@@ -79,6 +79,7 @@ EVERY_LOSS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "feature_matching": lambda x, y: losses.feature_matching(x, y, "l2"),
     "pull_away": lambda x, y: losses.pull_away(x),
     "probability_real": lambda x, y: losses.probability_real(x),
+    "probability_preferred": losses.probability_preferred,
     "consistency": losses.consistency,
     "squared_error": losses.squared_error,
     "soft_targets": lambda x, y: losses.soft_targets(x, 0.5),

@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from ssgan.files import write_figure
+from ssgan.reporting.figures import draw_line
 from ssgan.reporting.results_file import read_results
 
 HERE = Path(__file__).parent
@@ -27,23 +28,17 @@ def main() -> None:
     figure, axes = plt.subplots(1, len(PANELS), figsize=(9, 2.9), layout="constrained")
     for axis, (dataset, (title, recipe)) in zip(axes, PANELS.items(), strict=True):
         groups = [group for group in results if (group.dataset, group.recipe) == (dataset, recipe)]
-        for key, style, label in (
-            ("supervised_error", "s--", "labels alone"),
+        for key, style, color, label in (
+            ("supervised_error", "s--", "C0", "labels alone"),
             (
                 "test_error",
                 "o-",
+                "C1",
                 recipe.removesuffix("_quick").replace("fixmatch", "FixMatch").replace("mixmatch", "MixMatch"),
             ),
         ):
             points = [(group.label_budget, found) for group in groups if (found := group.summary(key))]
-            axis.errorbar(
-                [labels for labels, _ in points],
-                [100 * found.mean for _, found in points],
-                [100 * found.sd if found.n > 1 else 0 for _, found in points],
-                fmt=style,
-                capsize=3,
-                label=label,
-            )
+            draw_line(axis, points, style, color, label)
         counts = sorted({group.label_budget for group in groups if group.label_budget})
         axis.set(xscale="log", yscale="log", title=title, xlabel="labels")
         axis.set_xticks(counts, [f"{count:,}" for count in counts])
